@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The front door. Meson does the building; each target first sees to the packages that it needs.
+BUILD ?= build
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+FUZZ_SECONDS ?= 60
+
+.PHONY: all build demo test test-asan test-tsan bench fuzz fuzz-build fuzz-coverage lint install clean
+
+all: build
+
+build: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) -j $(JOBS) --quiet
+
+$(BUILD)/build.ninja: | packages-build
+	@meson setup $(BUILD) . >/dev/null || { rm -rf $(BUILD); meson setup $(BUILD) .; }
+
+.PHONY: packages-build packages-test packages-lint packages-fuzz
+packages-build packages-test packages-lint packages-fuzz:
+	@tools/setup.sh $(@:packages-%=%)
+
+demo: packages-build
+	@$(MAKE) --no-print-directory build
+	@$(BUILD)/rove demo
+
+test: packages-test
+	@$(MAKE) --no-print-directory build
+	@tools/test.sh $(BUILD) $(JOBS)
+
+test-asan: packages-test
+	@tools/sanitized.sh build-asan address,undefined $(JOBS)
+
+test-tsan: packages-test
+	@tools/sanitized.sh build-tsan thread $(JOBS)
+
+bench: packages-build
+	@$(MAKE) --no-print-directory build
+	@tools/bench.sh $(BUILD)
+
+fuzz-build: packages-fuzz
+	@tools/fuzz.sh build build-fuzz $(JOBS)
+
+fuzz: fuzz-build
+	@tools/fuzz.sh run build-fuzz $(FUZZ_SECONDS)
+
+fuzz-coverage: packages-fuzz
+	@tools/fuzz.sh coverage build-fuzz-cov $(FUZZ_SECONDS)
+
+lint: packages-lint
+	@tools/lint.sh $(JOBS)
+
+install: packages-build
+	@$(MAKE) --no-print-directory build
+	@meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf build build-*

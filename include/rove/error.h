@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Errors. Every fallible call returns rove_err: ROVE_OK (0) or a negative code of the one list
+ * below. Each code has a name, a sentence and a class; the class says what the caller must do, and
+ * a switch on it is enough for most callers. Numbers never change once released; new codes are
+ * appended. */
+#ifndef ROVE_ERROR_H
+#define ROVE_ERROR_H
+
+#include <rove/export.h>
+
+ROVE_BEGIN_DECLS
+
+/* What the caller of a failed call has to do. */
+typedef enum rove_err_class {
+    ROVE_CLASS_NONE = 0, /* success */
+    ROVE_CLASS_PEER,     /* the other side sent something wrong: drop it, count it, go on */
+    ROVE_CLASS_RETRY,    /* nothing is wrong but the moment: try again later */
+    ROVE_CLASS_LOCAL,    /* this machine refused (memory, disk, network, permissions) */
+    ROVE_CLASS_USAGE,    /* the call itself is wrong, or names something that is not there */
+    ROVE_CLASS_FATAL     /* the object's state is suspect: free it and start again */
+} rove_err_class;
+
+/* X(name, number, class, sentence) */
+#define ROVE_ERR_LIST(X)                                                                           \
+    X(OK, 0, NONE, "success")                                                                      \
+    /* bytes from outside */                                                                       \
+    X(E_SHORT, 1, PEER, "the input ends before the value it promises")                             \
+    X(E_BOUND, 2, PEER, "a field exceeds its limit")                                               \
+    X(E_TRAILING, 3, PEER, "bytes follow where the message should end")                            \
+    X(E_MAGIC, 4, PEER, "the input does not begin with the expected magic")                        \
+    X(E_VERSION, 5, PEER, "the format or protocol version is not supported")                       \
+    X(E_FLAG, 6, PEER, "a flag or type byte has a value that is not allowed")                      \
+    X(E_FORMAT, 7, PEER, "the input is malformed")                                                 \
+    X(E_CHANNEL_EMPTY, 8, PEER, "a channel name is empty")                                         \
+    X(E_CHANNEL_LONG, 9, PEER, "a channel name is longer than 255 bytes")                          \
+    X(E_CHANNEL_FORMAT, 10, PEER, "a channel name is not in canonical form")                       \
+    X(E_CHANNEL_CHAR, 11, PEER, "a channel name has a character outside of a-z 0-9 - _ . /")       \
+    /* keys and signatures */                                                                      \
+    X(E_PUBLIC_KEY, 12, PEER, "the public key is not a point of the curve")                        \
+    X(E_SIGNATURE, 13, PEER, "the signature is not valid")                                         \
+    X(E_READ_ONLY, 14, USAGE, "the key has no private half here")                                  \
+    X(E_NO_IMAGE, 15, PEER, "the entity has no X25519 image (a point of mixed or small order)")    \
+    X(E_RESERVED_ID, 16, USAGE, "the node id of this key collides with the packet magic")          \
+    X(E_AUTH, 17, PEER, "the message does not authenticate")                                       \
+    X(E_REPLAY, 18, PEER, "the packet or handshake was seen before or is too old")                 \
+    X(E_WEAK_SECRET, 19, PEER, "the key exchange gave an all-zero secret")                         \
+    /* causal chain */                                                                             \
+    X(E_ORIGIN_MISMATCH, 20, PEER, "the link belongs to another origin")                           \
+    X(E_SEQUENCE_GAP, 21, PEER, "the link's sequence does not follow the one before it")           \
+    X(E_PARENT_MISMATCH, 22, PEER, "the link's parent hash does not match the event before it")    \
+    X(E_SEQUENCE_END, 23, LOCAL, "the causal sequence cannot grow any further")                    \
+    /* state snapshot */                                                                           \
+    X(E_SNAPSHOT_SEQUENCE, 24, PEER, "the snapshot's sequence and its link disagree")              \
+    X(E_SNAPSHOT_ORIGIN, 25, PEER, "the snapshot's entity and its link disagree")                  \
+    X(E_SNAPSHOT_SIZE, 26, USAGE, "the state or its bindings exceed the snapshot format")          \
+    X(E_SNAPSHOT_ENVELOPE, 27, PEER, "the snapshot's envelope flag or envelope is malformed")      \
+    /* identity envelope */                                                                        \
+    X(E_ENVELOPE_SIGNER, 28, PEER, "the envelope's signer is not a valid or not the expected key") \
+    X(E_ENVELOPE_ATTEST, 29, PEER, "the envelope's attestation is not valid")                      \
+    X(E_ENVELOPE_OPEN, 30, PEER, "the envelope cannot be opened with this key")                    \
+    X(E_ENVELOPE_ORIGIN, 31, PEER, "the envelope holds another identity than expected")            \
+    /* mesh */                                                                                     \
+    X(E_UNKNOWN_PEER, 32, USAGE, "no such peer")                                                   \
+    X(E_UNREACHABLE, 33, RETRY, "nobody who could answer can be reached")                          \
+    X(E_GONE, 34, USAGE, "the handle refers to something that has ended")                          \
+    X(E_INCARNATION, 35, PEER, "the peer presents an older incarnation than was seen before")      \
+    X(E_IDENTITY, 36, PEER, "the peer's entity does not match the key it proved")                  \
+    X(E_STREAM_LIMIT, 37, RETRY, "the limit of open streams is reached")                           \
+    X(E_STREAM_STATE, 38, PEER, "the frame does not fit the state of its stream")                  \
+    X(E_FLOW, 39, PEER, "the peer sent more than it was allowed to")                               \
+    X(E_FULL, 40, RETRY, "a bounded buffer is full")                                               \
+    X(E_TOO_LARGE, 41, USAGE, "the event or message exceeds its size limit")                       \
+    X(E_CLOSED, 42, USAGE, "the object is closed")                                                 \
+    X(E_RATE, 43, RETRY, "the rate limit of this source is reached")                               \
+    /* runtime */                                                                                  \
+    X(E_NOT_READY, 44, RETRY, "the runtime has not been started")                                  \
+    X(E_SHUTTING_DOWN, 45, USAGE, "the runtime has been shut down")                                \
+    X(E_KIND_EXISTS, 46, USAGE, "a factory for this kind is already registered")                   \
+    X(E_KIND_UNKNOWN, 47, USAGE, "no factory is registered for this kind")                         \
+    X(E_SNAPSHOT_IDENTITY, 48, USAGE, "the snapshot belongs to another identity")                  \
+    X(E_NOT_FOUND, 49, USAGE, "no such daemon here")                                               \
+    X(E_STALE, 50, RETRY, "the daemon was replaced or removed meanwhile; nothing was done")        \
+    X(E_EXISTS, 51, USAGE, "the daemon, or a claim for its origin, is already registered")         \
+    X(E_ORIGIN_TAKEN, 52, USAGE, "another entity with the same origin hash is registered")         \
+    X(E_PROCESS, 53, USAGE, "the daemon's process function reported an error")                     \
+    X(E_SNAPSHOT_FAILED, 54, USAGE, "the daemon's snapshot function reported an error")            \
+    X(E_RESTORE_FAILED, 55, USAGE, "the daemon cannot be restored from this state")                \
+    X(E_STATELESS, 56, USAGE, "the daemon is stateless and has no snapshot")                       \
+    X(E_BINDINGS, 57, PEER, "the subscription ledger does not decode")                             \
+    X(E_REENTRANT, 58, USAGE, "a daemon called the runtime in a way that would wait for itself")   \
+    X(E_WOULD_BLOCK, 59, USAGE, "the call would block the only thread that can complete it")       \
+    X(E_HORIZON_FULL, 60, USAGE, "the daemon's horizon holds its maximum of origins")              \
+    X(E_RUNTIME_EXISTS, 61, USAGE, "the node has a runtime already")                               \
+    /* moves */                                                                                    \
+    X(E_MOVING, 62, RETRY, "the daemon is being moved")                                            \
+    X(E_MOVED, 63, USAGE, "the daemon has moved to another node")                                  \
+    X(E_DIVERTED, 64, NONE, "the event was diverted to the daemon's next host")                    \
+    X(E_BUFFER_FULL, 65, RETRY, "the buffer of diverted events is full")                           \
+    X(E_TARGET_UNAVAILABLE, 66, RETRY, "the target node cannot be reached")                        \
+    X(E_TARGET_NOT_READY, 67, RETRY, "the target's runtime is not ready yet")                      \
+    X(E_TARGET_NO_FACTORY, 68, USAGE, "the target does not expect this daemon")                    \
+    X(E_TARGET_NO_RUNTIME, 69, USAGE, "the target does not run a compute runtime")                 \
+    X(E_NOT_READY_TIMEOUT, 70, RETRY, "the target stayed not ready for the whole retry budget")    \
+    X(E_STATE_FAILED, 71, USAGE, "the daemon's state could not be taken, sent or restored")        \
+    X(E_IDENTITY_MISSING, 72, USAGE, "neither side has the daemon's key for the target")           \
+    X(E_IDENTITY_TRANSPORT, 73, USAGE, "the daemon's identity could not be transported")           \
+    X(E_ALREADY_MIGRATING, 74, RETRY, "the daemon is being moved already")                         \
+    X(E_WRONG_PHASE, 75, USAGE, "the move is in another phase")                                    \
+    X(E_CANCELLED, 76, USAGE, "the move was cancelled")                                            \
+    X(E_TIMED_OUT, 77, RETRY, "the time allowed has passed")                                       \
+    X(E_TOO_LATE, 78, USAGE, "the move is committed and can only go forward")                      \
+    X(E_STILL_MOVING, 79, RETRY, "the move is committed and has not ended yet")                    \
+    X(E_PEER_LOST, 80, RETRY, "the other node of the move is gone")                                \
+    X(E_MOVE_NOT_CLOSED, 81, RETRY, "the former host has not confirmed the last move yet")         \
+    X(E_STALE_EPOCH, 82, PEER, "a higher epoch of this daemon is known")                           \
+    X(E_SUPERSEDED, 83, USAGE, "another holder has the right to this daemon")                      \
+    X(E_LIVES_ELSEWHERE, 84, USAGE, "this identity is known to live on a node already")            \
+    X(E_NOT_DURABLE, 85, USAGE, "the target cannot keep the daemon's level of acknowledgement")    \
+    X(E_REFUSED, 86, USAGE, "policy refuses this")                                                 \
+    X(E_WRONG_PEER, 87, PEER, "the message comes from a node with no part in this move")           \
+    X(E_SAME_NODE, 88, USAGE, "source and target are the same node")                               \
+    /* lanes */                                                                                    \
+    X(E_LANE_LIMIT, 89, RETRY, "the daemon or this sender has its maximum of lanes")               \
+    X(E_LANE_UNKNOWN, 90, RETRY, "the host does not know the lane")                                \
+    X(E_WINDOW, 91, RETRY, "the lane's window is full")                                            \
+    X(E_UNKNOWN_OUTCOME, 92, USAGE, "whether the event was applied is not known")                  \
+    X(E_LOST, 93, USAGE, "the event was applied and its effect was lost in a crash")               \
+    X(E_STOPPED, 94, USAGE, "the daemon was stopped")                                              \
+    /* this machine */                                                                             \
+    X(E_NOMEM, 95, LOCAL, "out of memory")                                                         \
+    X(E_USAGE, 96, USAGE, "an argument is not valid")                                              \
+    X(E_IO, 97, LOCAL, "an input or output operation failed")                                      \
+    X(E_ADDRESS, 98, LOCAL, "the address cannot be used or is taken")                              \
+    X(E_PERMISSION, 99, LOCAL, "the file can be read by others, or access is not permitted")       \
+    X(E_LOCKED, 100, LOCAL, "another process is using this identity")                              \
+    X(E_FILE, 101, LOCAL, "the file is missing or its content is not what it should be")           \
+    X(E_ABI, 102, USAGE, "the shared object is not a kind, or was built for another ABI")          \
+    X(E_STRUCT_VERSION, 103, USAGE, "the caller was compiled with an unknown version of a struct") \
+    X(E_BUSY, 104, RETRY, "the node is busy")                                                      \
+    X(E_INTERNAL, 105, FATAL, "an internal invariant does not hold")
+
+typedef enum rove_err {
+#define ROVE_ERR_ENUM(name, number, class, text) ROVE_##name = -(number),
+    ROVE_ERR_LIST(ROVE_ERR_ENUM)
+#undef ROVE_ERR_ENUM
+} rove_err;
+
+/* The name of a code without its prefix ("E_SHORT"), or "E_?" for a number that is no code.
+ * Static string. Threads: any. Blocking: never. */
+ROVE_API const char *rove_err_name(rove_err err);
+
+/* The sentence of a code. Static string. Threads: any. Blocking: never. */
+ROVE_API const char *rove_strerror(rove_err err);
+
+/* The class of a code; ROVE_CLASS_FATAL for a number that is no code. Threads: any. */
+ROVE_API rove_err_class rove_err_class_of(rove_err err);
+
+ROVE_END_DECLS
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every limit and timer that an operator or a test may set, in one table: its name, unit, default,
+ * least and greatest value, and why the default is what it is. `rove node --set NAME=VALUE` and
+ * rove_limits_set take these names. Bounds that are part of a format are not here but beside the
+ * format. */
+#ifndef ROVE_LIMITS_H
+#define ROVE_LIMITS_H
+
+#include <rove/types.h>
+
+ROVE_BEGIN_DECLS
+
+/* Units: T = a time, kept in nanoseconds and written in seconds; B = bytes; N = a count. */
+#define ROVE_LIMIT_LIST(X)                                                                         \
+    /* sessions (docs/protocol.md, "Sessions") */                                                  \
+    X(rekey_time, T, 120 * ROVE_SECOND, ROVE_SECOND / 10, 3600 * ROVE_SECOND,                      \
+      "age of a session key at which its successor is negotiated")                                 \
+    X(rekey_packets, N, UINT64_C(1) << 48, 16, UINT64_C(1) << 60,                                  \
+      "packets under one key after which its successor is negotiated")                             \
+    X(reject_time, T, 180 * ROVE_SECOND, ROVE_SECOND / 5, 7200 * ROVE_SECOND,                      \
+      "age of a session key at which nothing more is sent or accepted under it")                   \
+    X(reject_packets, N, UINT64_C(1) << 60, 32, UINT64_C(1) << 62,                                 \
+      "packets under one key after which nothing more is sent under it")                           \
+    X(handshake_retry, T, ROVE_SECOND / 4, ROVE_MILLISECOND, 60 * ROVE_SECOND,                     \
+      "first interval at which an unanswered handshake is repeated; doubles to 4 s")               \
+    X(unconfirmed_life, T, 5 * ROVE_SECOND, ROVE_SECOND / 10, 60 * ROVE_SECOND,                    \
+      "time for which an answered but unconfirmed session is kept")                                \
+    X(heartbeat, T, ROVE_SECOND, ROVE_MILLISECOND, 60 * ROVE_SECOND,                               \
+      "silence after which a peer is sent a heartbeat")                                            \
+    X(suspect_after, T, 3 * ROVE_SECOND, ROVE_MILLISECOND, 600 * ROVE_SECOND,                      \
+      "silence of a peer after which it is suspected")                                             \
+    X(fail_after, T, 10 * ROVE_SECOND, ROVE_MILLISECOND, 3600 * ROVE_SECOND,                       \
+      "silence of a peer after which it counts as failed")                                         \
+    X(peers_max, N, 4096, 1, 65536, "peers with a session; more are refused")                      \
+    /* streams */                                                                                  \
+    X(streams_max, N, 16384, 4, 1048576, "streams a peer may have open towards this node")         \
+    X(stream_window, B, UINT64_C(16) << 20, 65536, UINT64_C(1) << 30,                              \
+      "bytes of one stream that may be under way unread")                                          \
+    X(peer_window, B, UINT64_C(64) << 20, 65536, UINT64_C(1) << 32,                                \
+      "bytes of all streams of a peer that may be under way unread")                               \
+    X(send_buffer, B, UINT64_C(256) << 20, 65536, UINT64_C(1) << 34,                               \
+      "bytes queued towards one peer; at the bound a send is refused with FULL")                   \
+    X(datagram_max, B, 1200, 512, 1452,                                                            \
+      "largest datagram sent; 1200 passes every path that carries IPv6")                           \
+    /* events, states, lanes */                                                                    \
+    X(event_max, B, UINT64_C(1) << 20, 64, UINT64_C(16) << 20, "largest payload of one event")     \
+    X(state_max, B, UINT64_C(1) << 30, 1024, UINT64_C(1) << 40, "largest state of a daemon")       \
+    X(lane_events, N, 256, 1, 65536, "events of a lane that may be unacknowledged")                \
+    X(lane_bytes, B, UINT64_C(1) << 20, 64, UINT64_C(1) << 30,                                     \
+      "bytes of a lane that may be unacknowledged; one event always may")                          \
+    X(lanes_per_daemon, N, 4096, 1, 1048576, "lanes that a daemon keeps, closed ones included")    \
+    X(lanes_per_sender, N, 16, 1, 65536, "lanes that one sender may have to one daemon")           \
+    X(outputs_max, B, UINT64_C(64) << 20, 4096, UINT64_C(1) << 34,                                 \
+      "unconfirmed outputs kept per daemon; at the bound such lanes wait")                         \
+    X(mailbox_bytes, B, UINT64_C(64) << 20, 4096, UINT64_C(1) << 34,                               \
+      "events waiting for one daemon; more are not taken, and asked for again later")              \
+    X(send_giveup, T, 600 * ROVE_SECOND, ROVE_MILLISECOND, 86400 * ROVE_SECOND,                    \
+      "age at which a sender gives an event up as unknown")                                        \
+    X(lane_expiry, T, 3600 * ROVE_SECOND, 3 * ROVE_MILLISECOND, 604800 * ROVE_SECOND,              \
+      "idle time after which a host forgets a lane; above send_giveup plus a key's life")          \
+    X(horizon_origins, N, 65536, 1, 1048576, "origins in a daemon's horizon")                      \
+    X(daemons_max, N, 1048576, 1, 16777216, "daemons on this node")                                \
+    /* locations and moves */                                                                      \
+    X(record_life, T, 86400 * ROVE_SECOND, ROVE_SECOND, 31536000 * ROVE_SECOND,                    \
+      "time for which the addresses of a location record are believed")                            \
+    X(records_max, N, 65536, 16, 16777216, "location records of other nodes' daemons kept")        \
+    X(locate_wait, T, ROVE_SECOND, ROVE_MILLISECOND, 60 * ROVE_SECOND,                             \
+      "how long a spawn of a given identity waits for other nodes' records")                       \
+    X(locate_backoff, T, 30 * ROVE_SECOND, ROVE_MILLISECOND, 3600 * ROVE_SECOND,                   \
+      "longest pause between two searches for a daemon that nobody knows")                         \
+    X(move_stall, T, 15 * ROVE_SECOND, ROVE_MILLISECOND, 3600 * ROVE_SECOND,                       \
+      "time without progress after which a phase of a move before the commit ends it")             \
+    X(move_repeat, T, ROVE_SECOND, ROVE_MILLISECOND, 60 * ROVE_SECOND,                             \
+      "interval at which a step of a move is said again; doubles to ten times as much")            \
+    X(divert_events, N, 1000000, 1, 100000000, "local events diverted during one move")            \
+    X(divert_bytes, B, UINT64_C(64) << 20, 64, UINT64_C(1) << 34,                                  \
+      "bytes of local events diverted during one move")                                            \
+    X(outcomes_kept, N, 64, 1, 65536, "outcomes of moves kept per daemon")                         \
+    X(outcome_life, T, 600 * ROVE_SECOND, ROVE_SECOND, 604800 * ROVE_SECOND,                       \
+      "how long the outcome of a move is kept")                                                    \
+    X(retry_not_ready, T, 30 * ROVE_SECOND, 0, 86400 * ROVE_SECOND,                                \
+      "how long a move is offered again to a target that is not ready; 0 = not")
+
+/* The table as a struct, one 64-bit field each. */
+typedef struct rove_limits {
+    uint32_t struct_version;
+    uint32_t reserved;
+#define ROVE_LIMIT_FIELD(name, unit, preset, least, most, why) uint64_t name;
+    ROVE_LIMIT_LIST(ROVE_LIMIT_FIELD)
+#undef ROVE_LIMIT_FIELD
+} rove_limits;
+
+#define ROVE_LIMITS_VERSION 1
+
+/* Fills in the defaults. Threads: any. Blocking: never. */
+ROVE_API void rove_limits_init(rove_limits *limits);
+
+/* Sets one limit from text: seconds with decimals for times, a number with an optional suffix K, M
+ * or G (powers of 1024) otherwise. Errors: ROVE_E_NOT_FOUND (no such name), ROVE_E_USAGE (not a
+ * number), ROVE_E_BOUND (outside of what the table allows); nothing is changed then. Threads: any,
+ * one at a time per struct. */
+ROVE_API ROVE_MUST_USE rove_err rove_limits_set(rove_limits *limits, const char *name,
+                                                const char *value);
+
+/* Checks that the values fit together (rekey below reject, heartbeat below suspect, suspect below
+ * fail, fail below the stall of a move, giving up plus twice a key's life below the expiry of a
+ * lane, and each within its own bounds). Errors: ROVE_E_BOUND; *ret_name, unless NULL, then names
+ * the limit to change; ROVE_E_STRUCT_VERSION when rove_limits_init did not fill the struct.
+ * Threads: any. */
+ROVE_API ROVE_MUST_USE rove_err rove_limits_check(const rove_limits *limits, const char **ret_name);
+
+/* One row of the table, for help texts: false when `index` is past the last. Strings are static.
+ * Threads: any. */
+typedef struct rove_limit_info {
+    const char *name;
+    char unit; /* 'T', 'B' or 'N' */
+    uint64_t preset, least, most;
+    const char *why;
+} rove_limit_info;
+ROVE_API bool rove_limits_info(size_t index, rove_limit_info *ret);
+
+ROVE_END_DECLS
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Moves of daemons: the handle, the phases, how one ended. A move belongs to the node, not to the
+ * handle: it goes on when nobody waits, and its outcome is kept for a while (limit outcome_life),
+ * so that every waiter sees the same one, now and later. */
+#ifndef ROVE_MIGRATION_H
+#define ROVE_MIGRATION_H
+
+#include <rove/daemon.h>
+
+ROVE_BEGIN_DECLS
+
+/* One order to move one daemon, by value. */
+typedef struct rove_migration {
+    uint8_t attempt[16];
+} rove_migration;
+
+typedef enum rove_phase {
+    ROVE_PHASE_NONE = 0,
+    ROVE_PHASE_SNAPSHOT, /* frozen, or about to be: the offer is under way */
+    ROVE_PHASE_TRANSFER, /* the state is being sent */
+    ROVE_PHASE_RESTORE,  /* the target has it */
+    ROVE_PHASE_REPLAY,   /* the target is prepared */
+    ROVE_PHASE_CUTOVER,  /* committed: from here it only goes forward */
+    ROVE_PHASE_COMPLETE, /* the target serves */
+} rove_phase;
+/* "Snapshot", "Transfer", ...; "None" for anything else. Static. Threads: any. */
+ROVE_API const char *rove_phase_name(rove_phase phase);
+
+typedef enum rove_outcome {
+    ROVE_OUTCOME_RUNNING = 0,
+    ROVE_OUTCOME_COMPLETED,
+    ROVE_OUTCOME_FAILED,
+    ROVE_OUTCOME_CANCELLED,
+    ROVE_OUTCOME_TIMED_OUT,
+} rove_outcome;
+
+typedef struct rove_migration_info {
+    rove_migration migration;
+    rove_daemon daemon;
+    rove_entity entity, source, target;
+    uint64_t epoch; /* that the target gets */
+    rove_phase phase;
+    rove_outcome outcome;
+    rove_err reason;   /* FAILED: why */
+    uint32_t attempts; /* offers made, those answered "not ready" included */
+    uint64_t bytes;    /* of state, so far */
+    uint64_t elapsed;  /* nanoseconds from the order to the end, or to now */
+    uint64_t blackout; /* nanoseconds from the freeze to the word that the target serves; 0 while
+                          that is not known */
+    bool outgoing;     /* this node gives the daemon away; else it receives it */
+} rove_migration_info;
+
+#define ROVE_MIGRATION_OPTIONS_VERSION 1
+
+typedef struct rove_migration_options {
+    uint32_t struct_version;
+    bool transport_identity; /* send the daemon's key along, sealed to the target; else the target
+                                has to have it. Default true */
+    uint64_t
+        retry_not_ready; /* nanoseconds for which a target that is not ready is asked again;
+                            0 = not; ROVE_TIME_NEVER = as the node's limit says. Default that */
+} rove_migration_options;
+
+static inline void rove_migration_options_init(rove_migration_options *options)
+{
+    options->struct_version = ROVE_MIGRATION_OPTIONS_VERSION;
+    options->transport_identity = true;
+    options->retry_not_ready = ROVE_TIME_NEVER;
+}
+
+ROVE_END_DECLS
+
+#endif

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The runtime of a node: it makes daemons, hands them events, lets them go and takes them in.
+ *
+ * Lifecycle: REGISTERING (kinds and expectations can be given) -> READY (rove_runtime_start) ->
+ * SHUTTING DOWN (rove_runtime_shutdown), which is final. Where nothing else is said, a call before
+ * READY is ROVE_E_NOT_READY and after it ROVE_E_SHUTTING_DOWN, before anything else is looked at.
+ *
+ * Threads: any, for all calls, unless said otherwise; except that a call which would have to wait
+ * for the node's own thread or for a worker is ROVE_E_WOULD_BLOCK there (callbacks of policies,
+ * senders and completions run on those).
+ *
+ * Re-entry: from inside of a daemon's functions only the calls marked so are allowed; the others
+ * answer ROVE_E_REENTRANT and do nothing. */
+#ifndef ROVE_RUNTIME_H
+#define ROVE_RUNTIME_H
+
+#include <rove/daemon.h>
+#include <rove/identity.h>
+#include <rove/kind.h>
+#include <rove/migration.h>
+#include <rove/policy.h>
+#include <rove/snapshot.h>
+
+ROVE_BEGIN_DECLS
+
+typedef struct rove_runtime rove_runtime;
+
+/* Numbers and words that belong to an error; which are set is said at each call, the others are 0.
+ */
+typedef struct rove_detail {
+    uint64_t expected, got; /* two things that should agree: origin hashes */
+    uint64_t size, most;    /* how large it was, how large it may be */
+    uint64_t events, bytes; /* of a full buffer, the refused event counted in */
+    rove_buf *text;         /* a kind's message; one reference, the caller's */
+} rove_detail;
+/* Gives the text back and zeroes. NULL is ignored. */
+ROVE_API void rove_detail_fini(rove_detail *detail);
+
+/* ---- life ---- */
+
+#define ROVE_RUNTIME_CONFIG_VERSION 1
+
+typedef struct rove_runtime_config {
+    uint32_t struct_version;
+    uint32_t workers; /* threads that run daemons; 0: the node's own thread does it. Default 1, at
+                         most 256 */
+    rove_policy policy;
+} rove_runtime_config;
+
+static inline void rove_runtime_config_init(rove_runtime_config *cfg)
+{
+    cfg->struct_version = ROVE_RUNTIME_CONFIG_VERSION;
+    cfg->workers = 1;
+    cfg->policy.allow = 0;
+    cfg->policy.user = 0;
+}
+
+/* Makes the runtime of a node, in REGISTERING. `cfg` NULL: the defaults. A node has one at a time.
+ * Ownership: the caller holds one reference; the node outlives the runtime.
+ * Errors: ROVE_E_USAGE, ROVE_E_STRUCT_VERSION, ROVE_E_RUNTIME_EXISTS, ROVE_E_WOULD_BLOCK,
+ * ROVE_E_NOMEM, ROVE_E_IO (no thread). Blocking: until the node's thread has taken it in. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_new(rove_runtime **ret, rove_node *node,
+                                                 const rove_runtime_config *cfg);
+/* One more reference. Re-entry: allowed. */
+ROVE_API rove_runtime *rove_runtime_ref(rove_runtime *rt);
+/* Gives one back; the last one shuts down, if that was not done, and frees. NULL is ignored.
+ * Blocking: the last one as rove_runtime_shutdown, and until the workers have ended. Threads: the
+ * last one not on the node's own thread, a worker, or inside of a daemon (checked). */
+ROVE_API void rove_runtime_unref(rove_runtime *rt);
+
+/* READY from now on; again: nothing. Errors: ROVE_E_SHUTTING_DOWN. Blocking: never. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_start(rove_runtime *rt);
+/* Stops every daemon, ends every waiting call and every move with ROVE_E_SHUTTING_DOWN (the other
+ * nodes of running moves are told), forgets kinds and expectations. Final; again: nothing.
+ * Errors: ROVE_E_WOULD_BLOCK, ROVE_E_REENTRANT. Blocking: until all daemons are gone, a process
+ * call that is running included. docs/guarantees.md, "Shutdown". */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_shutdown(rove_runtime *rt);
+/* True in READY. Re-entry: allowed. Blocking: never. */
+ROVE_API bool rove_runtime_is_ready(const rove_runtime *rt);
+
+/* ---- kinds ---- */
+
+/* Makes a kind known under `name` (NULL: its own name). `kind` and `user` (for create) outlive the
+ * runtime. Allowed in REGISTERING and READY. A kind alone does not make the node take daemons in:
+ * see rove_runtime_expect_migration.
+ * Errors: ROVE_E_ABI, ROVE_E_USAGE (a function is missing, bad name), ROVE_E_KIND_EXISTS,
+ * ROVE_E_SHUTTING_DOWN, ROVE_E_NOMEM. Blocking: never. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_register_kind(rove_runtime *rt, const char *name,
+                                                           const rove_kind *kind, void *user);
+
+/* ---- daemons ---- */
+
+#define ROVE_SPAWN_OPTIONS_VERSION 1
+
+typedef struct rove_spawn_options {
+    uint32_t struct_version;
+    /* Take the right to run this identity whatever is known of it elsewhere: it gets an epoch above
+     * all that moves can reach. Default false. docs/guarantees.md, "Forced spawns". */
+    bool force;
+} rove_spawn_options;
+
+static inline void rove_spawn_options_init(rove_spawn_options *options)
+{
+    options->struct_version = ROVE_SPAWN_OPTIONS_VERSION;
+    options->force = false;
+}
+
+/* Makes a daemon of a kind. `identity` is copied; NULL draws one that lives in memory only. Unless
+ * the identity is fresh, other nodes are asked first (limit locate_wait). `options` NULL: the
+ * defaults; `ret_detail` may be NULL.
+ * Errors: ROVE_E_KIND_UNKNOWN; ROVE_E_EXISTS (this identity, or an expectation for it, is here);
+ * ROVE_E_ORIGIN_TAKEN; ROVE_E_LIVES_ELSEWHERE; what the kind's create returned; ROVE_E_FULL
+ * (daemons_max); ROVE_E_WOULD_BLOCK; ROVE_E_STRUCT_VERSION; ROVE_E_NOMEM. After an error nothing
+ * is left behind and an incumbent is untouched. Blocking: until the question is settled.
+ * docs/guarantees.md, "One copy". */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn(rove_runtime *rt, const char *kind,
+                                                   const rove_identity *identity,
+                                                   const rove_spawn_options *options,
+                                                   rove_daemon *ret);
+
+/* As rove_runtime_spawn, of an instance that the caller made; `kind` (with `user`) need not be
+ * registered and makes later ones, when the daemon comes back from another node. The instance is
+ * taken over on success only. Also ROVE_E_ABI, ROVE_E_USAGE. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn_with(rove_runtime *rt, const rove_kind *kind,
+                                                        void *user, void *instance,
+                                                        const rove_identity *identity,
+                                                        const rove_spawn_options *options,
+                                                        rove_daemon *ret);
+
+/* As rove_runtime_spawn, with the state of a snapshot. Also ROVE_E_SNAPSHOT_IDENTITY (detail:
+ * expected = the snapshot's origin, got = the identity's; the whole entities are compared),
+ * ROVE_E_RESTORE_FAILED (detail: text), ROVE_E_BINDINGS, ROVE_E_TOO_LARGE (state_max; detail: size,
+ * most), ROVE_E_USAGE (no identity). */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn_from_snapshot(rove_runtime *rt, const char *kind,
+                                                                 const rove_identity *identity,
+                                                                 const rove_snapshot *snapshot,
+                                                                 const rove_spawn_options *options,
+                                                                 rove_daemon *ret,
+                                                                 rove_detail *ret_detail);
+
+/* Both at once. After an error of the restore the instance is the caller's all the same. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn_from_snapshot_with(
+    rove_runtime *rt, const rove_kind *kind, void *user, void *instance,
+    const rove_identity *identity, const rove_snapshot *snapshot, const rove_spawn_options *options,
+    rove_daemon *ret, rove_detail *ret_detail);
+
+/* Ends a daemon for good; queued events get ROVE_E_STOPPED or ROVE_E_STALE. Its instance is
+ * destroyed when nobody runs it any more, maybe after this call. In SHUTTING DOWN a daemon that is
+ * not there any more is no error. Errors: ROVE_E_NOT_READY, ROVE_E_NOT_FOUND, ROVE_E_MOVED (it
+ * lives elsewhere), ROVE_E_ALREADY_MIGRATING. Blocking: for a turn of the node's thread. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_stop(rove_runtime *rt, rove_daemon daemon);
+
+/* The daemon of an entity or an origin hash: ROVE_E_NOT_FOUND when none is here. In any state.
+ * Re-entry: allowed. Blocking: never. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_find(const rove_runtime *rt, const rove_entity *entity,
+                                                  rove_daemon *ret);
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_entity(const rove_runtime *rt, rove_daemon daemon,
+                                                    rove_entity *ret);
+/* How many daemons are here. In any state. Re-entry: allowed. Blocking: never. */
+ROVE_API size_t rove_runtime_daemon_count(const rove_runtime *rt);
+/* The first `room` of them; gives how many there are. As above. */
+ROVE_API size_t rove_runtime_daemons(const rove_runtime *rt, rove_daemon *ret, size_t room);
+
+/* In any state. Errors: ROVE_E_NOT_FOUND, ROVE_E_STALE, ROVE_E_MOVED, ROVE_E_WOULD_BLOCK. Blocking:
+ * for events before it. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_stats(rove_runtime *rt, rove_daemon daemon,
+                                                   rove_daemon_stats *ret);
+
+typedef struct rove_daemon_health {
+    rove_health health;
+    const char *reason; /* static, may be NULL */
+    double saturation;  /* 0 to 1 */
+} rove_daemon_health;
+/* What the kind says of it. As rove_runtime_stats. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_health(rove_runtime *rt, rove_daemon daemon,
+                                                    rove_daemon_health *ret);
+/* Tells the kind that something happens around the daemon. As rove_runtime_stats. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_control(rove_runtime *rt, rove_daemon daemon,
+                                                     const rove_control *control);
+
+/* Takes a snapshot between two events. Ownership: one reference, the caller's. Errors:
+ * ROVE_E_STATELESS, ROVE_E_NOT_FOUND, ROVE_E_STALE, ROVE_E_MOVED, ROVE_E_SNAPSHOT_FAILED (detail:
+ * text), ROVE_E_TOO_LARGE (state_max; detail: most), ROVE_E_WOULD_BLOCK, ROVE_E_NOMEM. Blocking:
+ * for events before it. `ret_detail` may be NULL. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_snapshot(rove_runtime *rt, rove_daemon daemon,
+                                                      rove_snapshot **ret, rove_detail *ret_detail);
+
+/* ---- events ---- */
+
+/* What an applied event gave. The outputs stand one behind the other in one counted block. */
+typedef struct rove_result {
+    rove_buf *outputs; /* framed: see rove_result_next; NULL when there are none */
+    uint32_t output_count;
+    uint64_t index;     /* the how-manieth event of the daemon it was; 0 when process failed */
+    uint64_t number;    /* diverted: its number within the move; else 0 */
+    rove_detail detail; /* PROCESS: text; BUFFER_FULL: events, bytes */
+} rove_result;
+/* The next output: start with *it = 0; false at the end. The payload is borrowed from the result.
+ * Threads: any. Re-entry: allowed. */
+ROVE_API bool rove_result_next(const rove_result *result, size_t *it, rove_link *ret_link,
+                               rove_span *ret_payload);
+/* Gives back what the result holds; harmless for one that is all zero. */
+ROVE_API void rove_result_fini(rove_result *result);
+
+/* What became of an event that was diverted. Called exactly once, on a worker, on the node's own
+ * thread, or on that of another call into the runtime, with no lock held; `result` is borrowed. */
+typedef void rove_deliver_fn(void *user, rove_err err, const rove_result *result);
+
+typedef enum rove_deliver_flags {
+    /* Do not wait for a move: an event that comes while the daemon is frozen is diverted, the call
+     * returns ROVE_E_DIVERTED, and `done` is told how it ended. It still waits for the events
+     * before it, which is short. */
+    ROVE_DELIVER_NOWAIT = 1,
+} rove_deliver_flags;
+
+/* Hands a daemon of this runtime one event and gives its outputs. Nothing is published: they are
+ * the caller's. Events of one thread to one daemon are applied in order. `event->received_at` is
+ * set here. While the daemon moves the call waits and returns what came of the event, wherever it
+ * was applied in the end.
+ * Ownership: `ret` is set on every return and is to be given back with rove_result_fini; the
+ * payload is only read during the call. `done` and `user` are used with NOWAIT only.
+ * Errors: ROVE_E_PROCESS (an outcome: the daemon refused the event); ROVE_E_HORIZON_FULL;
+ * ROVE_E_DIVERTED (NOWAIT: accepted); ROVE_E_NOT_FOUND; ROVE_E_STALE, ROVE_E_STOPPED (nothing was
+ * done); ROVE_E_MOVED (the daemon lives elsewhere now); ROVE_E_SUPERSEDED (another holder has the
+ * right; the copy here is kept aside); ROVE_E_BUFFER_FULL (moving; not accepted); ROVE_E_TOO_LARGE
+ * (event_max; detail: size, most, not accepted); ROVE_E_SHUTTING_DOWN; ROVE_E_WOULD_BLOCK;
+ * ROVE_E_REENTRANT; ROVE_E_USAGE; ROVE_E_NOMEM.
+ * After a diverted event: also ROVE_E_UNKNOWN_OUTCOME and what ended the move's other side.
+ * Blocking: for events before it, and as said for moves. docs/guarantees.md, "Local delivery". */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_deliver(rove_runtime *rt, rove_daemon daemon,
+                                                     const rove_event *event, unsigned flags,
+                                                     rove_result *ret, rove_deliver_fn *done,
+                                                     void *user);
+
+/* ---- taking daemons in ---- */
+
+#define ROVE_EXPECT_OPTIONS_VERSION 1
+
+typedef struct rove_expect_options {
+    uint32_t struct_version;
+    /* When neither the move brings the key nor this node has it: take the daemon in with a key that
+     * cannot sign, instead of failing with ROVE_E_IDENTITY_MISSING. Default false. */
+    bool public_only_ok;
+    /* Only this node may bring it; NULL: any that policy allows. Copied. */
+    const rove_entity *source;
+} rove_expect_options;
+
+static inline void rove_expect_options_init(rove_expect_options *options)
+{
+    options->struct_version = ROVE_EXPECT_OPTIONS_VERSION;
+    options->public_only_ok = false;
+    options->source = 0;
+}
+
+/* A daemon with this origin hash may be moved here and is then of this kind; its key comes with it.
+ * A node where the daemon ran before needs no new expectation. Allowed in REGISTERING and READY.
+ * `options` NULL: the defaults. Errors: ROVE_E_KIND_UNKNOWN, ROVE_E_EXISTS (an incumbent is never
+ * replaced), ROVE_E_SHUTTING_DOWN, ROVE_E_STRUCT_VERSION, ROVE_E_NOMEM. Blocking: never. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_expect_migration(rove_runtime *rt, const char *kind,
+                                                              uint64_t origin,
+                                                              const rove_expect_options *options);
+/* As above, for a daemon whose key this node has: `identity` is copied. Also ROVE_E_ORIGIN_TAKEN.
+ */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_register_migration_target_identity(
+    rove_runtime *rt, const char *kind, const rove_identity *identity);
+/* Takes an expectation back; also the memory of a daemon that has left. Errors: ROVE_E_NOT_FOUND,
+ * ROVE_E_EXISTS (the daemon is here: stop it instead). Blocking: never. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_withdraw_expectation(rove_runtime *rt,
+                                                                  uint64_t origin);
+
+/* ---- moving daemons away ---- */
+
+/* Orders a daemon of this runtime to another node, with default options. Returns when the move has
+ * begun; it goes on by itself. Errors: ROVE_E_NOT_FOUND, ROVE_E_MOVED, ROVE_E_ALREADY_MIGRATING,
+ * ROVE_E_SAME_NODE, ROVE_E_TARGET_UNAVAILABLE (no session), ROVE_E_MOVE_NOT_CLOSED,
+ * ROVE_E_STRUCT_VERSION, ROVE_E_NOMEM. After an error nothing has begun. Blocking: for a turn of
+ * the node's thread. docs/protocol.md, "Moves". */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_start_migration(rove_runtime *rt, rove_daemon daemon,
+                                                             const rove_entity *target,
+                                                             rove_migration *ret);
+ROVE_API ROVE_MUST_USE rove_err
+rove_runtime_start_migration_with(rove_runtime *rt, rove_daemon daemon, const rove_entity *target,
+                                  const rove_migration_options *options, rove_migration *ret);
+
+/* The phase of the move that this node drives for a daemon: ROVE_PHASE_NONE when there is none. In
+ * any state. Blocking: for a turn of the node's thread. */
+ROVE_API rove_phase rove_runtime_migration_phase(rove_runtime *rt, rove_daemon daemon);
+/* All that is known of a move, running or ended. Errors: ROVE_E_GONE (never known, or forgotten).
+ * In any state. Blocking: for a turn of the node's thread. */
+ROVE_API ROVE_MUST_USE rove_err rove_migration_get(rove_runtime *rt, rove_migration migration,
+                                                   rove_migration_info *ret);
+/* The phase of one move; ROVE_PHASE_NONE when it is forgotten. As above. */
+ROVE_API rove_phase rove_migration_phase(rove_runtime *rt, rove_migration migration);
+/* The first `room` running moves of this node, out or in; gives how many there are. As above. */
+ROVE_API size_t rove_runtime_moves(rove_runtime *rt, rove_migration_info *ret, size_t room);
+
+/* Waits for the end of a move, without a deadline of its own. ROVE_OK: completed; ROVE_E_CANCELLED;
+ * ROVE_E_TIMED_OUT; else the reason of its failure: ROVE_E_TARGET_NOT_READY (retries off),
+ * ROVE_E_NOT_READY_TIMEOUT, ROVE_E_TARGET_NO_FACTORY, ROVE_E_TARGET_NO_RUNTIME,
+ * ROVE_E_STATE_FAILED, ROVE_E_IDENTITY_MISSING, ROVE_E_IDENTITY_TRANSPORT, ROVE_E_REFUSED,
+ * ROVE_E_PEER_LOST, ROVE_E_SHUTTING_DOWN, ... Also ROVE_E_GONE, ROVE_E_WOULD_BLOCK,
+ * ROVE_E_REENTRANT. `ret` may be NULL. */
+ROVE_API ROVE_MUST_USE rove_err rove_migration_wait(rove_runtime *rt, rove_migration migration,
+                                                    rove_migration_info *ret);
+/* As above, for at most so many nanoseconds. Past them: before the commit the move is aborted and
+ * ends as ROVE_E_TIMED_OUT; after it ROVE_E_STILL_MOVING, and the move goes on. */
+ROVE_API ROVE_MUST_USE rove_err rove_migration_wait_with_timeout(rove_runtime *rt,
+                                                                 rove_migration migration,
+                                                                 uint64_t timeout_ns,
+                                                                 rove_migration_info *ret);
+/* Asks a move to end. ROVE_OK: it ends as cancelled, and the daemon goes on here; ROVE_E_TOO_LATE:
+ * it is committed; ROVE_E_GONE: unknown, or ended. Blocking: for a turn of the node's thread. */
+ROVE_API ROVE_MUST_USE rove_err rove_migration_cancel(rove_runtime *rt, rove_migration migration);
+
+ROVE_END_DECLS
+
+#endif

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The network of a world. */
+#include "world.h"
+#include "check.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct arrival {
+    sim_thing thing;
+    sim_datagram *d;
+} arrival;
+
+static void arrival_drop(sim_world *w, sim_thing *t)
+{
+    (void)w;
+    arrival *a = (arrival *)t;
+    free(a->d);
+    free(a);
+}
+
+void sim_net_init(sim_world *w)
+{
+    for (unsigned i = 0; i < SIM_NET_NODES; i++)
+        for (unsigned j = 0; j < SIM_NET_NODES; j++)
+            w->net.links[i][j].waiting_end = &w->net.links[i][j].waiting;
+}
+
+static void free_waiting(sim_world *w, sim_link *l)
+{
+    while (l->waiting) {
+        sim_datagram *d = l->waiting;
+        l->waiting = d->next;
+        w->net.in_flight--;
+        free(d);
+    }
+    l->waiting_end = &l->waiting;
+}
+
+void sim_net_fini(sim_world *w)
+{
+    for (unsigned i = 0; i < SIM_NET_NODES; i++)
+        for (unsigned j = 0; j < SIM_NET_NODES; j++)
+        {
+            free_waiting(w, &w->net.links[i][j]);
+            free(w->net.links[i][j].taken);
+        }
+    for (size_t i = 0; i < SIM_NET_ARCHIVE; i++)
+        free(w->net.archive[i]);
+}
+
+static sim_datagram *copy_of(const sim_datagram *d)
+{
+    sim_datagram *c = malloc(sizeof *c + d->size);
+    if (!c)
+        abort();
+    memcpy(c, d, sizeof *c + d->size);
+    c->next = NULL;
+    c->again = true;
+    return c;
+}
+
+static void arrive(sim_world *w, sim_thing *t)
+{
+    arrival *a = (arrival *)t;
+    sim_datagram *d = a->d;
+    sim_node *to = &w->nodes[d->to];
+    sim_link *l = &w->net.links[d->from][d->to];
+    w->net.in_flight--;
+    if (!to->up) {
+        w->net.to_nobody++;
+    } else {
+        w->net.arrived++;
+        if (!d->again) {
+            if (d->number < l->highest_arrived)
+                w->net.reordered++;
+            else
+                l->highest_arrived = d->number;
+        }
+        to->datagrams_given++;
+        sim_check_before_datagram(to, d);
+        rovei_node_receive(to->core, sim_now(to), &w->nodes[d->from].addr, d->bytes, d->size);
+        sim_pump(to);
+        sim_check_after_datagram(to, d);
+    }
+    arrival_drop(w, t);
+}
+
+static void plan_arrival(sim_world *w, sim_datagram *d, uint64_t at)
+{
+    arrival *a = calloc(1, sizeof *a);
+    if (!a)
+        abort();
+    a->thing.run = arrive;
+    a->thing.drop = arrival_drop;
+    a->d = d;
+    w->net.in_flight++;
+    sim_plan(w, at, &a->thing);
+}
+
+static uint64_t travel(sim_world *w, const sim_link *l)
+{
+    sim_rng *r = &w->rng[SIM_FOR_NET];
+    uint64_t t = l->latency;
+    if (l->jitter)
+        t += sim_rng_below(r, l->jitter);
+    if (l->astray && sim_rng_chance(r, l->astray))
+        t += sim_rng_below(r, 20 * ROVE_MILLISECOND);
+    return t;
+}
+
+static void archive(sim_world *w, const sim_datagram *d)
+{
+    sim_datagram **slot = &w->net.archive[w->net.archived++ % SIM_NET_ARCHIVE];
+    free(*slot);
+    *slot = copy_of(d);
+}
+
+static void depart(sim_world *w, sim_datagram *d)
+{
+    sim_link *l = &w->net.links[d->from][d->to];
+    sim_rng *r = &w->rng[SIM_FOR_NET];
+    if (l->cut || (l->loss && sim_rng_chance(r, l->loss))) {
+        w->net.lost++;
+        free(d);
+        return;
+    }
+    if (l->twice && sim_rng_chance(r, l->twice)) {
+        w->net.doubled++;
+        plan_arrival(w, copy_of(d), w->now + travel(w, l));
+    }
+    if (l->late && sim_rng_chance(r, l->late)) {
+        w->net.late++;
+        plan_arrival(w, copy_of(d), w->now + sim_rng_below(r, 12 * ROVE_SECOND));
+    }
+    plan_arrival(w, d, w->now + travel(w, l));
+}
+
+void sim_net_send(sim_world *w, sim_node *from, const rovei_addr *to, const uint8_t *bytes,
+                  size_t size)
+{
+    unsigned target = 0;
+    while (target < w->node_count && !rovei_addr_equal(&w->nodes[target].addr, to))
+        target++;
+    w->net.sent++;
+    if (target == w->node_count) {
+        w->net.lost++;
+        return;
+    }
+    sim_datagram *d = malloc(sizeof *d + size);
+    if (!d)
+        abort();
+    sim_link *l = &w->net.links[from->index][target];
+    *d = (sim_datagram){.from = from->index, .to = target, .from_life = from->life, .size = size};
+    d->number = ++l->sent;
+    memcpy(d->bytes, bytes, size);
+    if (!w->scripted && (size < 400 || w->net.sent % 16 == 0))
+        archive(w, d);
+    if (l->held) {
+        w->net.in_flight++;
+        *l->waiting_end = d;
+        l->waiting_end = &d->next;
+        return;
+    }
+    depart(w, d);
+}
+
+void sim_net_quality(sim_world *w, uint64_t latency, uint64_t jitter, uint32_t loss, uint32_t twice,
+                     uint32_t astray, uint32_t late)
+{
+    for (unsigned i = 0; i < SIM_NET_NODES; i++)
+        for (unsigned j = 0; j < SIM_NET_NODES; j++) {
+            sim_link *l = &w->net.links[i][j];
+            l->latency = latency;
+            l->jitter = jitter;
+            l->loss = loss;
+            l->twice = twice;
+            l->astray = astray;
+            l->late = late;
+        }
+}
+
+void sim_net_cut(sim_world *w, unsigned from, unsigned to, bool cut)
+{
+    if (cut)
+        w->net.links[from][to].cut++;
+    else if (w->net.links[from][to].cut)
+        w->net.links[from][to].cut--;
+}
+
+void sim_net_hold(sim_world *w, unsigned from, unsigned to)
+{
+    w->net.links[from][to].held = true;
+}
+
+void sim_net_release(sim_world *w, unsigned from, unsigned to, bool drop)
+{
+    sim_link *l = &w->net.links[from][to];
+    l->held = false;
+    if (drop) {
+        for (sim_datagram *d = l->waiting; d; d = d->next)
+            w->net.lost++;
+        free_waiting(w, l);
+        return;
+    }
+    sim_datagram *d = l->waiting;
+    l->waiting = NULL;
+    l->waiting_end = &l->waiting;
+    while (d) {
+        sim_datagram *next = d->next;
+        d->next = NULL;
+        w->net.in_flight--;
+        depart(w, d);
+        d = next;
+    }
+}
+
+bool sim_net_replay(sim_world *w, uint64_t pick)
+{
+    sim_datagram *d = w->net.archive[pick % SIM_NET_ARCHIVE];
+    if (!d)
+        return false;
+    w->net.replayed++;
+    plan_arrival(w, copy_of(d), w->now);
+    return true;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The network of a world: for each direction between two nodes a latency, and how often a datagram
+ * is lost, doubled, overtaken, or comes very late; cuts in one direction or both; and a hold, with
+ * which a scenario keeps one direction back and lets it go when it wants. */
+#ifndef SIM_NET_H
+#define SIM_NET_H
+
+#include <mesh/address.h>
+#include <rove/types.h>
+
+struct sim_world;
+struct sim_node;
+
+#define SIM_NET_NODES   5
+#define SIM_NET_ARCHIVE 96
+
+typedef struct sim_datagram {
+    struct sim_datagram *next;
+    unsigned from, to;
+    uint32_t from_life;
+    size_t size;
+    uint64_t number; /* of its direction, to tell when one overtakes another */
+    bool again;      /* a copy of one that was sent before */
+    uint8_t bytes[];
+} sim_datagram;
+
+typedef struct sim_link {
+    uint64_t latency, jitter;           /* nanoseconds */
+    uint32_t loss, twice, astray, late; /* of 10,000 */
+    unsigned cut;                       /* number of cuts that cover this direction */
+    bool held;
+    sim_datagram *waiting, **waiting_end; /* while held */
+    uint64_t sent, highest_arrived;
+    uint8_t *taken; /* bits by number: a core has accepted this datagram */
+    size_t taken_size;
+} sim_link;
+
+typedef struct sim_net {
+    sim_link links[SIM_NET_NODES][SIM_NET_NODES]; /* [from][to] */
+    sim_datagram *archive[SIM_NET_ARCHIVE];       /* recent ones, to come again much later */
+    uint64_t archived;
+    uint64_t sent, lost, doubled, reordered, late, arrived, to_nobody, in_flight, replayed;
+} sim_net;
+
+void sim_net_init(struct sim_world *w);
+void sim_net_fini(struct sim_world *w);
+void sim_net_send(struct sim_world *w, struct sim_node *from, const rovei_addr *to,
+                  const uint8_t *bytes, size_t size);
+/* Same numbers for all directions. */
+void sim_net_quality(struct sim_world *w, uint64_t latency, uint64_t jitter, uint32_t loss,
+                     uint32_t twice, uint32_t astray, uint32_t late);
+void sim_net_cut(struct sim_world *w, unsigned from, unsigned to, bool cut);
+/* Keeps a direction back from now on; what is on its way already still arrives. */
+void sim_net_hold(struct sim_world *w, unsigned from, unsigned to);
+/* Lets go what was held, in order, or drops it. */
+void sim_net_release(struct sim_world *w, unsigned from, unsigned to, bool drop);
+/* Lets an old datagram arrive once more; `pick` chooses which. False when there is none. */
+bool sim_net_replay(struct sim_world *w, uint64_t pick);
+
+#endif

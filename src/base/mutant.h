@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Rules that the simulator can break on purpose, to show that it would notice. In the library the
+ * macro is the constant 0 and the broken branch does not exist; only the simulator's second build
+ * (ROVEI_MUTANTS) has it. */
+#ifndef ROVEI_BASE_MUTANT_H
+#define ROVEI_BASE_MUTANT_H
+
+/* X(identifier, name on the command line) */
+#define ROVEI_MUTANT_LIST(X)                                                                       \
+    X(NO_DIVERT, "no-divert")                                                                      \
+    X(ACK_ON_RECEIVE, "ack-on-receive")                                                            \
+    X(NO_DEDUP, "no-dedup")                                                                        \
+    X(POSITIONS_LATE, "positions-late")                                                            \
+    X(SERVE_BEFORE_COMMIT, "serve-before-commit")                                                  \
+    X(RESUME_AFTER_COMMIT, "resume-after-commit")                                                  \
+    X(REDIRECT_IGNORES_EPOCH, "redirect-ignores-epoch")                                            \
+    X(REPLAY_ACCEPTED, "replay-accepted")                                                          \
+    X(TICKET_IGNORED, "ticket-ignored")                                                            \
+    X(GIVES_AWAY_BEFORE_CLOSED, "gives-away-before-closed")                                        \
+    X(ABORT_FROM_IGNORANCE, "abort-from-ignorance")                                                \
+    X(EVENT_OPENS_A_LANE, "event-opens-a-lane")                                                    \
+    X(GAP_IN_SILENCE, "gap-in-silence")                                                            \
+    X(MOVING_IS_AN_OUTCOME, "moving-is-an-outcome")
+
+#ifdef ROVEI_MUTANTS
+enum rovei_mutant_id {
+    ROVEI_MUTANT_NONE,
+#define ROVEI_MUTANT_ENUM(id, name) ROVEI_MUTANT_##id,
+    ROVEI_MUTANT_LIST(ROVEI_MUTANT_ENUM)
+#undef ROVEI_MUTANT_ENUM
+};
+extern enum rovei_mutant_id rovei_mutant; /* defined and set by the simulator */
+#define ROVEI_MUTANT(id) (rovei_mutant == ROVEI_MUTANT_##id)
+#else
+#define ROVEI_MUTANT(id) 0
+#endif
+
+#endif

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * rove node: runs a node in the foreground until it is told to stop. */
+#include "client.h"
+
+#include <crypto/crypto.h>
+#include <errno.h>
+#include <rove/runtime.h>
+#include <shell/control.h>
+#include <shell/files.h>
+#include <shell/plugin.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SECOND_SIGNAL (5 * ROVE_SECOND)
+
+/* Built in, from examples/wordcount.c. */
+const rove_kind *rove_wordcount_kind(void);
+
+typedef struct server {
+    const char *listen, *psk_file, *identity, *control_path;
+    cli_list load, peers, set;
+    bool json, allow_loss;
+
+    char control_room[256];
+    rove_node *node;
+    rove_runtime *runtime;
+    rovei_control *control;
+    rovei_plugin *plugins;
+    size_t plugin_count;
+} server;
+
+static void limits_help(void)
+{
+    rove_limit_info info;
+    printf("\nLimits and timers for --set (times in seconds; numbers may end in K, M or G):\n");
+    for (size_t i = 0; rove_limits_info(i, &info); i++) {
+        char preset[32];
+        if (info.unit == 'T')
+            snprintf(preset, sizeof preset, "%.9g", (double)info.preset / 1e9);
+        else
+            snprintf(preset, sizeof preset, "%llu", (unsigned long long)info.preset);
+        printf("  %-18s %20s  %s\n", info.name, preset, info.why);
+    }
+}
+
+/* ---- options ---- */
+
+static int set_limit(rove_limits *limits, const char *text)
+{
+    char name[64];
+    const char *equals = strchr(text, '=');
+    if (!equals || (size_t)(equals - text) >= sizeof name)
+        return cli_usage("--set takes LIMIT=VALUE, not \"%s\": see rove node --help", text);
+    memcpy(name, text, (size_t)(equals - text));
+    name[equals - text] = '\0';
+    rove_err err = rove_limits_set(limits, name, equals + 1);
+    if (err == ROVE_E_NOT_FOUND)
+        return cli_usage("there is no limit \"%s\": rove node --help lists them", name);
+    if (err == ROVE_E_BOUND)
+        return cli_usage("%s cannot be \"%s\": that is outside of what it may be", name,
+                         equals + 1);
+    return err ? cli_usage("%s cannot be \"%s\": it takes a number", name, equals + 1) : CLI_DONE;
+}
+
+static int set_limits(rove_limits *limits, const cli_list *set)
+{
+    const char *name = "";
+    for (size_t i = 0; i < set->count; i++) {
+        int status = set_limit(limits, set->items[i]);
+        if (status != CLI_DONE)
+            return status;
+    }
+    if (rove_limits_check(limits, &name))
+        return cli_usage("the limits do not fit together: change %s", name);
+    return CLI_DONE;
+}
+
+/* ENTITY@HOST:PORT */
+static int parse_peer(const char *text, rove_entity *ret, const char **ret_address)
+{
+    char entity[65];
+    const char *at = strchr(text, '@');
+    if (at && at - text == 64) {
+        memcpy(entity, text, 64);
+        entity[64] = '\0';
+        *ret_address = at + 1;
+        if (cli_parse_entity(entity, ret))
+            return CLI_DONE;
+    }
+    return cli_usage("--peer takes ENTITY@HOST:PORT with 64 hex digits, not \"%s\"", text);
+}
+
+/* ---- start ---- */
+
+static int explain_start(const server *s, rove_err err)
+{
+    if (err == ROVE_E_ADDRESS)
+        return cli_fail("%s cannot be listened on: it is taken, or not an address of this machine",
+                        s->listen);
+    if (err == ROVE_E_RESERVED_ID)
+        return cli_fail("the node id of %s looks like a packet: make another identity with "
+                        "rove id new",
+                        s->identity);
+    if (s->identity && err == ROVE_E_FILE)
+        return cli_fail("%s, or %s.state beside it, is missing or is not what it should be",
+                        s->identity, s->identity);
+    if (s->identity && (err == ROVE_E_PERMISSION || err == ROVE_E_LOCKED))
+        return cli_fail_file("identity file", s->identity, err);
+    if (s->identity && err == ROVE_E_IO)
+        return cli_fail("%s.state cannot be written: the node keeps its incarnation there",
+                        s->identity);
+    return cli_fail("the node cannot be started: %s", rove_strerror(err));
+}
+
+static int start_node(server *s)
+{
+    rove_node_config cfg;
+    uint8_t psk[32], seed[32];
+    rove_node_config_init(&cfg);
+    int status = set_limits(&cfg.limits, &s->set);
+    if (status != CLI_DONE)
+        return status;
+    rove_err err = rovei_files_load_hex32(s->psk_file, psk);
+    if (err)
+        return cli_fail_file("psk file", s->psk_file, err);
+    if (s->identity)
+        err = rovei_files_load_hex32(s->identity, seed);
+    rovei_wipe(seed, sizeof seed);
+    if (err)
+        return cli_fail_file("identity file", s->identity, err);
+    cfg.listen = s->listen;
+    cfg.psk = psk;
+    cfg.identity_file = s->identity;
+    err = rove_node_new(&s->node, &cfg);
+    rovei_wipe(psk, sizeof psk);
+    if (!err)
+        err = rove_runtime_new(&s->runtime, s->node, NULL);
+    return err ? explain_start(s, err) : CLI_DONE;
+}
+
+static int load_plugin(server *s, const char *path)
+{
+    char why[512];
+    rovei_plugin *plugin = &s->plugins[s->plugin_count];
+    rove_err err = rovei_plugin_load(plugin, path, why, sizeof why);
+    if (err == ROVE_E_FILE)
+        return cli_fail("%s is missing or cannot be read", path);
+    if (err)
+        return cli_fail("%s is not a kind that can be used: %s", path,
+                        *why ? why : rove_strerror(err));
+    s->plugin_count++;
+    err = rove_runtime_register_kind(s->runtime, NULL, plugin->kind, NULL);
+    if (err)
+        return cli_fail("the kind of %s cannot be used: %s", path, rove_strerror(err));
+    return CLI_DONE;
+}
+
+static int load_kinds(server *s)
+{
+    s->plugins = calloc(s->load.count + 1, sizeof *s->plugins);
+    if (!s->plugins)
+        return cli_fail("out of memory");
+    for (size_t i = 0; i < s->load.count; i++) {
+        int status = load_plugin(s, s->load.items[i]);
+        if (status != CLI_DONE)
+            return status;
+    }
+    /* One that was loaded under the same name goes before the built-in one. */
+    rove_err err = rove_runtime_register_kind(s->runtime, NULL, rove_wordcount_kind(), NULL);
+    if (err && err != ROVE_E_KIND_EXISTS)
+        return cli_fail("the built-in kind cannot be used: %s", rove_strerror(err));
+    return CLI_DONE;
+}
+
+static int connect_peers(server *s)
+{
+    for (size_t i = 0; i < s->peers.count; i++) {
+        rove_entity peer;
+        const char *address;
+        int status = parse_peer(s->peers.items[i], &peer, &address);
+        if (status != CLI_DONE)
+            return status;
+        rove_err err = rove_node_connect(s->node, &peer, address);
+        if (err == ROVE_E_ADDRESS)
+            return cli_fail("the peer's address %s cannot be resolved: it is HOST:PORT", address);
+        if (err)
+            return cli_fail("the peer %s cannot be had: %s", s->peers.items[i], rove_strerror(err));
+    }
+    return CLI_DONE;
+}
+
+/* The folder of the default path, if it is not there; a path that was named is taken as it is. */
+static void make_control_folder(const char *path)
+{
+    char folder[256];
+    const char *slash = strrchr(path, '/');
+    if (!slash || slash == path || (size_t)(slash - path) >= sizeof folder)
+        return;
+    memcpy(folder, path, (size_t)(slash - path));
+    folder[slash - path] = '\0';
+    (void)mkdir(folder, S_IRWXU);
+}
+
+static int open_control(server *s)
+{
+    const char *path = cli_control_path(s->control_path, s->control_room, sizeof s->control_room);
+    if (!s->control_path)
+        make_control_folder(path);
+    rovei_control_config cfg = {.node = s->node, .runtime = s->runtime, .path = path};
+    rove_err err = rovei_control_new(&s->control, &cfg);
+    if (err == ROVE_E_ADDRESS)
+        return cli_fail("another node listens at %s already: name another socket with --control",
+                        path);
+    if (err == ROVE_E_EXISTS)
+        return cli_fail("%s is there and is not a socket: name another with --control", path);
+    if (err == ROVE_E_TOO_LARGE)
+        return cli_fail("the path of a control socket has at most 107 bytes: %s is longer", path);
+    if (err == ROVE_E_FILE)
+        return cli_fail("the folder of %s is missing: make it, or name another with --control",
+                        path);
+    return err ? cli_fail("the control socket %s cannot be made: %s", path, rove_strerror(err))
+               : CLI_DONE;
+}
+
+static void say_ready(const server *s)
+{
+    rove_node_info info;
+    rove_node_get_info(s->node, &info);
+    char entity[65], x25519[65];
+    rovei_hex_encode(info.entity.bytes, sizeof info.entity.bytes, entity);
+    rovei_hex_encode(info.x25519, sizeof info.x25519, x25519);
+    if (!s->json) {
+        fprintf(stderr, "node 0x%llx serves at %s\nentity %s\n", (unsigned long long)info.node_id,
+                info.address, entity);
+        return;
+    }
+    json_object *o = json_object_new_object();
+    cli_add_text(o, "event", "ready");
+    cli_add_text(o, "entity", entity);
+    json_object_object_add(o, "node_id", cli_json_id(info.node_id));
+    cli_add_text(o, "x25519", x25519);
+    cli_add_text(o, "addr", info.address);
+    json_object_object_add(o, "pid", json_object_new_int((int)getpid()));
+    json_object_object_add(o, "incarnation", json_object_new_uint64(info.incarnation));
+    cli_json(o);
+}
+
+/* ---- until it is told to stop ---- */
+
+static void wait_stop(const server *s, const sigset_t *signals)
+{
+    uint64_t warned = 0;
+    for (;;) {
+        if (sigwaitinfo(signals, NULL) < 0)
+            continue;
+        size_t daemons = rove_runtime_daemon_count(s->runtime);
+        uint64_t now = cli_now();
+        if (!daemons || s->allow_loss || (warned && now - warned <= SECOND_SIGNAL))
+            return;
+        fprintf(stderr,
+                "rove: %zu daemon%s %s here in memory only and would be lost: move %s away with "
+                "rove migrate, or signal again within 5 s to stop all the same\n",
+                daemons, daemons == 1 ? "" : "s", daemons == 1 ? "lives" : "live",
+                daemons == 1 ? "it" : "them");
+        warned = now;
+    }
+}
+
+static int run(server *s)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    /* Before any thread is made, so that all have it. */
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    int status = start_node(s);
+    if (status == CLI_DONE)
+        status = load_kinds(s);
+    if (status == CLI_DONE && rove_runtime_start(s->runtime))
+        status = cli_fail("the runtime cannot be started");
+    if (status == CLI_DONE)
+        status = connect_peers(s);
+    if (status == CLI_DONE)
+        status = open_control(s);
+    if (status == CLI_DONE) {
+        say_ready(s);
+        wait_stop(s, &signals);
+    }
+    rovei_control_free(s->control);
+    rove_runtime_unref(s->runtime);
+    rove_node_free(s->node);
+    for (size_t i = 0; i < s->plugin_count; i++)
+        rovei_plugin_unload(&s->plugins[i]);
+    free(s->plugins);
+    return status;
+}
+
+static int check_options(const server *s)
+{
+    rove_limits limits;
+    rove_limits_init(&limits);
+    if (!s->listen)
+        return cli_usage("say where to listen: rove node --listen ADDR:PORT --psk-file FILE");
+    if (!s->psk_file)
+        return cli_usage("say where the mesh's key is: --psk-file FILE (rove psk new makes one)");
+    for (size_t i = 0; i < s->peers.count; i++) {
+        rove_entity peer;
+        const char *address;
+        int status = parse_peer(s->peers.items[i], &peer, &address);
+        if (status != CLI_DONE)
+            return status;
+    }
+    return set_limits(&limits, &s->set);
+}
+
+int cli_node(int argc, char **argv)
+{
+    server *s = &(server){0};
+    cli_option options[] = {
+        {CLI_TEXT, "--listen", "ADDR:PORT", &s->listen, "the UDP address; port 0 takes a free one"},
+        {CLI_TEXT, "--psk-file", "FILE", &s->psk_file, "the key of the mesh (rove psk new)"},
+        {CLI_TEXT, "--identity", "FILE", &s->identity,
+         "this node's identity (rove id new); else a fresh one in memory"},
+        {CLI_TEXT, "--control", "PATH", &s->control_path, "where to put the control socket"},
+        {CLI_LIST, "--load", "KIND.so", &s->load, "a kind of daemon; may be given several times"},
+        {CLI_LIST, "--peer", "ENTITY@HOST:PORT", &s->peers,
+         "a node to talk to; may be given several times"},
+        {CLI_FLAG, "--allow-loss", NULL, &s->allow_loss,
+         "stop at the first signal, also with daemons on board"},
+        {CLI_LIST, "--set", "LIMIT=VALUE", &s->set, "change a limit or timer, see below"},
+        {CLI_FLAG, "--json", NULL, &s->json, "say in JSON when it serves"},
+    };
+    cli_syntax syntax = {
+        "node",
+        "",
+        "Runs a node in the foreground. At SIGTERM or SIGINT it stops; with daemons on board, "
+        "which\n"
+        "live in memory only, it first says what would be lost, and stops at a second signal\n"
+        "within 5 s.",
+        options,
+        sizeof options / sizeof options[0],
+        0,
+        0,
+        limits_help};
+    cli_operands operands;
+    int status;
+    if (cli_parse(&syntax, argc, argv, &operands, &status)) {
+        status = check_options(s);
+        if (status == CLI_DONE)
+            status = run(s);
+    }
+    cli_list_free(&s->load);
+    cli_list_free(&s->peers);
+    cli_list_free(&s->set);
+    return status;
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * rove send: lines of standard input to a daemon, and what became of each. */
+#include "feed.h"
+#include "signals.h"
+
+#include <poll.h>
+#include <state/chain.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct sending {
+    cli_client client;
+    cli_feed feed;
+    cli_totals totals;
+    bool json, outputs, open, dropped, unreachable, ended;
+    uint64_t shown; /* when progress was last shown */
+} sending;
+
+static void print_outputs(const sending *s, const rovei_outcome_head *h, rove_span rest)
+{
+    rovei_reader r = rovei_reader_of(rest);
+    rove_link link;
+    rove_span payload;
+    for (uint32_t i = 0; i < h->outputs && rovei_event_frame_read(&r, &link, &payload); i++) {
+        if (!s->json) {
+            fwrite(payload.data, 1, payload.size, stdout);
+            putchar('\n');
+            continue;
+        }
+        json_object *o = json_object_new_object();
+        cli_add_text(o, "event", "output");
+        json_object_object_add(o, "seq", json_object_new_uint64(h->number));
+        json_object_object_add(o, "index", json_object_new_uint64(i));
+        json_object_object_add(o, "output", cli_json_hex(payload.data, payload.size));
+        puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+        json_object_put(o);
+    }
+}
+
+static void take_object(sending *s, rove_span body)
+{
+    json_object *o = cli_client_json(body);
+    const char *event = o ? cli_text(o, "event") : NULL;
+    if (event && strcmp(event, "open") == 0) {
+        s->feed.lines.line_max = (size_t)cli_u64(o, "event_max");
+        s->open = true;
+    }
+    s->unreachable = event && strcmp(event, "unreachable") == 0;
+    json_object_put(o);
+}
+
+/* Handles the frames that have come. */
+static rove_err take_frames(sending *s)
+{
+    for (;;) {
+        uint8_t type;
+        rove_span body, rest;
+        rovei_outcome_head head;
+        rove_err err = cli_client_next(&s->client, &type, &body);
+        if (err)
+            return err == ROVE_E_SHORT ? ROVE_OK : err;
+        if (type == ROVEI_FRAME_END) {
+            s->ended = true;
+            return ROVE_OK;
+        }
+        if (type == ROVEI_FRAME_JSON)
+            take_object(s, body);
+        if (type == ROVEI_FRAME_TAKEN && !cli_feed_taken(&s->feed, body))
+            return ROVE_E_FORMAT;
+        if (type != ROVEI_FRAME_OUTCOME)
+            continue;
+        err = rovei_outcome_decode(&head, body, &rest);
+        if (err)
+            return err;
+        cli_totals_add(&s->totals, &head);
+        if (s->outputs && head.kind == ROVEI_EVENT_APPLIED && !head.err)
+            print_outputs(s, &head, rest);
+    }
+}
+
+static void show_progress(sending *s)
+{
+    uint64_t now = cli_now();
+    if (!isatty(STDERR_FILENO) || now - s->shown < ROVE_SECOND / 5)
+        return;
+    s->shown = now;
+    fprintf(stderr, "\r%llu sent, %llu applied%s\033[K", (unsigned long long)s->feed.put,
+            (unsigned long long)s->totals.applied,
+            s->unreachable ? ", nobody who knows the daemon can be reached" : "");
+}
+
+/* Waits for the socket, and for standard input when a line is wanted. */
+static rove_err wait_for_more(sending *s, uint64_t deadline)
+{
+    rovei_channel *channel = &s->client.channel;
+    rove_err err = rovei_channel_flush(channel);
+    if (err && err != ROVE_E_CLOSED)
+        return err;
+    bool writing = !err && rovei_channel_queued(channel);
+    struct pollfd p[2] = {
+        {.fd = channel->fd, .events = (short)(POLLIN | (writing ? POLLOUT : 0))},
+        {.fd = s->open && s->feed.want_lines ? s->feed.lines.fd : -1, .events = POLLIN},
+    };
+    /* What was printed must not wait for more to come. */
+    if (s->outputs && cli_poll(p, 2, 0) == ROVE_E_TIMED_OUT)
+        fflush(stdout);
+    err = cli_poll(p, 2, deadline);
+    if (err)
+        return err;
+    if (p[0].revents & (POLLIN | POLLHUP | POLLERR))
+        err = rovei_channel_fill(channel);
+    if (!err && p[1].revents)
+        err = cli_lines_fill(&s->feed.lines);
+    return err;
+}
+
+static void drop(sending *s)
+{
+    s->dropped = true;
+    s->feed.finished = true;
+    s->feed.want_lines = false;
+    (void)cli_client_put(&s->client, ROVEI_FRAME_DROP, (rove_span){NULL, 0});
+}
+
+/* Until everything has its outcome, or the time is up. OK, E_CANCELLED when interrupted. */
+static rove_err run(sending *s, uint64_t timeout)
+{
+    uint64_t deadline = timeout ? cli_now() + timeout : ROVE_TIME_NEVER;
+    while (!s->ended) {
+        rove_err err = take_frames(s);
+        if (err || s->ended)
+            return err;
+        if (s->open && !s->feed.finished)
+            cli_feed_step(&s->feed);
+        show_progress(s);
+        err = wait_for_more(s, s->dropped ? cli_now() + 5 * ROVE_SECOND : deadline);
+        if (err == ROVE_E_TIMED_OUT && !s->dropped)
+            drop(s);
+        else if (err == ROVE_E_TIMED_OUT)
+            return ROVE_OK;
+        else if (err == ROVE_E_CANCELLED && cli_interrupted())
+            return err;
+        else if (err == ROVE_E_CLOSED && take_frames(s) == ROVE_OK && s->ended)
+            return ROVE_OK;
+        else if (err && err != ROVE_E_CANCELLED)
+            return err;
+    }
+    return ROVE_OK;
+}
+
+static void print_summary(const sending *s)
+{
+    const cli_totals *t = &s->totals;
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r\033[K");
+    if (!s->json) {
+        fprintf(s->outputs ? stderr : stdout,
+                "%llu sent, %llu applied (%llu with an error), %llu refused, %llu unknown, "
+                "%llu lost\n",
+                (unsigned long long)t->sent, (unsigned long long)t->applied,
+                (unsigned long long)t->errors, (unsigned long long)t->refused,
+                (unsigned long long)t->unknown, (unsigned long long)t->lost);
+        return;
+    }
+    json_object *o = json_object_new_object();
+    cli_add_text(o, "event", "summary");
+    json_object_object_add(o, "sent", json_object_new_uint64(t->sent));
+    json_object_object_add(o, "applied", json_object_new_uint64(t->applied));
+    json_object_object_add(o, "errors", json_object_new_uint64(t->errors));
+    json_object_object_add(o, "refused", json_object_new_uint64(t->refused));
+    json_object_object_add(o, "unknown", json_object_new_uint64(t->unknown));
+    json_object_object_add(o, "lost", json_object_new_uint64(t->lost));
+    cli_json(o);
+}
+
+static int conclude(sending *s, rove_err err)
+{
+    s->totals.sent = s->feed.put;
+    cli_totals_close(&s->totals);
+    if (!s->open && s->ended)
+        return cli_client_fail(&s->client, "not sent");
+    print_summary(s);
+    if (err == ROVE_E_CANCELLED)
+        return CLI_INTERRUPTED;
+    int status = s->totals.unknown || s->totals.lost ? CLI_UNKNOWN
+                 : s->totals.refused                 ? CLI_REFUSED
+                                                     : CLI_DONE;
+    if (s->feed.err == ROVE_E_TOO_LARGE)
+        cli_fail("line %llu is longer than an event may be (%zu bytes, limit event_max): it and "
+                 "what follows it was not sent",
+                 (unsigned long long)s->feed.put + 1, s->feed.lines.line_max);
+    else if (s->feed.err)
+        cli_fail("standard input cannot be read to its end: %s", rove_strerror(s->feed.err));
+    else if (err)
+        cli_fail("the node closed the connection: see whether it still runs");
+    else if (s->ended && s->client.end)
+        cli_client_fail(&s->client, "the sending ended early");
+    else
+        return status;
+    return status == CLI_DONE ? CLI_FAILED : status;
+}
+
+int cli_send(int argc, char **argv)
+{
+    sending *s = &(sending){0};
+    const char *control = NULL;
+    uint64_t timeout = 0;
+    cli_option options[] = {
+        {CLI_FLAG, "--outputs", NULL, &s->outputs, "print the daemon's outputs, in order"},
+        {CLI_SECONDS, "--timeout", "S", &timeout,
+         "what has no outcome then is unknown (default: the limit send_giveup)"},
+        {CLI_TEXT, "--control", "PATH", &control, "the control socket of the node that sends"},
+        {CLI_FLAG, "--json", NULL, &s->json, "outputs and summary as JSON, payloads in hex"},
+    };
+    cli_syntax syntax = {
+        "send",
+        "ORIGIN",
+        "Sends standard input to a daemon, wherever it lives: one line is one event,\n"
+        "without its newline. Ends when each line has its outcome. Exit status 3 when\n"
+        "some were refused, 4 when the outcome of some is unknown or they were lost.",
+        options,
+        sizeof options / sizeof options[0],
+        1,
+        1,
+        NULL};
+    cli_operands operands;
+    int status;
+    char room[256];
+    if (!cli_parse(&syntax, argc, argv, &operands, &status) ||
+        !cli_check_name("ORIGIN", operands.at[0], &status))
+        return status;
+    status = cli_client_open(&s->client, cli_control_path(control, room, sizeof room), false);
+    if (status != CLI_DONE)
+        return status;
+    json_object *request = cli_request("send");
+    cli_add_text(request, "daemon", operands.at[0]);
+    cli_signals_hold();
+    cli_feed_init(&s->feed, &s->client, STDIN_FILENO, SIZE_MAX);
+    rove_err err = cli_client_request(&s->client, request) ? run(s, timeout) : ROVE_E_NOMEM;
+    status = conclude(s, err);
+    cli_feed_free(&s->feed);
+    cli_client_close(&s->client);
+    return status;
+}

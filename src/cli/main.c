@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The program: its table of commands. */
+#include "cli.h"
+
+#include <signal.h>
+#include <string.h>
+
+#ifndef ROVE_VERSION
+#define ROVE_VERSION "unknown"
+#endif
+
+static const cli_command commands[] = {
+    {"psk", "make the key that the nodes of a mesh share", cli_psk},
+    {"id", "make or show an identity", cli_id},
+    {"node", "run a node", cli_node},
+    {"status", "how a node is", cli_status},
+    {"peers", "the nodes that it talks to", cli_peers},
+    {"ps", "the daemons on it", cli_ps},
+    {"spawn", "start a daemon", cli_spawn},
+    {"expect", "let a daemon come to this node", cli_expect},
+    {"send", "send events to a daemon, wherever it is", cli_send},
+    {"migrate", "move a daemon to another node", cli_migrate},
+    {"moves", "moves, running and ended", cli_moves},
+    {"cancel", "end a move that is not committed", cli_cancel},
+    {"stop", "end a daemon", cli_stop},
+    {"demo", "three nodes, one daemon, a file, and moves meanwhile", cli_demo},
+};
+
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+static void help(void)
+{
+    printf("Usage: rove COMMAND [OPTION]... [OPERAND]...\n"
+           "\n"
+           "Daemons that move live between the nodes of an encrypted mesh.\n"
+           "\n"
+           "Commands:\n");
+    for (size_t i = 0; i < COMMANDS; i++)
+        printf("  %-10s%s\n", commands[i].name, commands[i].summary);
+    printf("\n"
+           "  rove COMMAND --help says more about one of them.\n"
+           "  rove --version      prints the version.\n"
+           "\n"
+           "Most commands talk to a running node over its control socket: --control PATH, else\n"
+           "$ROVE_CONTROL, else $XDG_RUNTIME_DIR/rove/control, else /run/rove/control.\n"
+           "With --json they print one JSON object a line.\n"
+           "\n"
+           "Exit status: 0 done; 1 failed; 2 wrong usage; 3 send: some events were refused;\n"
+           "4 send: the outcome of some is unknown, or they were lost; 5 migrate: still moving\n"
+           "when the time was up; 130 interrupted.\n");
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    if (argc < 2)
+        return cli_usage("a command is missing: see rove --help");
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        help();
+        return CLI_DONE;
+    }
+    if (strcmp(name, "--version") == 0) {
+        printf("rove %s\n", ROVE_VERSION);
+        return CLI_DONE;
+    }
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    return cli_usage("there is no command \"%s\": see rove --help", name);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Interruptions, noticed only while the program waits. */
+#include "signals.h"
+
+#include "cli.h"
+
+#include <errno.h>
+#include <signal.h>
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+void cli_signals_hold(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = on_signal};
+    sigset_t set;
+    sigemptyset(&set);
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        sigaddset(&set, numbers[i]);
+        sigaction(numbers[i], &action, NULL);
+    }
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+bool cli_interrupted(void)
+{
+    return interrupted;
+}
+
+rove_err cli_poll(struct pollfd *fds, size_t count, uint64_t deadline)
+{
+    sigset_t none;
+    uint64_t now = deadline && deadline != ROVE_TIME_NEVER ? cli_now() : 0;
+    uint64_t left = deadline > now ? deadline - now : 0;
+    struct timespec t = {.tv_sec = (time_t)(left / ROVE_SECOND),
+                         .tv_nsec = (long)(left % ROVE_SECOND)};
+    sigemptyset(&none);
+    int n = ppoll(fds, count, deadline == ROVE_TIME_NEVER ? NULL : &t, &none);
+    if (n < 0)
+        return errno == EINTR ? ROVE_E_CANCELLED : ROVE_E_IO;
+    return n ? ROVE_OK : ROVE_E_TIMED_OUT;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of the host half of lanes, shared by its files. */
+#ifndef ROVEI_COMPUTE_LANES_INSIDE_H
+#define ROVEI_COMPUTE_LANES_INSIDE_H
+
+#include <compute/lane_codec.h>
+#include <node/core.h>
+
+/* Bytes of small events or outcomes that share a frame, and the size from which one goes alone. */
+#define ROVEI_LANE_BATCH 16384
+#define ROVEI_LANE_ALONE 4096
+
+/* An event accepted in order: in the lane's queue, or already given to the cell. */
+typedef struct rovei_waiting {
+    uint64_t sequence;
+    rove_link link;
+    rove_span payload; /* inside of owner */
+    rove_buf *owner;   /* NULL once it is with the cell, or given up by its sender */
+    size_t charge;     /* bytes that it counts in the mailbox */
+    rove_err refuse;   /* it will be refused when its turn comes */
+    bool late;         /* came between the order to freeze and the freeze point */
+} rovei_waiting;
+
+/* An outcome that the sender has not confirmed. */
+typedef struct rovei_kept {
+    rovei_outcome_kind kind;
+    rove_err err;
+    uint32_t output_count;
+    rove_buf *text, *outputs;
+} rovei_kept;
+#define ROVEI_KEPT_CHARGE 64 /* what an outcome counts besides its bytes */
+
+/* What the lanes of one sender share. */
+typedef struct rovei_lane_owner {
+    rove_entity entity;
+    uint64_t origin;
+    size_t lanes, open; /* all, and those that are not closed */
+} rovei_lane_owner;
+
+typedef enum rovei_lane_state {
+    ROVEI_LANE_ASKING_SEND, /* policy has been asked whether it may send */
+    ROVEI_LANE_ASKING_READ, /* and whether it may read outputs */
+    ROVEI_LANE_IS_OPEN,
+    ROVEI_LANE_IS_CLOSED,
+} rovei_lane_state;
+
+typedef struct rovei_lane {
+    struct rovei_lanes *set;
+    rovei_lane_owner *owner;
+    uint64_t number; /* drawn by the sender */
+    uint64_t ticket; /* ours, for APPLY */
+    uint64_t asked;  /* ticket of the question to policy */
+    rovei_lane_state state;
+    bool may_read;
+    bool owes_position;
+    bool told_gap;   /* a frame beyond the next was answered; again after progress or a question */
+    bool wants_room; /* events were not taken: say so when there is room */
+    bool blocked;    /* not fed: it does not confirm, and the bound of outputs is reached */
+
+    uint64_t position; /* every event up to here has its outcome or is gone */
+    uint64_t accepted; /* up to here applied, waiting in order, or gone */
+    uint64_t gap;      /* gone up to here, once the events with the cell are applied */
+    uint64_t told;     /* outcomes written to the sender up to here */
+    uint64_t seen;     /* while frozen: events counted as held back up to here */
+    uint64_t expires;  /* monotonic */
+
+    rovei_waiting *waiting; /* ring; the first `fed` are with the cell */
+    size_t waiting_room, waiting_first, waiting_count, fed;
+    size_t waiting_bytes; /* payloads */
+    rovei_kept *kept;     /* ring: outcomes of position - kept_count + 1 .. position */
+    size_t kept_room, kept_first, kept_count, kept_bytes;
+
+    rovei_pipe reply;
+    rovei_list all, ready, owing;
+} rovei_lane;
+
+struct rovei_lanes {
+    rovei_node *node;
+    rovei_daemon *daemon;
+    rovei_map by_key;    /* (sender, number) -> rovei_lane */
+    rovei_map by_ticket; /* ticket -> rovei_lane */
+    rovei_map owners;    /* sender -> rovei_lane_owner */
+    rovei_list all;
+    rovei_list ready; /* lanes with events to feed, round robin */
+    rovei_list owing; /* lanes with something to tell */
+    rovei_list busy;  /* in node->busy_lanes */
+    rovei_timer sweep;
+    size_t in_cell, in_cell_bytes; /* events given to the cell and not applied */
+    size_t mailbox_bytes;
+    size_t kept_bytes;
+    size_t wanting;      /* lanes with wants_room */
+    uint64_t *held_back; /* while frozen: the attempt's count */
+};
+
+/* ---- lanes.c ---- */
+rovei_lane *rovei_lane_find(const struct rovei_lanes *l, const rove_entity *sender,
+                            uint64_t number);
+/* E_LANE_LIMIT, E_NOMEM. A closed one does not count among its sender's. */
+ROVE_MUST_USE rove_err rovei_lane_new(rovei_lane **ret, struct rovei_lanes *l, rovei_now now,
+                                      const rove_entity *sender, uint64_t number, bool closed);
+void rovei_lane_free(rovei_lane *lane);
+void rovei_lane_touch(rovei_lane *lane, rovei_now now);
+void rovei_lane_close(rovei_lane *lane);
+void rovei_lanes_busy(struct rovei_lanes *l);
+void rovei_lane_owe(rovei_lane *lane);
+void rovei_lane_want_room(rovei_lane *lane, bool wants);
+static inline bool rovei_lanes_serving(const struct rovei_lanes *l)
+{
+    return rovei_daemon_serves(l->daemon);
+}
+static inline uint64_t rovei_lane_confirmed(const rovei_lane *lane)
+{
+    return lane->position - lane->kept_count;
+}
+/* The frame's common fields, as this host says them. */
+void rovei_lane_head(const struct rovei_lanes *l, rovei_lane_frame *f, rovei_lane_type type,
+                     uint64_t lane);
+/* Frames without items. What cannot be sent is asked for again by the sender. */
+void rovei_lane_send(rovei_node *n, rovei_pipe *pipe, const rove_entity *to, uint16_t tag,
+                     const rovei_lane_frame *f);
+void rovei_lane_say(rovei_lane *lane, rovei_lane_type type);
+
+/* ---- lanes_feed.c ---- */
+/* Makes a ring of `count` items, whose length is a power of two, longer than `need`. False: out of
+ * memory. */
+bool rovei_ring_grow(const rove_alloc *a, void **items, size_t *room, size_t *first, size_t count,
+                     size_t need, size_t size);
+rovei_waiting *rovei_lane_waiting(const rovei_lane *lane, size_t i);
+rovei_kept *rovei_lane_kept(const rovei_lane *lane, size_t i);
+/* Room for one more outcome besides those of what is with the cell; false: out of memory. */
+bool rovei_lane_reserve(rovei_lane *lane);
+/* The outcome of the next event; takes its references. Room has been reserved. */
+void rovei_lane_keep(rovei_lane *lane, const rovei_kept *k);
+/* An event in order. False: it was not taken. */
+bool rovei_lane_accept(rovei_lane *lane, uint64_t sequence, const rove_link *link,
+                       rove_span payload, rove_buf *message);
+void rovei_lane_confirm(rovei_lane *lane, uint64_t upto);
+void rovei_lane_gone(rovei_lane *lane, uint64_t upto);
+/* Forgets what waits: all of it, or only what is not with the cell. */
+void rovei_lane_forget(rovei_lane *lane, bool all);
+void rovei_lanes_feed(struct rovei_lanes *l, rovei_now now);
+void rovei_lanes_tell(struct rovei_lanes *l);
+
+/* ---- lanes_receive.c ---- */
+void rovei_lanes_check_set(const struct rovei_lanes *l);
+
+/* ---- sender_receive.c ---- */
+void rovei_senders_receive(rovei_node *n, rovei_now now, const rove_entity *from,
+                           const rovei_lane_frame *f, rove_buf *message);
+void rovei_senders_turn(rovei_node *n, rovei_now now);
+void rovei_senders_check(const rovei_node *n);
+
+#endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of the highest location records known, and what follows when a higher one comes. */
+#include <base/alloc.h>
+#include <base/check.h>
+#include <base/mutant.h>
+#include <compute/location_table.h>
+#include <string.h>
+
+/* Entries looked at for one to evict before a new one is refused. */
+#define EVICT_LOOK 64
+
+/* ---- life ---- */
+
+rove_err rovei_locations_new(struct rovei_locations **ret, rovei_node *n)
+{
+    struct rovei_locations *l = ROVEI_NEW(n->alloc, struct rovei_locations);
+    if (!l)
+        return ROVE_E_NOMEM;
+    uint64_t seed = rovei_rng_u64(&n->env->rng);
+    l->node = n;
+    rovei_map_init(&l->places, n->alloc, sizeof(rove_entity), seed);
+    rovei_map_init(&l->seeks, n->alloc, sizeof(rove_entity), seed);
+    rovei_map_init(&l->inquiries, n->alloc, sizeof(uint64_t), seed);
+    rovei_map_init(&l->forwarding, n->alloc, sizeof(rove_entity), seed);
+    rovei_map_init(&l->correspondents, n->alloc, sizeof(rove_entity), seed);
+    rovei_map_init(&l->routes, n->alloc, sizeof(rove_entity), seed);
+    rovei_list_init(&l->by_age);
+    *ret = l;
+    return ROVE_OK;
+}
+
+static void place_free(struct rovei_locations *l, rovei_place_entry *p)
+{
+    rovei_map_remove(&l->places, p->loc.record.daemon.bytes);
+    rovei_list_remove(&p->age);
+    ROVEI_DELETE(l->node->alloc, p);
+    l->node->stats.records = l->places.count;
+}
+
+void rovei_locations_free(struct rovei_locations *l)
+{
+    if (!l)
+        return;
+    const rove_alloc *a = l->node->alloc;
+    rovei_location_seeks_free(l);
+    ROVEI_LIST_EACH (it, next, &l->by_age)
+        place_free(l, ROVEI_CONTAINER(it, rovei_place_entry, age));
+    size_t it = 0;
+    for (rovei_correspondent *c; (c = rovei_map_next(&l->correspondents, &it));)
+        ROVEI_DELETE(a, c);
+    ROVEI_CHECK(!l->routes.count);
+    rovei_map_fini(&l->places);
+    rovei_map_fini(&l->seeks);
+    rovei_map_fini(&l->inquiries);
+    rovei_map_fini(&l->forwarding);
+    rovei_map_fini(&l->correspondents);
+    rovei_map_fini(&l->routes);
+    ROVEI_DELETE(a, l);
+}
+
+/* ---- looking up ---- */
+
+rovei_place_entry *rovei_place_get(const rovei_node *n, const rove_entity *daemon)
+{
+    return rovei_map_get(&n->locations->places, daemon->bytes);
+}
+
+const rovei_location *rovei_location_get(const rovei_node *n, const rove_entity *daemon)
+{
+    const rovei_place_entry *p = rovei_place_get(n, daemon);
+    return p ? &p->loc : NULL;
+}
+
+bool rovei_location_next(const rovei_node *n, size_t *it, const rovei_location **ret)
+{
+    const rovei_place_entry *p = rovei_map_next(&n->locations->places, it);
+    if (p)
+        *ret = &p->loc;
+    return p != NULL;
+}
+
+rove_err rovei_node_find_origin(const rovei_node *n, uint64_t origin, rove_entity *ret)
+{
+    const rovei_daemon *d = rovei_map_get(&n->origins, &origin);
+    if (d) {
+        *ret = d->entity;
+        return ROVE_OK;
+    }
+    const rovei_place_entry *found = NULL;
+    size_t it = 0;
+    for (const rovei_place_entry *p; (p = rovei_map_next(&n->locations->places, &it));)
+        if (p->origin == origin && (!found || p->loc.tombstone))
+            found = p;
+    if (!found)
+        return ROVE_E_NOT_FOUND;
+    *ret = found->loc.record.daemon;
+    return ROVE_OK;
+}
+
+rovei_correspondent *rovei_correspondent_get(rovei_node *n, const rove_entity *peer)
+{
+    struct rovei_locations *l = n->locations;
+    rovei_correspondent *c = rovei_map_get(&l->correspondents, peer->bytes);
+    if (c)
+        return c;
+    if (!rovei_node_reaches(n, peer))
+        return NULL; /* so there are never more of them than peers */
+    c = ROVEI_NEW(n->alloc, rovei_correspondent);
+    if (!c)
+        return NULL;
+    c->peer = *peer;
+    if (rovei_map_put(&l->correspondents, peer->bytes, c)) {
+        ROVEI_DELETE(n->alloc, c);
+        return NULL;
+    }
+    return c;
+}
+
+void rovei_location_peer_gone(rovei_node *n, const rove_entity *peer)
+{
+    rovei_correspondent *c = rovei_map_remove(&n->locations->correspondents, peer->bytes);
+    if (c)
+        ROVEI_DELETE(n->alloc, c);
+}
+
+/* ---- keeping ---- */
+
+static bool is_protected(const rovei_node *n, rovei_now now, const rovei_place_entry *p)
+{
+    const rove_entity *daemon = &p->loc.record.daemon;
+    uint64_t keep = n->env->limits.lane_expiry;
+    if ((p->loc.tombstone || p->loc.stopped) && now.mono < rovei_time_add(p->loc.since, keep))
+        return true;
+    return rovei_daemon_find(n, daemon) || rovei_map_get(&n->locations->routes, daemon->bytes) ||
+           rovei_map_get(&n->locations->seeks, daemon->bytes);
+}
+
+/* Makes room for a record from elsewhere; false: everything looked at has to stay. */
+static bool make_room(rovei_node *n, rovei_now now)
+{
+    struct rovei_locations *l = n->locations;
+    for (int i = 0; l->places.count >= n->env->limits.records_max; i++) {
+        if (i == EVICT_LOOK)
+            return false;
+        rovei_place_entry *p = ROVEI_CONTAINER(l->by_age.next, rovei_place_entry, age);
+        if (is_protected(n, now, p)) {
+            rovei_list_remove(&p->age);
+            rovei_list_add_tail(&l->by_age, &p->age);
+        } else {
+            place_free(l, p);
+        }
+    }
+    return true;
+}
+
+static rove_err place_add(rovei_node *n, rovei_now now, const rovei_record *r, bool own,
+                          rovei_place_entry **ret)
+{
+    /* What this node itself gives away or holds is bounded elsewhere and must not fail here. */
+    if (!own && !make_room(n, now))
+        return ROVE_E_FULL;
+    rovei_place_entry *p = ROVEI_NEW(n->alloc, rovei_place_entry);
+    if (!p)
+        return ROVE_E_NOMEM;
+    rove_err err = rovei_map_put(&n->locations->places, r->daemon.bytes, p);
+    if (err) {
+        ROVEI_DELETE(n->alloc, p);
+        return err;
+    }
+    p->origin = rovei_entity_origin(&r->daemon);
+    rovei_list_add_tail(&n->locations->by_age, &p->age);
+    n->stats.records = n->locations->places.count;
+    *ret = p;
+    return ROVE_OK;
+}
+
+/* A record that only its holder vouches for is believed from the holder believed so far, or when
+ * that one has given the daemon to the new holder; with nothing known, from the holder itself. */
+static bool is_trusted(const rovei_node *n, const rovei_record *r, const rovei_record *known,
+                       const rove_entity *from)
+{
+    if (!(r->flags & ROVEI_RECORD_BY_HOLDER) || rovei_entity_equal(from, &n->self))
+        return true;
+    if (!known)
+        return rovei_entity_equal(from, &r->holder) || rovei_entity_equal(from, &r->giver);
+    return rovei_entity_equal(&known->holder, from) ||
+           rovei_entity_equal(&known->holder, &r->giver);
+}
+
+/* ---- what follows from a higher record ---- */
+
+/* True when `r`, which is above all that was known, is above the right that this node has. */
+static bool is_above(const rovei_node *n, const rovei_daemon *d, const rovei_record *r)
+{
+    rovei_record own = {.epoch = d->epoch, .holder = n->self};
+    if (d->role == ROVEI_ROLE_COMMITTING || d->role == ROVEI_ROLE_COMMITTED)
+        /* The record that this node gave is known by then: what is above it is above that. */
+        own.epoch = d->epoch + 1;
+    if (d->role == ROVEI_ROLE_COMMITTED)
+        return r->epoch >= own.epoch;
+    return rovei_record_compare(r, &own) > 0;
+}
+
+static void higher_record(rovei_node *n, rovei_now now, const rovei_record *r,
+                          const rove_entity *from)
+{
+    if (r->flags & ROVEI_RECORD_FORCED) {
+        rovei_note *note = rovei_node_note(n, ROVEI_NOTE_FORCED);
+        if (note) {
+            note->daemon = r->daemon;
+            note->peer = r->holder;
+            note->value = r->epoch;
+        }
+    }
+    rovei_daemon *d = rovei_daemon_find(n, &r->daemon);
+    if (d && d->role != ROVEI_ROLE_CLAIMING && !rovei_entity_equal(from, &n->self) &&
+        is_above(n, d, r))
+        rovei_daemon_superseded(n, now, d, r);
+    rovei_senders_located(n, now, &r->daemon);
+    rovei_spawn_answer(n, now, &r->daemon);
+}
+
+rove_err rovei_location_learn(rovei_node *n, rovei_now now, const rovei_record *r,
+                              const rove_entity *from)
+{
+    bool own = rovei_entity_equal(from, &n->self);
+    rovei_place_entry *p = rovei_place_get(n, &r->daemon);
+    int order = p ? rovei_record_compare(r, &p->loc.record) : 1;
+    if (ROVEI_MUTANT(REDIRECT_IGNORES_EPOCH) && order < 0 && !rovei_daemon_find(n, &r->daemon))
+        order = 1;
+    if (order < 0 || (order == 0 && r->not_after <= p->loc.record.not_after))
+        return ROVE_OK;
+    rove_err err = own ? ROVE_OK : rovei_record_verify(r);
+    if (!err && !is_trusted(n, r, p ? &p->loc.record : NULL, from))
+        err = ROVE_E_REFUSED;
+    if (!err && !p)
+        err = place_add(n, now, r, own, &p);
+    if (err)
+        return err;
+    rovei_record kept = *r; /* `r` may lie inside of what changes now */
+    p->loc.record = kept;
+    rovei_location_reach(n, now, &kept.daemon);
+    if (order == 0)
+        return ROVE_OK;
+    p->loc.since = now.mono;
+    if (rovei_entity_equal(&kept.holder, &n->self))
+        p->loc.tombstone = false;
+    p->loc.stopped = false;
+    rovei_list_remove(&p->age);
+    rovei_list_add_tail(&n->locations->by_age, &p->age);
+    higher_record(n, now, &kept, from);
+    return ROVE_OK;
+}
+
+void rovei_location_mark(rovei_node *n, rovei_now now, const rove_entity *daemon, bool stopped,
+                         bool tombstone, const char *kind)
+{
+    rovei_place_entry *p = rovei_place_get(n, daemon);
+    if (!p)
+        return;
+    p->loc.stopped = stopped;
+    p->loc.tombstone = tombstone;
+    p->loc.since = now.mono;
+    size_t length = kind ? strlen(kind) : 0;
+    if (length && length < sizeof p->loc.kind)
+        memmove(p->loc.kind, kind, length + 1);
+    const rovei_daemon *d = rovei_daemon_find(n, daemon);
+    if (d)
+        p->loc.sinc_number = d->sinc.number;
+}
+
+void rovei_locations_check(const rovei_node *n)
+{
+    const struct rovei_locations *l = n->locations;
+    size_t count = 0;
+    ROVEI_LIST_EACH (it, next, &l->by_age) {
+        const rovei_place_entry *p = ROVEI_CONTAINER(it, rovei_place_entry, age);
+        ROVEI_CHECK(rovei_map_get(&l->places, p->loc.record.daemon.bytes) == p);
+        ROVEI_CHECK(p->loc.record.epoch && p->loc.record.epoch <= ROVEI_EPOCH_MAX);
+        ROVEI_CHECK(!p->loc.stopped || rovei_entity_equal(&p->loc.record.holder, &n->self));
+        count++;
+    }
+    ROVEI_CHECK(count == l->places.count);
+    ROVEI_CHECK(l->forwarding.count <= l->inquiries.count);
+}

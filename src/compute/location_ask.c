@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Questions about places: inquiries under a nonce, answers to those of others, and searches on
+ * behalf of senders. At most one question a second goes out per daemon, and none is passed on more
+ * than once. */
+#include <base/alloc.h>
+#include <base/check.h>
+#include <compute/location_table.h>
+#include <string.h>
+
+#define INQUIRIES_MAX       1024
+#define SEEK_PEERS_MAX      64 /* nodes asked in one round of a search, or when passing on */
+#define FORWARDS_PER_SECOND 32 /* questions of one peer that are passed on */
+
+static rove_err send_to(rovei_node *n, const rove_entity *peer, const rovei_locate *m)
+{
+    uint8_t bytes[ROVEI_LOCATE_SIZE_MAX];
+    rovei_correspondent *c = rovei_correspondent_get(n, peer);
+    if (!c)
+        return ROVE_E_UNREACHABLE;
+    rovei_writer w = rovei_writer_of(bytes, sizeof bytes);
+    rovei_locate_write(&w, m);
+    ROVEI_CHECK(w.err == ROVE_OK);
+    rove_span head = {bytes, rovei_writer_size(&w)};
+    return rovei_pipe_send(n, &c->locate, peer, ROVEI_TAG_LOCATE, head, NULL);
+}
+
+static void answer(rovei_node *n, const rove_entity *to, uint64_t nonce, const rove_entity *daemon)
+{
+    rovei_locate m;
+    memset(&m, 0, sizeof m);
+    m.type = ROVEI_LOCATE_ANSWER;
+    m.nonce = nonce;
+    m.daemon = *daemon;
+    const rovei_location *at = rovei_location_get(n, daemon);
+    if (at) {
+        m.flags = ROVEI_LOCATE_RECORD;
+        m.record = at->record;
+        if (at->stopped)
+            m.flags |= ROVEI_LOCATE_STOPPED;
+    }
+    const rovei_daemon *d = rovei_daemon_find(n, daemon);
+    if (d && d->role == ROVEI_ROLE_CLAIMING)
+        m.flags |= ROVEI_LOCATE_CLAIMED;
+    (void)!send_to(n, to, &m); /* lost: the asker's own time runs out */
+}
+
+void rovei_location_tell(rovei_node *n, const rovei_record *record)
+{
+    rovei_locate m;
+    memset(&m, 0, sizeof m);
+    m.type = ROVEI_LOCATE_TELL;
+    m.flags = ROVEI_LOCATE_RECORD;
+    m.daemon = record->daemon;
+    m.record = *record;
+    rovei_peer_info info;
+    size_t it = 0;
+    while (rovei_mesh_peer_next(n->mesh, &it, &info))
+        if (rovei_node_reaches(n, &info.entity))
+            (void)!send_to(n, &info.entity, &m);
+}
+
+/* ---- inquiries ---- */
+
+rovei_inquiry *rovei_inquiry_find(const rovei_node *n, uint64_t nonce)
+{
+    return nonce ? rovei_map_get(&n->locations->inquiries, &nonce) : NULL;
+}
+
+void rovei_inquiry_free(rovei_inquiry *q)
+{
+    rovei_node *n = q->node;
+    rovei_map_remove(&n->locations->inquiries, &q->nonce);
+    if (rovei_map_get(&n->locations->forwarding, q->daemon.bytes) == q)
+        rovei_map_remove(&n->locations->forwarding, q->daemon.bytes);
+    rovei_timers_release(&n->timers, &q->limit);
+    rovei_free(n->alloc, q->asked, q->room * sizeof *q->asked);
+    ROVEI_DELETE(n->alloc, q);
+}
+
+/* All have answered, or the time is over. SPAWN: its owner frees it. */
+static void inquiry_end(rovei_inquiry *q, rovei_now now)
+{
+    rovei_node *n = q->node;
+    rove_entity daemon = q->daemon;
+    rovei_inquiry_purpose purpose = q->purpose;
+    q->count = q->answered;
+    rovei_timer_set(&n->timers, &q->limit, ROVE_TIME_NEVER);
+    if (purpose == ROVEI_INQUIRY_SPAWN) {
+        rovei_spawn_answer(n, now, &daemon);
+        return;
+    }
+    if (purpose == ROVEI_INQUIRY_FORWARD)
+        answer(n, &q->asker, q->asker_nonce, &daemon);
+    rovei_inquiry_free(q);
+    if (purpose == ROVEI_INQUIRY_SEEK)
+        rovei_senders_unreachable(n, now, &daemon);
+}
+
+static void fire_limit(rovei_timer *timer, void *user, rovei_now now)
+{
+    (void)timer;
+    inquiry_end(user, now);
+}
+
+static void ask_all(rovei_inquiry *q, const rove_entity *except, size_t most, uint8_t hops)
+{
+    rovei_node *n = q->node;
+    rovei_locate m;
+    memset(&m, 0, sizeof m);
+    m.type = ROVEI_LOCATE_ASK;
+    m.hops = hops;
+    m.nonce = q->nonce;
+    m.daemon = q->daemon;
+    rovei_peer_info info;
+    size_t it = 0;
+    while (rovei_mesh_peer_next(n->mesh, &it, &info)) {
+        void *asked = q->asked;
+        if ((except && rovei_entity_equal(except, &info.entity)) ||
+            !rovei_node_reaches(n, &info.entity))
+            continue;
+        if (rovei_grow(n->alloc, &asked, &q->room, q->count, sizeof *q->asked, most))
+            return;
+        q->asked = asked;
+        if (send_to(n, &info.entity, &m) == ROVE_OK)
+            q->asked[q->count++] = (struct rovei_asked){info.entity, false};
+    }
+}
+
+rove_err rovei_inquiry_new(rovei_inquiry **ret, rovei_node *n, rovei_now now,
+                           const rove_entity *daemon, rovei_inquiry_purpose purpose,
+                           const rove_entity *except, size_t most, uint8_t hops, uint64_t wait)
+{
+    struct rovei_locations *l = n->locations;
+    if (l->inquiries.count >= INQUIRIES_MAX)
+        return ROVE_E_FULL;
+    rovei_inquiry *q = ROVEI_NEW(n->alloc, rovei_inquiry);
+    if (!q)
+        return ROVE_E_NOMEM;
+    q->node = n;
+    q->daemon = *daemon;
+    q->purpose = purpose;
+    do
+        q->nonce = rovei_rng_u64(&n->env->rng);
+    while (!q->nonce || rovei_inquiry_find(n, q->nonce));
+    rove_err err = rovei_timers_reserve(&n->timers, &q->limit, fire_limit, q);
+    if (!err)
+        err = rovei_map_put(&l->inquiries, &q->nonce, q);
+    if (err) {
+        rovei_timers_release(&n->timers, &q->limit);
+        ROVEI_DELETE(n->alloc, q);
+        return err;
+    }
+    ask_all(q, except, most, hops);
+    if (q->count)
+        rovei_timer_set(&n->timers, &q->limit, rovei_time_add(now.mono, wait));
+    *ret = q;
+    return ROVE_OK;
+}
+
+/* ---- what comes ---- */
+
+/* False: the question is not passed on, and nobody answers it. */
+static bool may_forward(rovei_node *n, rovei_now now, const rovei_locate *m,
+                        const rove_entity *from)
+{
+    rovei_correspondent *c = rovei_correspondent_get(n, from);
+    if (!c || rovei_map_get(&n->locations->forwarding, m->daemon.bytes))
+        return false;
+    if (now.mono - c->forward_window >= ROVE_SECOND) {
+        c->forward_window = now.mono;
+        c->forwards = 0;
+    }
+    return c->forwards++ < FORWARDS_PER_SECOND;
+}
+
+static void pass_on(rovei_node *n, rovei_now now, const rovei_locate *m, const rove_entity *from)
+{
+    rovei_inquiry *q;
+    if (!may_forward(n, now, m, from))
+        return;
+    uint64_t wait = n->env->limits.locate_wait / 2;
+    if (rovei_inquiry_new(&q, n, now, &m->daemon, ROVEI_INQUIRY_FORWARD, from, SEEK_PEERS_MAX,
+                          (uint8_t)(m->hops - 1), wait))
+        return;
+    q->asker = *from;
+    q->asker_nonce = m->nonce;
+    if (rovei_map_put(&n->locations->forwarding, m->daemon.bytes, q)) {
+        rovei_inquiry_free(q);
+        return;
+    }
+    if (rovei_inquiry_done(q))
+        inquiry_end(q, now);
+}
+
+static void handle_ask(rovei_node *n, rovei_now now, const rove_entity *from, const rovei_locate *m)
+{
+    bool known = rovei_location_get(n, &m->daemon) || rovei_daemon_find(n, &m->daemon);
+    if (known || !m->hops)
+        answer(n, from, m->nonce, &m->daemon);
+    else
+        pass_on(n, now, m, from);
+}
+
+static struct rovei_asked *asked_of(rovei_inquiry *q, const rove_entity *peer)
+{
+    for (size_t i = 0; i < q->count; i++)
+        if (rovei_entity_equal(&q->asked[i].peer, peer))
+            return &q->asked[i];
+    return NULL;
+}
+
+static void handle_answer(rovei_node *n, rovei_now now, const rove_entity *from,
+                          const rovei_locate *m)
+{
+    rovei_inquiry *q = rovei_inquiry_find(n, m->nonce);
+    if (!q || !rovei_entity_equal(&q->daemon, &m->daemon) || !asked_of(q, from))
+        return; /* late: somebody else has answered meanwhile, or the time was over */
+    bool heard = false;
+    if (m->flags & ROVEI_LOCATE_RECORD) {
+        rove_err err = rovei_location_learn(n, now, &m->record, from);
+        heard = !err || err == ROVE_E_REFUSED || err == ROVE_E_FULL;
+        q = rovei_inquiry_find(n, m->nonce); /* what was learned may have ended it */
+        if (!q)
+            return;
+    }
+    struct rovei_asked *a = asked_of(q, from);
+    q->heard |= heard;
+    q->claimed |= (m->flags & ROVEI_LOCATE_CLAIMED) != 0;
+    if (a && !a->answered) {
+        a->answered = true;
+        q->answered++;
+    }
+    if (rovei_inquiry_done(q) || (heard && q->purpose == ROVEI_INQUIRY_FORWARD))
+        inquiry_end(q, now);
+    else if (q->purpose == ROVEI_INQUIRY_SPAWN)
+        rovei_spawn_answer(n, now, &m->daemon);
+}
+
+void rovei_location_receive(rovei_node *n, rovei_now now, const rove_entity *from,
+                            rove_buf *message)
+{
+    rovei_locate m;
+    if (rovei_locate_read(rove_buf_span(message), &m)) {
+        n->stats.frames_malformed++;
+        return;
+    }
+    switch (m.type) {
+    case ROVEI_LOCATE_ASK:
+        handle_ask(n, now, from, &m);
+        break;
+    case ROVEI_LOCATE_ANSWER:
+        handle_answer(n, now, from, &m);
+        break;
+    case ROVEI_LOCATE_TELL:
+        if (rovei_location_learn(n, now, &m.record, from))
+            n->stats.frames_refused++;
+        break;
+    }
+}
+
+/* ---- searches ---- */
+
+static rovei_seek *seek_get(const rovei_node *n, const rove_entity *daemon)
+{
+    return rovei_map_get(&n->locations->seeks, daemon->bytes);
+}
+
+static void seek_free(rovei_seek *s)
+{
+    rovei_node *n = s->node;
+    rovei_map_remove(&n->locations->seeks, s->daemon.bytes);
+    rovei_timers_release(&n->timers, &s->next);
+    ROVEI_DELETE(n->alloc, s);
+}
+
+static void dial_holder(rovei_node *n, rovei_now now, const rove_entity *daemon)
+{
+    const rovei_location *at = rovei_location_get(n, daemon);
+    if (!at || now.wall > at->record.not_after || rovei_node_reaches(n, &at->record.holder))
+        return;
+    for (size_t i = 0; i < at->record.addr_count; i++)
+        rovei_node_dial(n, now, &at->record.holder, &at->record.addrs[i]);
+}
+
+void rovei_location_reach(rovei_node *n, rovei_now now, const rove_entity *daemon)
+{
+    const rovei_seek *s = seek_get(n, daemon);
+    if (s && s->wanted)
+        dial_holder(n, now, daemon);
+}
+
+static void fire_seek(rovei_timer *timer, void *user, rovei_now now)
+{
+    rovei_seek *s = user;
+    rovei_node *n = s->node;
+    rove_entity daemon = s->daemon;
+    (void)timer;
+    if (!s->wanted) {
+        seek_free(s);
+        return;
+    }
+    dial_holder(n, now, &daemon);
+    rovei_inquiry *q = rovei_inquiry_find(n, s->nonce);
+    if (q)
+        rovei_inquiry_free(q);
+    s->nonce = 0;
+    s->last = now.mono;
+    s->pause = s->pause ? rovei_time_min(s->pause * 2, n->env->limits.locate_backoff) : ROVE_SECOND;
+    if (s->pause < ROVE_SECOND)
+        s->pause = ROVE_SECOND;
+    rovei_timer_set(&n->timers, &s->next, rovei_time_add(now.mono, s->pause));
+    if (rovei_inquiry_new(&q, n, now, &daemon, ROVEI_INQUIRY_SEEK, NULL, SEEK_PEERS_MAX,
+                          ROVEI_LOCATE_HOPS_MAX, n->env->limits.locate_wait))
+        return;
+    s->nonce = q->nonce;
+    /* Nobody to ask is no answer either, but not before there was time for one. */
+    if (rovei_inquiry_done(q))
+        rovei_timer_set(&n->timers, &q->limit,
+                        rovei_time_add(now.mono, n->env->limits.locate_wait));
+}
+
+static void seek_soon(rovei_seek *s, rovei_now now)
+{
+    uint64_t at = s->last ? rovei_time_add(s->last, ROVE_SECOND) : now.mono;
+    if (!rovei_timer_is_set(&s->next) || s->next.deadline > at)
+        rovei_timer_set(&s->node->timers, &s->next, at);
+}
+
+void rovei_location_seek(rovei_node *n, rovei_now now, const rove_entity *daemon)
+{
+    rovei_seek *s = seek_get(n, daemon);
+    if (s) {
+        if (!s->wanted) {
+            s->wanted = true;
+            s->pause = 0;
+            seek_soon(s, now);
+        }
+        return;
+    }
+    s = ROVEI_NEW(n->alloc, rovei_seek);
+    if (!s)
+        return; /* the sender's own timer asks for it again */
+    s->node = n;
+    s->daemon = *daemon;
+    s->wanted = true;
+    if (rovei_timers_reserve(&n->timers, &s->next, fire_seek, s)) {
+        ROVEI_DELETE(n->alloc, s);
+        return;
+    }
+    if (rovei_map_put(&n->locations->seeks, daemon->bytes, s)) {
+        rovei_timers_release(&n->timers, &s->next);
+        ROVEI_DELETE(n->alloc, s);
+        return;
+    }
+    seek_soon(s, now);
+}
+
+void rovei_location_unseek(rovei_node *n, const rove_entity *daemon)
+{
+    rovei_seek *s = seek_get(n, daemon);
+    if (!s || !s->wanted)
+        return;
+    rovei_inquiry *q = rovei_inquiry_find(n, s->nonce);
+    if (q)
+        rovei_inquiry_free(q);
+    s->nonce = 0;
+    s->wanted = false;
+    rovei_timer_set(&n->timers, &s->next, rovei_time_add(s->last, ROVE_SECOND));
+}
+
+void rovei_location_peer_up(rovei_node *n, rovei_now now, const rove_entity *peer)
+{
+    size_t it = 0;
+    (void)peer;
+    for (rovei_seek *s; (s = rovei_map_next(&n->locations->seeks, &it));)
+        if (s->wanted)
+            seek_soon(s, now);
+}
+
+void rovei_location_seeks_free(struct rovei_locations *l)
+{
+    size_t it = 0;
+    for (rovei_seek *s; (s = rovei_map_next(&l->seeks, &it)); it = 0)
+        seek_free(s);
+    it = 0;
+    for (rovei_inquiry *q; (q = rovei_map_next(&l->inquiries, &it)); it = 0)
+        rovei_inquiry_free(q);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of the table of locations, shared by its files and by the senders, who keep here what
+ * they share about one daemon. */
+#ifndef ROVEI_COMPUTE_LOCATION_TABLE_H
+#define ROVEI_COMPUTE_LOCATION_TABLE_H
+
+#include <compute/locate_codec.h>
+#include <node/core.h>
+
+/* One daemon's place. */
+typedef struct rovei_place_entry {
+    rovei_location loc;
+    uint64_t origin;
+    rovei_list age; /* in by_age, the longest unchanged first */
+} rovei_place_entry;
+
+/* What is kept per node that this one talks to about places and foreign lanes. */
+typedef struct rovei_correspondent {
+    rove_entity peer;
+    rovei_pipe locate, outcome;
+    uint64_t forward_window; /* monotonic: when the count below began */
+    uint32_t forwards;
+} rovei_correspondent;
+
+typedef enum rovei_inquiry_purpose {
+    ROVEI_INQUIRY_SEEK = 1, /* for senders of this node */
+    ROVEI_INQUIRY_SPAWN,    /* for a claim of this node */
+    ROVEI_INQUIRY_FORWARD,  /* for a peer that asked */
+} rovei_inquiry_purpose;
+
+/* One question to several nodes under one nonce. */
+typedef struct rovei_inquiry {
+    rovei_node *node;
+    uint64_t nonce;
+    rove_entity daemon;
+    rovei_inquiry_purpose purpose;
+    rove_entity asker; /* FORWARD */
+    uint64_t asker_nonce;
+    rovei_timer limit;
+    struct rovei_asked {
+        rove_entity peer;
+        bool answered;
+    } * asked;
+    size_t count, room, answered;
+    bool heard;   /* somebody knows a record, believed here or not */
+    bool claimed; /* somebody else is about to spawn the same daemon */
+} rovei_inquiry;
+
+/* A search that goes on until somebody is found or nobody looks any more. */
+typedef struct rovei_seek {
+    rovei_node *node;
+    rove_entity daemon;
+    rovei_timer next;
+    uint64_t pause;
+    uint64_t last; /* monotonic: of the last question; 0 = none */
+    bool wanted;   /* else it only waits until a next one may ask again */
+    uint64_t nonce;
+} rovei_seek;
+
+struct rovei_locations {
+    rovei_node *node;
+    rovei_map places; /* entity -> rovei_place_entry */
+    rovei_list by_age;
+    rovei_map seeks;          /* entity -> rovei_seek */
+    rovei_map inquiries;      /* nonce -> rovei_inquiry */
+    rovei_map forwarding;     /* entity -> rovei_inquiry that asks on for others */
+    rovei_map correspondents; /* entity -> rovei_correspondent */
+    rovei_map routes;         /* entity -> rovei_route (compute/sender_inside.h) */
+};
+
+rovei_place_entry *rovei_place_get(const rovei_node *n, const rove_entity *daemon);
+
+/* NULL: out of memory, or a node without a session. */
+rovei_correspondent *rovei_correspondent_get(rovei_node *n, const rove_entity *peer);
+
+/* Asks every node that can be reached, but for `except`, at most `most` of them. An inquiry that
+ * reached nobody is complete at once. E_FULL, E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_inquiry_new(rovei_inquiry **ret, rovei_node *n, rovei_now now,
+                                         const rove_entity *daemon, rovei_inquiry_purpose purpose,
+                                         const rove_entity *except, size_t most, uint8_t hops,
+                                         uint64_t wait);
+rovei_inquiry *rovei_inquiry_find(const rovei_node *n, uint64_t nonce);
+void rovei_inquiry_free(rovei_inquiry *q);
+static inline bool rovei_inquiry_done(const rovei_inquiry *q)
+{
+    return q->answered == q->count;
+}
+/* Tells every node that can be reached of a record, unasked. */
+void rovei_location_tell(rovei_node *n, const rovei_record *record);
+/* A record was learned or renewed: whoever searches for the daemon dials its holder at once. */
+void rovei_location_reach(rovei_node *n, rovei_now now, const rove_entity *daemon);
+void rovei_location_seeks_free(struct rovei_locations *l);
+
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Daemons that want to come here: who may, what they are made of, and their entry into the
+ * registry; and the other questions of policy. All on the loop thread. */
+#include <host/host.h>
+
+static bool preset(rovei_question question)
+{
+    return question == ROVEI_ASK_SEND || question == ROVEI_ASK_READ || question == ROVEI_ASK_PLACE;
+}
+
+static bool allowed(const struct rovei_host *h, rovei_question question, const rovei_effect *e,
+                    const char *kind)
+{
+    rove_policy_request request = {
+        .question = (rove_question)question,
+        .peer = e->peer,
+        .daemon = e->daemon,
+        .kind = kind,
+        .preset = preset(question),
+    };
+    return h->policy.allow ? h->policy.allow(h->policy.user, &request) : request.preset;
+}
+
+static void answer(rovei_node *core, rovei_now now, const rovei_effect *e, rove_err err)
+{
+    rovei_completion c = {
+        .kind = ROVEI_DONE_ANSWER, .attempt = e->attempt, .ticket = e->ticket, .err = err};
+    rovei_node_complete(core, now, &c);
+}
+
+/* The copy of a daemon that is listed here, with a reference, or NULL. */
+static rovei_resident *listed(struct rovei_host *h, const rove_entity *entity)
+{
+    rovei_entry *e = rovei_registry_get_entity(&h->registry, entity);
+    return e ? ROVEI_CONTAINER(e, rovei_resident, entry) : NULL;
+}
+
+void rovei_host_ask(struct rovei_host *h, rovei_node *core, rovei_now now, const rovei_effect *e)
+{
+    rovei_resident *r = listed(h, &e->daemon);
+    bool yes = allowed(h, e->question, e, r ? r->made_of.name : NULL);
+    if (r)
+        rovei_resident_drop(r);
+    answer(core, now, e, yes ? ROVE_OK : ROVE_E_REFUSED);
+}
+
+static bool same_name(const char *name, const rove_buf *daemon_kind)
+{
+    rove_span span = rove_buf_span(daemon_kind);
+    size_t size = span.size;
+    while (size && ((const char *)span.data)[size - 1] == '\0') /* with or without its end */
+        size--;
+    return !daemon_kind || (strlen(name) == size && memcmp(name, span.data, size) == 0);
+}
+
+/* Whether what is expected here is what comes; `ret` gets what it is to be made of. */
+static rove_err expected(struct rovei_host *h, const rovei_effect *e, rovei_made_of *ret)
+{
+    uint64_t origin = rovei_entity_origin(&e->daemon);
+    const rovei_factory_entry *entry = rovei_factory_find(&h->factory, origin);
+    if (!entry)
+        return ROVE_E_TARGET_NO_FACTORY;
+    if (entry->claimed) /* it is just being spawned here */
+        return ROVE_E_EXISTS;
+    if (!rovei_entity_is_zero(&entry->entity) && !rovei_entity_equal(&entry->entity, &e->daemon))
+        return ROVE_E_ORIGIN_TAKEN;
+    if (!same_name(entry->made_of.name, e->daemon_kind))
+        return ROVE_E_TARGET_NO_FACTORY;
+    if (entry->bound && !rovei_entity_is_zero(&e->peer) &&
+        !rovei_entity_equal(&entry->source, &e->peer))
+        return ROVE_E_REFUSED;
+    *ret = entry->made_of;
+    return ROVE_OK;
+}
+
+static rove_err place(struct rovei_host *h, const rovei_effect *e)
+{
+    int life = atomic_load(&h->life);
+    if (life != ROVEI_LIFE_READY)
+        return life == ROVEI_LIFE_REGISTERING ? ROVE_E_TARGET_NOT_READY : ROVE_E_TARGET_NO_RUNTIME;
+    rovei_resident *r = listed(h, &e->daemon);
+    bool live = r && !r->committed && !r->aside;
+    if (r)
+        rovei_resident_drop(r);
+    if (live)
+        return ROVE_E_EXISTS;
+    rovei_made_of made_of;
+    pthread_mutex_lock(&h->lock);
+    rove_err err = expected(h, e, &made_of);
+    pthread_mutex_unlock(&h->lock);
+    if (err == ROVE_OK && !allowed(h, ROVEI_ASK_PLACE, e, made_of.name))
+        err = ROVE_E_REFUSED;
+    return err;
+}
+
+void rovei_host_ask_place(struct rovei_host *h, rovei_node *core, rovei_now now,
+                          const rovei_effect *e)
+{
+    answer(core, now, e, place(h, e));
+}
+
+/* The key that the daemon is to have here; *ret_ours when it did not come with the effect. */
+static rove_err find_key(struct rovei_host *h, const rovei_effect *e, rovei_keypair **ret,
+                         bool *ret_ours)
+{
+    uint64_t origin = rovei_entity_origin(&e->daemon);
+    const rovei_factory_entry *entry = rovei_factory_find(&h->factory, origin);
+    *ret_ours = !e->key;
+    if (e->key || (entry && entry->key)) {
+        *ret = rovei_keypair_ref(e->key ? e->key : entry->key);
+        return ROVE_OK;
+    }
+    if (!e->public_only_ok && !(entry && entry->public_only_ok))
+        return ROVE_E_IDENTITY_MISSING;
+    return rovei_keypair_public_only(ret, h->env, &e->daemon);
+}
+
+static rove_err begin_restore(struct rovei_host *h, rovei_node *core, rovei_now now,
+                              rovei_effect *e)
+{
+    if (atomic_load(&h->life) != ROVEI_LIFE_READY)
+        return ROVE_E_TARGET_NO_RUNTIME;
+    rovei_made_of made_of;
+    rovei_keypair *key = NULL;
+    bool ours = false;
+    pthread_mutex_lock(&h->lock);
+    rove_err err = expected(h, e, &made_of);
+    if (err == ROVE_OK)
+        err = find_key(h, e, &key, &ours);
+    pthread_mutex_unlock(&h->lock);
+    if (err)
+        return err;
+    rovei_resident *r = NULL;
+    err = rovei_resident_new(&r, h, &e->daemon, key, &made_of);
+    rovei_keypair_unref(key);
+    if (err)
+        return err;
+    err = rovei_host_admit(h, r);
+    if (err == ROVE_OK)
+        rovei_work_restore(r, core, now, e, ours);
+    rovei_resident_drop(r);
+    return err;
+}
+
+void rovei_host_restore(struct rovei_host *h, rovei_node *core, rovei_now now, rovei_effect *e)
+{
+    rove_err err = begin_restore(h, core, now, e);
+    if (err == ROVE_OK)
+        return;
+    rovei_completion c = {.kind = ROVEI_DONE_RESTORED, .attempt = e->attempt, .err = err};
+    rovei_node_complete(core, now, &c);
+}
+
+/* Lists an activated daemon in the place of a former copy of it. */
+static bool list(struct rovei_host *h, rovei_resident *r)
+{
+    pthread_mutex_lock(&h->lock);
+    rove_err known = rovei_factory_arrived(&h->factory, r->key, &r->made_of);
+    pthread_mutex_unlock(&h->lock);
+    return known == ROVE_OK && rovei_registry_replace(&h->registry, &r->entry) == ROVE_OK;
+}
+
+void rovei_host_activated(struct rovei_host *h, rovei_resident *r)
+{
+    if (r->activated)
+        return;
+    r->activated = true;
+    r->unlisted = !list(h, r);
+    h->unlisted += r->unlisted;
+}
+
+void rovei_host_list_again(struct rovei_host *h)
+{
+    size_t it = 0;
+    for (rovei_resident *r; h->unlisted && (r = rovei_map_next(&h->cells, &it));)
+        if (r->unlisted && list(h, r)) {
+            r->unlisted = false;
+            h->unlisted--;
+        }
+}
+
+void rovei_host_unlist(struct rovei_host *h, rovei_resident *r, rove_err err)
+{
+    if (r->unlisted)
+        h->unlisted--;
+    r->unlisted = false;
+    bool was_listed = rovei_registry_remove(&h->registry, &r->entry);
+    if (!was_listed || !r->committed || err == ROVE_E_STOPPED)
+        return;
+    pthread_mutex_lock(&h->lock);
+    rovei_factory_departed(&h->factory, r->entry.node.key);
+    pthread_mutex_unlock(&h->lock);
+}

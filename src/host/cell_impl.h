@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of a cell, shared by the files that make it up. */
+#ifndef ROVEI_HOST_CELL_IMPL_H
+#define ROVEI_HOST_CELL_IMPL_H
+
+#include <host/cell.h>
+#include <state/horizon.h>
+
+/* One diverted event and who waits for what becomes of it. */
+struct rovei_diverted {
+    rovei_cell_event event;
+    void *waiter;
+    bool waiting;
+};
+
+struct rovei_cell {
+    const rovei_env *env;
+    const rove_kind *kind;
+    void *instance;
+    rovei_keypair *key;
+    rovei_cell_state state;
+    rove_err aside; /* ASIDE: what local events get */
+
+    /* The chain. The payload of the head lies inside of the outputs that it left with. */
+    rove_link head;
+    rove_span head_payload;
+    rove_buf *head_owner;
+    rovei_horizon *horizon;
+    rovei_ledger *ledger; /* NULL until something is recorded */
+    rove_daemon_stats stats;
+
+    /* The freeze. */
+    rovei_attempt_id attempt;
+    struct rovei_diverted *diverted; /* number n is at n - 1 */
+    size_t diverted_count, diverted_room;
+    size_t next_thaw, next_waiter; /* below these all are done */
+    uint64_t diverted_bytes;
+};
+
+/* What a kind is doing when it calls its context. */
+typedef enum rovei_doing {
+    ROVEI_DOING_PROCESS = 1,
+    ROVEI_DOING_SNAPSHOT,
+    ROVEI_DOING_RESTORE,
+} rovei_doing;
+
+/* The context of one call into a kind. */
+typedef struct rovei_frame {
+    rove_ctx ctx;
+    rovei_cell *cell;
+    rovei_doing doing;
+    rove_err err;  /* the first that emit or write met */
+    rove_buf *buf; /* outputs in their framing, or the state; its size is its room until the end */
+    size_t used;
+    uint32_t count; /* outputs */
+    rove_buf *text;
+} rovei_frame;
+
+rovei_frame rovei_frame_of(rovei_cell *c, rovei_doing doing);
+/* Makes room for `need` more bytes behind `used`. E_NOMEM is kept in the frame. */
+rove_err rovei_frame_room(rovei_frame *f, size_t need);
+/* Gives the buf at its final size; never NULL for a state, NULL for no outputs. E_NOMEM. */
+rove_err rovei_frame_take(rovei_frame *f, rove_buf **ret);
+/* Gives the message; one that says at least which code it was when the kind left none. */
+rove_buf *rovei_frame_take_text(rovei_frame *f, rove_err returned);
+void rovei_frame_fini(rovei_frame *f);
+
+/* Forgets the diverted events; their waiters must all have been taken (checked). */
+void rovei_cell_reset(rovei_cell *c);
+
+/* Runs one event through the kind and the chain. */
+void rovei_cell_run(rovei_cell *c, uint64_t wall, const rovei_cell_event *ev, rovei_applied *ret);
+
+#endif

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Local delivery. The common case runs the daemon on the caller's thread: one lookup, one atomic
+ * step in, the event, one step out. Else the caller takes a ticket in the mailbox; and an event
+ * that meets a frozen daemon is diverted, with somebody or something waiting for its outcome. */
+#include <base/buf.h>
+#include <host/host.h>
+#include <host/runtime.h>
+#include <host/thread.h>
+#include <time.h>
+
+/* Who waits for a diverted event: a caller, or for NOWAIT a completion. */
+struct waiter {
+    bool later;
+};
+
+/* A caller of deliver, on his stack. */
+struct deliver {
+    rovei_ticket ticket;
+    struct waiter waiter;
+    rovei_resident *resident;
+    rovei_cell_event event;
+    rove_deliver_fn *done; /* NOWAIT */
+    void *user;
+    bool queued, may_wait; /* the caller's thread, when another one may run this */
+    bool diverted, settled;
+    bool here; /* it was applied here: the observers are the caller's to call */
+    pthread_cond_t outcome;
+    uint64_t wall, number;
+    rove_err err;
+    rovei_applied applied;
+    rove_detail detail;
+};
+
+/* A completion that is still to come. */
+struct later {
+    struct waiter waiter;
+    rovei_after after;
+    rovei_resident *resident;
+    rove_deliver_fn *done;
+    void *user;
+    rove_err err;
+    rove_result result;
+    rove_event event; /* inside of `owner`; applied here when that is not NULL */
+    rove_buf *owner;
+};
+
+static uint64_t wall_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * ROVE_SECOND + (uint64_t)t.tv_nsec;
+}
+
+/* ---- results ---- */
+
+bool rove_result_next(const rove_result *result, size_t *it, rove_link *ret_link,
+                      rove_span *ret_payload)
+{
+    return rovei_frames_next(rove_buf_span(result->outputs), it, ret_link, ret_payload);
+}
+
+void rove_detail_fini(rove_detail *detail)
+{
+    if (!detail)
+        return;
+    rove_buf_unref(detail->text);
+    *detail = (rove_detail){0};
+}
+
+void rove_result_fini(rove_result *result)
+{
+    if (!result)
+        return;
+    rove_buf_unref(result->outputs);
+    rove_detail_fini(&result->detail);
+    *result = (rove_result){0};
+}
+
+static void fill_result(rove_result *ret, const rovei_applied *applied)
+{
+    ret->outputs = applied->outputs;
+    ret->output_count = applied->output_count;
+    ret->index = applied->index;
+    ret->detail.text = applied->text;
+}
+
+/* ---- the end of a diverted event ---- */
+
+static void later_free(struct later *l)
+{
+    rovei_resident *r = l->resident;
+    rove_result_fini(&l->result);
+    rove_buf_unref(l->owner);
+    ROVEI_DELETE(r->host->alloc, l);
+    rovei_resident_drop(r);
+}
+
+static void later_fire(rovei_after *after)
+{
+    struct later *l = ROVEI_CONTAINER(after, struct later, after);
+    rovei_resident *r = l->resident;
+    if (l->owner && l->result.index)
+        rovei_observers_fire(&r->host->observers, r->entry.node.key, l->result.index, &l->event);
+    l->done(l->user, l->err, &l->result);
+    later_free(l);
+}
+
+static void end_later(rovei_resident *r, struct later *l, rove_err err,
+                      const rovei_applied *applied, const rovei_cell_event *event, uint64_t wall)
+{
+    l->err = err;
+    fill_result(&l->result, applied);
+    if (event) {
+        l->owner = rove_buf_ref(event->owner);
+        l->event = (rove_event){event->link, event->payload, wall};
+    }
+    l->after.fire = later_fire;
+    rovei_mailbox_after(&r->mailbox, &l->after);
+}
+
+void rovei_deliver_end(rovei_resident *r, void *waiter, rove_err err, rovei_applied *applied,
+                       const rovei_cell_event *event, uint64_t wall)
+{
+    struct waiter *w = waiter;
+    rovei_applied taken = applied ? *applied : (rovei_applied){0};
+    if (applied)
+        *applied = (rovei_applied){0};
+    if (w->later) {
+        end_later(r, ROVEI_CONTAINER(w, struct later, waiter), err, &taken, event, wall);
+        return;
+    }
+    struct deliver *d = ROVEI_CONTAINER(w, struct deliver, waiter);
+    pthread_mutex_lock(&r->mailbox.lock);
+    d->err = err;
+    d->applied = taken;
+    d->here = event != NULL;
+    d->wall = wall;
+    d->settled = true;
+    pthread_cond_signal(&d->outcome);
+    pthread_mutex_unlock(&r->mailbox.lock);
+}
+
+/* ---- one event, by the runner ---- */
+
+static struct later *later_new(const struct deliver *d)
+{
+    struct later *l = ROVEI_NEW(d->resident->host->alloc, struct later);
+    if (l)
+        *l = (struct later){.waiter.later = true,
+                            .resident = rovei_resident_hold(d->resident),
+                            .done = d->done,
+                            .user = d->user};
+    return l;
+}
+
+/* All that a diversion needs is had before the cell takes the event. */
+static rove_err divert(struct deliver *d, rovei_report *report, struct later *later)
+{
+    rovei_resident *r = d->resident;
+    rovei_cell_event event = d->event;
+    event.owner = rovei_buf_copy(r->host->alloc, event.payload.data, event.payload.size);
+    if (!report || (d->done && !later) || !event.owner) {
+        rove_buf_unref(event.owner);
+        return ROVE_E_NOMEM;
+    }
+    event.payload = rove_buf_span(event.owner);
+    d->wall = wall_now();
+    rove_err err = rovei_cell_deliver(r->cell, d->wall, &event, later ? &later->waiter : &d->waiter,
+                                      &d->applied, &d->number);
+    if (err == ROVE_E_BUFFER_FULL) {
+        rovei_cell_diverted_totals(r->cell, &d->detail.events, &d->detail.bytes);
+        d->detail.events++;
+        d->detail.bytes += event.payload.size;
+    }
+    if (err != ROVE_E_DIVERTED) {
+        rove_buf_unref(event.owner);
+        return err;
+    }
+    *rovei_report_completion(report) = (rovei_completion){
+        .kind = ROVEI_DONE_DIVERTED,
+        .attempt = rovei_cell_attempt(r->cell),
+        .number = d->number,
+        .link = event.link,
+        .payload = event.payload,
+        .owner = event.owner,
+    };
+    if (!later) {
+        d->diverted = true;
+        pthread_cond_init(&d->outcome, NULL);
+        (void)rovei_resident_hold(r); /* for the wait */
+    }
+    rovei_report_send(report);
+    return err;
+}
+
+static void deliver_frozen(struct deliver *d)
+{
+    struct rovei_host *h = d->resident->host;
+    if (!d->queued)
+        d->may_wait = !rovei_thread_is_worker() && !rovei_node_on_loop(h->node);
+    if (!d->done && !d->may_wait) {
+        d->err = ROVE_E_WOULD_BLOCK;
+        return;
+    }
+    rovei_report *report = rovei_report_new(d->resident);
+    struct later *later = d->done ? later_new(d) : NULL;
+    rove_err err = divert(d, report, later);
+    if (err != ROVE_E_DIVERTED) {
+        rovei_report_free(report);
+        if (later)
+            later_free(later);
+    }
+    d->err = err;
+}
+
+static void deliver_here(struct deliver *d)
+{
+    rovei_resident *r = d->resident;
+    if (!r->cell || !rovei_entry_is_listed(&r->entry)) {
+        d->err = r->ended ? r->ended : ROVE_E_STALE;
+    } else if (rovei_cell_state_of(r->cell) == ROVEI_CELL_FROZEN) {
+        deliver_frozen(d);
+    } else {
+        d->wall = wall_now();
+        d->err =
+            rovei_cell_deliver(r->cell, d->wall, &d->event, &d->waiter, &d->applied, &d->number);
+    }
+    d->here = d->err == ROVE_OK;
+    if (d->err == ROVE_OK)
+        d->err = d->applied.err;
+}
+
+static bool deliver_run(rovei_job *job, rovei_mailbox *m)
+{
+    (void)m;
+    deliver_here(ROVEI_CONTAINER(job, struct deliver, ticket.job));
+    return true;
+}
+
+/* ---- the call ---- */
+
+/* Somebody else has the daemon: wait for the turn. Called in a read section, which it leaves. */
+static rove_err deliver_queued(struct deliver *d)
+{
+    rovei_resident *r = d->resident;
+    struct rovei_host *h = r->host;
+    bool alive = rovei_resident_hold_entry(&r->entry);
+    rovei_rcu_leave();
+    if (!alive)
+        return ROVE_E_STALE;
+    bool on_loop = rovei_node_on_loop(h->node);
+    if (!on_loop) {
+        d->queued = true;
+        d->may_wait = !rovei_thread_is_worker();
+        d->ticket.job.run = deliver_run;
+        rovei_mailbox_wait(&r->mailbox, &d->ticket.job);
+    }
+    rovei_resident_drop(r);
+    return on_loop ? ROVE_E_WOULD_BLOCK : ROVE_OK;
+}
+
+/* The outcome of what was diverted. */
+static void await_outcome(struct deliver *d)
+{
+    rovei_resident *r = d->resident;
+    pthread_mutex_lock(&r->mailbox.lock);
+    while (!d->settled)
+        pthread_cond_wait(&d->outcome, &r->mailbox.lock);
+    pthread_mutex_unlock(&r->mailbox.lock);
+    pthread_cond_destroy(&d->outcome);
+    rovei_resident_drop(r);
+}
+
+static rove_err deliver(struct rovei_host *h, uint64_t origin, struct deliver *d)
+{
+    rovei_rcu_enter();
+    rovei_entry *e = rovei_registry_find(&h->registry, origin);
+    if (!e) {
+        rovei_rcu_leave();
+        return rovei_host_missing(h, origin);
+    }
+    d->resident = ROVEI_CONTAINER(e, rovei_resident, entry);
+    rovei_mailbox *m = &d->resident->mailbox;
+    if (rovei_mailbox_try_enter(m)) {
+        /* Whoever has the role keeps the resident alive: it ends by a job. */
+        rovei_rcu_leave();
+        rovei_thread_enter();
+        deliver_here(d);
+        rovei_thread_leave();
+        rovei_mailbox_leave(m);
+    } else {
+        rove_err err = deliver_queued(d);
+        if (err)
+            return err;
+    }
+    if (d->diverted)
+        await_outcome(d);
+    return d->err;
+}
+
+rove_err rove_runtime_deliver(rove_runtime *rt, rove_daemon daemon, const rove_event *event,
+                              unsigned flags, rove_result *ret, rove_deliver_fn *done, void *user)
+{
+    if (!ret)
+        return ROVE_E_USAGE;
+    *ret = (rove_result){0};
+    bool nowait = flags & ROVE_DELIVER_NOWAIT;
+    if (!rt || !event || (event->payload.size && !event->payload.data) ||
+        (flags & ~(unsigned)ROVE_DELIVER_NOWAIT) || (nowait && !done))
+        return ROVE_E_USAGE;
+    struct rovei_host *h = &rt->host;
+    rove_err err = rovei_host_outside();
+    if (err == ROVE_OK)
+        err = rovei_host_gate(h);
+    if (err)
+        return err;
+    if (event->payload.size > h->env->limits.event_max) {
+        ret->detail.size = event->payload.size;
+        ret->detail.most = h->env->limits.event_max;
+        return ROVE_E_TOO_LARGE;
+    }
+    struct deliver d = {
+        .event = {event->link, event->payload, NULL}, .done = nowait ? done : NULL, .user = user};
+    err = deliver(h, daemon.origin, &d);
+    fill_result(ret, &d.applied);
+    ret->number = d.number;
+    ret->detail.events = d.detail.events;
+    ret->detail.bytes = d.detail.bytes;
+    if (d.here && ret->index && rovei_observers_any(&h->observers)) {
+        rove_event seen = {event->link, event->payload, d.wall};
+        rovei_observers_fire(&h->observers, daemon.origin, ret->index, &seen);
+    }
+    return err;
+}

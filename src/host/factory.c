@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Kinds and factory entries. */
+#include <base/alloc.h>
+#include <host/cell.h>
+#include <host/factory.h>
+#include <string.h>
+
+void rovei_factory_init(rovei_factory *f, const rove_alloc *a, uint64_t seed)
+{
+    f->alloc = a;
+    rovei_map_init(&f->kinds, a, ROVE_KIND_NAME_MAX, seed);
+    rovei_map_init(&f->entries, a, sizeof(uint64_t), seed);
+}
+
+void rovei_factory_entry_free(rovei_factory *f, rovei_factory_entry *e)
+{
+    while (e) {
+        rovei_factory_entry *before = e->before;
+        rovei_keypair_unref(e->key);
+        ROVEI_DELETE(f->alloc, e);
+        e = before;
+    }
+}
+
+void rovei_factory_clear(rovei_factory *f)
+{
+    size_t it = 0;
+    for (rovei_factory_entry *e; (e = rovei_map_next(&f->entries, &it));)
+        rovei_factory_entry_free(f, e);
+    rovei_map_fini(&f->entries);
+    it = 0;
+    for (rovei_made_of *m; (m = rovei_map_next(&f->kinds, &it));)
+        ROVEI_DELETE(f->alloc, m);
+    rovei_map_fini(&f->kinds);
+}
+
+void rovei_factory_fini(rovei_factory *f)
+{
+    if (f->alloc)
+        rovei_factory_clear(f);
+}
+
+/* The name as a key of fixed size; false when it is too long. */
+static bool name_key(char ret[ROVE_KIND_NAME_MAX], const char *name)
+{
+    size_t size = strnlen(name, ROVE_KIND_NAME_MAX + 1);
+    if (size > ROVE_KIND_NAME_MAX)
+        return false;
+    memset(ret, 0, ROVE_KIND_NAME_MAX);
+    memcpy(ret, name, size);
+    return true;
+}
+
+rove_err rovei_factory_add_kind(rovei_factory *f, const char *name, const rove_kind *kind,
+                                void *user)
+{
+    rove_err err = rovei_kind_check(kind);
+    if (err)
+        return err;
+    if (!name)
+        name = kind->name;
+    char key[ROVE_KIND_NAME_MAX];
+    if (!rovei_kind_name_check(name) || !name_key(key, name))
+        return ROVE_E_USAGE;
+    if (rovei_map_get(&f->kinds, key))
+        return ROVE_E_KIND_EXISTS;
+    rovei_made_of *m = ROVEI_NEW(f->alloc, rovei_made_of);
+    if (!m)
+        return ROVE_E_NOMEM;
+    memcpy(m->name, key, sizeof key);
+    m->kind = kind;
+    m->user = user;
+    err = rovei_map_put(&f->kinds, key, m);
+    if (err)
+        ROVEI_DELETE(f->alloc, m);
+    return err;
+}
+
+const rovei_made_of *rovei_factory_kind(const rovei_factory *f, const char *name)
+{
+    char key[ROVE_KIND_NAME_MAX];
+    return name && name_key(key, name) ? rovei_map_get(&f->kinds, key) : NULL;
+}
+
+size_t rovei_factory_kind_count(const rovei_factory *f)
+{
+    return f->kinds.count;
+}
+
+static rovei_factory_entry *find(const rovei_factory *f, uint64_t origin)
+{
+    return rovei_map_get(&f->entries, &origin);
+}
+
+/* A fresh entry in a free slot, or in front of `before`. */
+static rove_err put(rovei_factory *f, rovei_factory_entry fields)
+{
+    rovei_factory_entry *e = ROVEI_NEW(f->alloc, rovei_factory_entry);
+    if (!e)
+        return ROVE_E_NOMEM;
+    *e = fields;
+    rove_err err = rovei_map_put(&f->entries, &e->origin, e);
+    if (err) {
+        ROVEI_DELETE(f->alloc, e);
+        return err;
+    }
+    if (e->key) /* an expectation may know the origin only */
+        rovei_keypair_ref(e->key);
+    return ROVE_OK;
+}
+
+/* Why an occupied slot is refused to this entity. */
+static rove_err occupied(const rovei_factory_entry *e, const rove_entity *entity)
+{
+    bool other = !rovei_entity_is_zero(&e->entity) && !rovei_entity_equal(&e->entity, entity);
+    return other ? ROVE_E_ORIGIN_TAKEN : ROVE_E_EXISTS;
+}
+
+rove_err rovei_factory_register(rovei_factory *f, rovei_keypair *key, const rovei_made_of *made_of)
+{
+    const rove_entity *entity = rovei_keypair_entity(key);
+    uint64_t origin = rovei_keypair_origin(key);
+    const rovei_factory_entry *e = find(f, origin);
+    if (e)
+        return occupied(e, entity);
+    return put(f, (rovei_factory_entry){
+                      .origin = origin, .entity = *entity, .made_of = *made_of, .key = key});
+}
+
+rove_err rovei_factory_expect(rovei_factory *f, uint64_t origin, const rovei_made_of *made_of,
+                              bool public_only_ok)
+{
+    if (find(f, origin))
+        return ROVE_E_EXISTS;
+    return put(f, (rovei_factory_entry){
+                      .origin = origin, .made_of = *made_of, .public_only_ok = public_only_ok});
+}
+
+rove_err rovei_factory_claim(rovei_factory *f, rovei_keypair *key, const rovei_made_of *made_of)
+{
+    const rove_entity *entity = rovei_keypair_entity(key);
+    uint64_t origin = rovei_keypair_origin(key);
+    rovei_factory_entry *e = find(f, origin);
+    if (e && (!e->left || !rovei_entity_equal(&e->entity, entity)))
+        return occupied(e, entity);
+    return put(f, (rovei_factory_entry){.origin = origin,
+                                        .entity = *entity,
+                                        .made_of = *made_of,
+                                        .key = key,
+                                        .claimed = true,
+                                        .before = e});
+}
+
+void rovei_factory_settle(rovei_factory *f, uint64_t origin)
+{
+    rovei_factory_entry *e = find(f, origin);
+    if (!e)
+        return;
+    rovei_factory_entry_free(f, e->before);
+    e->before = NULL;
+    e->claimed = false;
+}
+
+void rovei_factory_rollback(rovei_factory *f, uint64_t origin)
+{
+    rovei_factory_entry *e = find(f, origin);
+    if (!e || !e->claimed) /* the tables may have been cleared meanwhile */
+        return;
+    rovei_factory_entry *before = e->before;
+    e->before = NULL;
+    if (before) {
+        rove_err err = rovei_map_put(&f->entries, &origin, before);
+        (void)err; /* the slot is there: putting takes no memory */
+    } else {
+        (void)rovei_map_remove(&f->entries, &origin);
+    }
+    rovei_factory_entry_free(f, e);
+}
+
+rove_err rovei_factory_arrived(rovei_factory *f, rovei_keypair *key, const rovei_made_of *made_of)
+{
+    rovei_factory_entry *e = find(f, rovei_keypair_origin(key));
+    if (!e)
+        return rovei_factory_register(f, key, made_of);
+    rovei_keypair_ref(key);
+    rovei_keypair_unref(e->key);
+    e->key = key;
+    e->entity = *rovei_keypair_entity(key);
+    e->made_of = *made_of;
+    e->left = false;
+    return ROVE_OK;
+}
+
+void rovei_factory_departed(rovei_factory *f, uint64_t origin)
+{
+    rovei_factory_entry *e = find(f, origin);
+    if (!e)
+        return;
+    e->left = true;
+    if (e->key && rovei_keypair_is_read_only(e->key)) {
+        rovei_keypair_unref(e->key);
+        e->key = NULL;
+    }
+}
+
+bool rovei_factory_bind(rovei_factory *f, uint64_t origin, const rove_entity *source)
+{
+    rovei_factory_entry *e = find(f, origin);
+    if (!e || (e->bound && !rovei_entity_equal(&e->source, source)))
+        return false;
+    e->bound = true;
+    e->source = *source;
+    return true;
+}
+
+const rovei_factory_entry *rovei_factory_find(const rovei_factory *f, uint64_t origin)
+{
+    return find(f, origin);
+}
+
+rovei_factory_entry *rovei_factory_take(rovei_factory *f, uint64_t origin)
+{
+    return rovei_map_remove(&f->entries, &origin);
+}
+
+bool rovei_factory_remove(rovei_factory *f, uint64_t origin)
+{
+    rovei_factory_entry *e = rovei_factory_take(f, origin);
+    rovei_factory_entry_free(f, e);
+    return e != NULL;
+}
+
+bool rovei_factory_is_empty(const rovei_factory *f)
+{
+    return f->entries.count == 0;
+}

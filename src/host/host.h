@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The host: daemons on one side, the core on the other. Its parts and who may touch them:
+ *
+ *   loop thread       cells, spawns, moves waited for, the burst of mailboxes to be scheduled
+ *   under `lock`      lifecycle changes, kinds and factory entries
+ *   lock-free         registry lookups, the list of finished work
+ *   a daemon's runner its cell
+ *
+ * Core work travels as: effect -> job in the daemon's mailbox -> a runner -> list of finished work,
+ * in the order of each cell -> completion on the loop thread. */
+#ifndef ROVEI_HOST_HOST_H
+#define ROVEI_HOST_HOST_H
+
+#include <base/alloc.h>
+#include <base/list.h>
+#include <host/cell.h>
+#include <host/factory.h>
+#include <host/mailbox.h>
+#include <host/observers.h>
+#include <host/registry.h>
+#include <host/workers.h>
+#include <rove/runtime.h>
+#include <shell/node.h>
+#include <string.h>
+
+typedef enum rovei_life { /* the numbers are never changed: they are looked at without a lock */
+                          ROVEI_LIFE_REGISTERING = 0,
+                          ROVEI_LIFE_READY = 1,
+                          ROVEI_LIFE_SHUTTING_DOWN = 2,
+} rovei_life;
+
+struct rovei_host {
+    rove_node *node;
+    const rovei_env *env;
+    const rove_alloc *alloc; /* = &env->alloc */
+    rove_policy policy;
+    rovei_registry registry;
+    rovei_observers observers;
+    rovei_workers workers;
+    rovei_rcu_bin bin; /* residents whose last reader may not be through yet */
+
+    pthread_mutex_t lock;
+    pthread_cond_t gone; /* `alive` came to 0 */
+    atomic_int life;     /* changed under the lock */
+    rovei_factory factory;
+    size_t alive; /* residents in `cells`; changed on the loop thread under the lock */
+
+    /* The loop thread's. */
+    rovei_map cells; /* number -> resident */
+    uint64_t next_cell, next_request;
+    rovei_list spawns; /* rovei_spawning whose note has not come */
+    rovei_list waits;  /* rovei_move_wait; entries are filled under the lock */
+    rovei_mailbox *burst, **burst_end;
+    size_t burst_count;
+    uint64_t turned_at; /* the instant of the last turn */
+    bool turning;       /* inside of a turn: what is done now is finished by it */
+    bool sweep;         /* shutdown: end what the core did not end */
+    size_t unlisted;    /* activated residents that still have to get into the registry */
+
+    _Atomic(struct rovei_work *) done; /* newest first */
+    rovei_task done_task, kick_task;
+    atomic_bool kicked;
+    atomic_bool done_posted; /* done_task is in the postbox */
+};
+
+/* One copy of a daemon here. References: `cells`, the registry, each queued or waiting user, each
+ * stay in a worker's queue. */
+typedef struct rovei_resident {
+    rovei_entry entry;
+    rovei_rcu_retired retired;
+    rovei_mailbox mailbox;
+    atomic_uint refs;
+    struct rovei_host *host;
+    uint64_t number;
+    rovei_made_of made_of;
+    /* The runner's. */
+    rovei_cell *cell; /* NULL before the restore and after the end */
+    rove_err ended;   /* what local events get once it is gone */
+    /* The loop thread's. */
+    rovei_keypair *key;
+    bool activated, committed, aside, forgotten, unlisted;
+    bool held; /* the runner's role is kept by a spawn that is not settled */
+} rovei_resident;
+
+/* E_NOMEM. One reference, the caller's; a reference to `key` is taken. */
+ROVE_MUST_USE rove_err rovei_resident_new(rovei_resident **ret, struct rovei_host *h,
+                                          const rove_entity *entity, rovei_keypair *key,
+                                          const rovei_made_of *made_of);
+rovei_resident *rovei_resident_hold(rovei_resident *r);
+void rovei_resident_drop(rovei_resident *r);
+bool rovei_resident_hold_entry(rovei_entry *e);
+void rovei_resident_drop_entry(rovei_entry *e);
+/* By origin, with a reference. E_NOT_FOUND, or E_MOVED for a daemon that has left. */
+ROVE_MUST_USE rove_err rovei_host_resident(struct rovei_host *h, uint64_t origin,
+                                           rovei_resident **ret);
+/* Why there is nobody at this origin. */
+rove_err rovei_host_missing(struct rovei_host *h, uint64_t origin);
+
+/* Calls `fn` with the daemon's cell while nobody else has it. The errors of rovei_host_resident,
+ * E_STALE, E_WOULD_BLOCK (somebody has it, and this is the loop thread), what `fn` returns. */
+typedef rove_err rovei_with_cell_fn(void *arg, rovei_cell *cell);
+ROVE_MUST_USE rove_err rovei_host_with_cell(struct rovei_host *h, uint64_t origin,
+                                            rovei_with_cell_fn *fn, void *arg);
+
+/* ---- host.c ---- */
+extern const rovei_host_ops rovei_host_ops_table;
+ROVE_MUST_USE rove_err rovei_host_init(struct rovei_host *h, rove_node *node,
+                                       const rove_runtime_config *cfg);
+/* After the last resident is gone and the node has let go of it. */
+void rovei_host_fini(struct rovei_host *h);
+/* The lifecycle gate: OK in READY, else E_NOT_READY or E_SHUTTING_DOWN. */
+static inline rove_err rovei_host_gate(const struct rovei_host *h)
+{
+    int life = atomic_load_explicit(&h->life, memory_order_acquire);
+    if (life == ROVEI_LIFE_READY)
+        return ROVE_OK;
+    return life == ROVEI_LIFE_REGISTERING ? ROVE_E_NOT_READY : ROVE_E_SHUTTING_DOWN;
+}
+/* E_REENTRANT inside of a daemon, else OK. */
+rove_err rovei_host_outside(void);
+/* As above, and E_WOULD_BLOCK on the loop thread and on workers. */
+rove_err rovei_host_may_wait(const struct rovei_host *h);
+/* Adds a resident to `cells`, with a reference, or takes it out. Loop thread. */
+ROVE_MUST_USE rove_err rovei_host_admit(struct rovei_host *h, rovei_resident *r);
+void rovei_host_dismiss(struct rovei_host *h, rovei_resident *r);
+/* The turn that is coming will look after what was scheduled. */
+void rovei_host_schedule(struct rovei_host *h, rovei_mailbox *m);
+/* Makes sure that the loop has another turn. Threads: any. */
+void rovei_host_kick(struct rovei_host *h);
+
+/* ---- work.c: core work ---- */
+typedef struct rovei_work {
+    rovei_job job;
+    struct rovei_work *done_next;
+    rovei_resident *resident; /* one reference */
+    /* On the loop thread, in order: hands in the completion, if there is one, and frees. */
+    void (*finish)(struct rovei_work *w, rovei_node *core, rovei_now now);
+} rovei_work;
+/* An effect about one cell. */
+void rovei_work_begin(rovei_resident *r, rovei_node *core, rovei_now now, rovei_effect *e);
+/* Ends a resident as FORGET does. */
+void rovei_work_forget(rovei_resident *r, rovei_node *core, rovei_now now, rove_err err);
+void rovei_work_restore(rovei_resident *r, rovei_node *core, rovei_now now, rovei_effect *e,
+                        bool key_is_ours);
+/* Finished: to be given to the loop. Threads: any (the runner). */
+void rovei_work_done(rovei_work *w);
+/* Finishes all that is done; true when there was something. Loop thread. */
+bool rovei_work_finish(struct rovei_host *h, rovei_node *core, rovei_now now);
+/* A completion that is no answer to a job of its own. NULL: out of memory. */
+typedef struct rovei_report rovei_report;
+rovei_report *rovei_report_new(rovei_resident *r);
+void rovei_report_free(rovei_report *report);
+rovei_completion *rovei_report_completion(rovei_report *report);
+void rovei_report_send(rovei_report *report);
+
+/* ---- deliver.c: waiters of diverted events ---- */
+/* Ends one: `err` is what the call returns. What `applied` holds (NULL: nothing) is taken over.
+ * `event` (NULL: it was not applied here) was received at `wall`. For the runner of `r`. */
+void rovei_deliver_end(rovei_resident *r, void *waiter, rove_err err, rovei_applied *applied,
+                       const rovei_cell_event *event, uint64_t wall);
+
+/* ---- arrivals.c: what the core asks before and when a daemon comes ---- */
+void rovei_host_ask(struct rovei_host *h, rovei_node *core, rovei_now now, const rovei_effect *e);
+void rovei_host_ask_place(struct rovei_host *h, rovei_node *core, rovei_now now,
+                          const rovei_effect *e);
+void rovei_host_restore(struct rovei_host *h, rovei_node *core, rovei_now now, rovei_effect *e);
+/* It serves from now on: into the registry, and into the factory for its return. */
+void rovei_host_activated(struct rovei_host *h, rovei_resident *r);
+/* Those that memory was refused to. */
+void rovei_host_list_again(struct rovei_host *h);
+/* It ends here: out of the registry; one that was given away may come back. */
+void rovei_host_unlist(struct rovei_host *h, rovei_resident *r, rove_err err);
+
+/* ---- spawn.c, moves.c: notes ---- */
+void rovei_host_spawned(struct rovei_host *h, rovei_node *core, rovei_now now,
+                        const rovei_note *note);
+void rovei_host_end_spawns(struct rovei_host *h, rovei_node *core, rovei_now now);
+void rovei_host_move_ended(struct rovei_host *h, rovei_node *core, rovei_now now,
+                           const rovei_note *note);
+void rovei_host_end_waits(struct rovei_host *h, rove_err err);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One runner at a time, without a thread per daemon and without a poll. */
+#include <base/check.h>
+#include <base/list.h>
+#include <host/mailbox.h>
+
+#define RUNNING   1u
+#define PENDING   2u
+#define SCHEDULED 4u
+
+void rovei_mailbox_init(rovei_mailbox *m, const rovei_mailbox_ops *ops)
+{
+    *m = (rovei_mailbox){.ops = ops};
+    pthread_mutex_init(&m->lock, NULL);
+    m->inbox_end = &m->inbox;
+    m->after_end = &m->after;
+}
+
+void rovei_mailbox_fini(rovei_mailbox *m)
+{
+    ROVEI_CHECK(!(atomic_load(&m->state) & (RUNNING | PENDING)));
+    ROVEI_CHECK(!m->inbox && !m->batch && !m->after && !m->tickets);
+    pthread_mutex_destroy(&m->lock);
+}
+
+bool rovei_mailbox_try_enter(rovei_mailbox *m)
+{
+    unsigned s = atomic_load_explicit(&m->state, memory_order_relaxed);
+    while (!(s & (RUNNING | PENDING)))
+        if (atomic_compare_exchange_weak_explicit(&m->state, &s, s | RUNNING, memory_order_acquire,
+                                                  memory_order_relaxed))
+            return true;
+    return false;
+}
+
+/* Gives the role up while nothing is pending. */
+static bool leave_fast(rovei_mailbox *m)
+{
+    unsigned s = atomic_load_explicit(&m->state, memory_order_relaxed);
+    while (!(s & PENDING))
+        if (atomic_compare_exchange_weak_explicit(&m->state, &s, s & ~RUNNING, memory_order_release,
+                                                  memory_order_relaxed))
+            return true;
+    return false;
+}
+
+static rovei_ticket *first_ticket(const rovei_mailbox *m)
+{
+    const rovei_job *lists[] = {m->batch, m->inbox};
+    for (int i = 0; i < 2; i++)
+        for (const rovei_job *job = lists[i]; job; job = job->next)
+            if (job->ticket)
+                return job->ticket;
+    return NULL;
+}
+
+/* Passes the role on. Under the lock, since what is scheduled or woken may run at once. */
+static void leave_slow(rovei_mailbox *m)
+{
+    pthread_mutex_lock(&m->lock);
+    rovei_ticket *next = m->tickets ? first_ticket(m) : NULL;
+    if (!m->batch && !m->inbox) {
+        atomic_fetch_and(&m->state, ~(RUNNING | PENDING));
+    } else if (next) {
+        next->lead = true; /* RUNNING stays: it is his now */
+        pthread_cond_signal(&next->turn);
+    } else {
+        if (!(atomic_fetch_or(&m->state, SCHEDULED) & SCHEDULED))
+            m->ops->schedule(m);
+        atomic_fetch_and(&m->state, ~RUNNING);
+    }
+    pthread_mutex_unlock(&m->lock);
+}
+
+void rovei_mailbox_leave(rovei_mailbox *m)
+{
+    rovei_after *after = m->after;
+    m->after = NULL;
+    m->after_end = &m->after;
+    if (!leave_fast(m))
+        leave_slow(m);
+    while (after) {
+        rovei_after *next = after->next;
+        after->fire(after);
+        after = next;
+    }
+}
+
+static void append(rovei_mailbox *m, rovei_job *job)
+{
+    job->next = NULL;
+    *m->inbox_end = job;
+    m->inbox_end = &job->next;
+}
+
+bool rovei_mailbox_put(rovei_mailbox *m, rovei_job *job)
+{
+    job->ticket = NULL;
+    pthread_mutex_lock(&m->lock);
+    append(m, job);
+    bool schedule = !(atomic_fetch_or(&m->state, PENDING) & (RUNNING | SCHEDULED));
+    if (schedule)
+        atomic_fetch_or(&m->state, SCHEDULED);
+    pthread_mutex_unlock(&m->lock);
+    return schedule;
+}
+
+/* The next job, or NULL. For the runner. */
+static rovei_job *next_job(rovei_mailbox *m)
+{
+    if (!m->batch) {
+        pthread_mutex_lock(&m->lock);
+        m->batch = m->inbox;
+        m->inbox = NULL;
+        m->inbox_end = &m->inbox;
+        pthread_mutex_unlock(&m->lock);
+    }
+    return m->batch;
+}
+
+/* Runs one job to its end, or one step of it. `own` is the ticket of this thread, or NULL. */
+static void step(rovei_mailbox *m, rovei_job *job, rovei_ticket *own)
+{
+    rovei_job *next = job->next;
+    rovei_ticket *ticket = job->ticket;
+    if (!job->run(job, m))
+        return;
+    m->batch = next;
+    if (!ticket)
+        return;
+    pthread_mutex_lock(&m->lock);
+    m->tickets--;
+    ticket->done = true;
+    if (ticket != own) /* signalled under the lock: his stack must not go before the last touch */
+        pthread_cond_signal(&ticket->turn);
+    pthread_mutex_unlock(&m->lock);
+}
+
+void rovei_mailbox_wait(rovei_mailbox *m, rovei_job *job)
+{
+    rovei_ticket *t = ROVEI_CONTAINER(job, rovei_ticket, job);
+    t->lead = t->done = false;
+    job->ticket = t;
+    pthread_cond_init(&t->turn, NULL);
+    pthread_mutex_lock(&m->lock);
+    append(m, job);
+    m->tickets++;
+    /* With PENDING set nobody takes the role without the lock. */
+    if (!(atomic_fetch_or(&m->state, PENDING) & RUNNING)) {
+        atomic_fetch_or(&m->state, RUNNING);
+        t->lead = true;
+    }
+    while (!t->lead && !t->done)
+        pthread_cond_wait(&t->turn, &m->lock);
+    pthread_mutex_unlock(&m->lock);
+    if (t->lead) {
+        m->ops->entered(m);
+        while (!t->done) {
+            rovei_job *next = next_job(m);
+            ROVEI_CHECK(next);
+            step(m, next, t);
+        }
+        m->ops->leaving(m);
+        rovei_mailbox_leave(m);
+    }
+    pthread_cond_destroy(&t->turn);
+}
+
+void rovei_mailbox_run(rovei_mailbox *m, unsigned budget)
+{
+    pthread_mutex_lock(&m->lock);
+    unsigned s = atomic_fetch_and(&m->state, ~SCHEDULED);
+    /* A runner that leaves sees to it that what is pending is scheduled again. */
+    bool mine = (s & PENDING) && !(s & RUNNING);
+    if (mine)
+        atomic_fetch_or(&m->state, RUNNING);
+    pthread_mutex_unlock(&m->lock);
+    if (!mine)
+        return;
+    m->ops->entered(m);
+    for (; budget; budget--) {
+        rovei_job *job = next_job(m);
+        if (!job)
+            break;
+        step(m, job, NULL);
+    }
+    m->ops->leaving(m);
+    rovei_mailbox_leave(m);
+}
+
+void rovei_mailbox_after(rovei_mailbox *m, rovei_after *after)
+{
+    after->next = NULL;
+    *m->after_end = after;
+    m->after_end = &after->next;
+}

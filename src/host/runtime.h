@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of the public objects that hang on a host. */
+#ifndef ROVEI_HOST_RUNTIME_H
+#define ROVEI_HOST_RUNTIME_H
+
+#include <host/host.h>
+
+struct rove_runtime {
+    struct rovei_host host;
+    atomic_uint refs;
+};
+
+struct rove_identity {
+    const rovei_env *env;
+    rovei_keypair *key;
+    atomic_bool fresh; /* drawn here and not yet spawned: it can live nowhere else */
+};
+
+struct rove_snapshot {
+    rove_alloc alloc;
+    atomic_uint refs;
+    rove_entity entity;
+    rovei_image image;
+    bool from_bytes; /* head payload, horizon and statistics are not known */
+    rove_buf *bytes; /* from_bytes: what the state and the bindings lie in */
+    rovei_snapshot parsed;
+};
+
+/* Empty, one reference; NULL: out of memory. */
+rove_snapshot *rovei_snapshot_new(const rove_alloc *a);
+/* A copy of a key in the memory of `env`: wiping it leaves the original alone. */
+ROVE_MUST_USE rove_err rovei_keypair_dup(rovei_keypair **ret, const rovei_env *env,
+                                         const rovei_keypair *key);
+/* The frame at *it, which is moved behind it. */
+bool rovei_frames_next(rove_span frames, size_t *it, rove_link *ret_link, rove_span *ret_payload);
+
+#endif

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Core work: an effect becomes a job in the daemon's mailbox; what its runner made of it comes back
+ * to the loop thread in order, and goes to the core as a completion. When memory for a job is
+ * refused the loop thread waits for its turn and does the work itself: no effect is ever lost. */
+#include <base/check.h>
+#include <host/host.h>
+
+/* ---- the way back ---- */
+
+void rovei_work_done(rovei_work *w)
+{
+    struct rovei_host *h = w->resident->host;
+    struct rovei_work *head = atomic_load_explicit(&h->done, memory_order_relaxed);
+    do {
+        w->done_next = head;
+    } while (!atomic_compare_exchange_weak_explicit(&h->done, &head, w, memory_order_release,
+                                                    memory_order_relaxed));
+    /* The work may be finished and gone from here on. */
+    if (!head && !(rovei_node_on_loop(h->node) && h->turning) &&
+        !atomic_exchange(&h->done_posted, true)) /* a turn may have emptied what it stands for */
+        rovei_postbox_post(rovei_node_postbox(h->node), &h->done_task);
+}
+
+bool rovei_work_finish(struct rovei_host *h, rovei_node *core, rovei_now now)
+{
+    struct rovei_work *w = atomic_exchange_explicit(&h->done, NULL, memory_order_acquire);
+    struct rovei_work *first = NULL;
+    while (w) {
+        struct rovei_work *next = w->done_next;
+        w->done_next = first;
+        first = w;
+        w = next;
+    }
+    bool any = first != NULL;
+    while (first) {
+        struct rovei_work *next = first->done_next;
+        rovei_resident *r = first->resident;
+        first->finish(first, core, now);
+        rovei_resident_drop(r);
+        first = next;
+    }
+    return any;
+}
+
+/* ---- the way there ---- */
+
+/* A job that the loop thread runs in its turn, without memory of its own. */
+struct by_hand {
+    rovei_ticket ticket;
+    rovei_work *work;
+};
+
+static bool by_hand_run(rovei_job *job, rovei_mailbox *m)
+{
+    struct by_hand *b = ROVEI_CONTAINER(job, struct by_hand, ticket.job);
+    return b->work->job.run(&b->work->job, m);
+}
+
+/* The work lies on the caller's stack: it is finished when this returns. */
+static void do_by_hand(rovei_work *w, rovei_node *core, rovei_now now)
+{
+    rovei_resident *r = w->resident;
+    if (r->held) { /* the role is this thread's own already */
+        while (!w->job.run(&w->job, &r->mailbox))
+            ;
+        (void)rovei_work_finish(r->host, core, now);
+        return;
+    }
+    struct by_hand b = {.ticket.job.run = by_hand_run, .work = w};
+    rovei_mailbox_wait(&r->mailbox, &b.ticket.job);
+    (void)rovei_work_finish(r->host, core, now);
+}
+
+static void put(rovei_work *w)
+{
+    rovei_resident *r = w->resident;
+    if (rovei_mailbox_put(&r->mailbox, &w->job))
+        rovei_host_schedule(r->host, &r->mailbox);
+}
+
+/* ---- APPLY ---- */
+
+struct apply {
+    rovei_work work;
+    atomic_uint refs; /* the way back, and the observers */
+    bool answered, by_hand;
+    uint64_t ticket, number;
+    rovei_now at;
+    uint64_t index;
+    rovei_cell_event event;
+    rovei_applied applied;
+    rovei_after after;
+};
+
+static void apply_unref(struct apply *a, struct rovei_host *h)
+{
+    if (atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    rove_buf_unref(a->event.owner);
+    if (!a->by_hand)
+        ROVEI_DELETE(h->alloc, a);
+}
+
+static void apply_observed(struct apply *a, rovei_resident *r)
+{
+    rove_event event = {a->event.link, a->event.payload, a->at.wall};
+    rovei_observers_fire(&r->host->observers, r->entry.node.key, a->index, &event);
+}
+
+static void apply_after(rovei_after *after)
+{
+    struct apply *a = ROVEI_CONTAINER(after, struct apply, after);
+    rovei_resident *r = a->work.resident;
+    apply_observed(a, r);
+    apply_unref(a, r->host);
+    rovei_resident_drop(r);
+}
+
+static bool apply_run(rovei_job *job, rovei_mailbox *m)
+{
+    struct apply *a = ROVEI_CONTAINER(job, struct apply, work.job);
+    rovei_resident *r = a->work.resident;
+    a->at = rovei_clock_now();
+    a->answered = r->cell && rovei_cell_apply(r->cell, a->at.wall, &a->event, &a->applied);
+    a->index = a->applied.index;
+    if (a->index && !a->by_hand && rovei_observers_any(&r->host->observers)) {
+        atomic_fetch_add_explicit(&a->refs, 1, memory_order_relaxed);
+        (void)rovei_resident_hold(r);
+        a->after.fire = apply_after;
+        rovei_mailbox_after(m, &a->after);
+    }
+    rovei_work_done(&a->work);
+    return true;
+}
+
+static void apply_finish(rovei_work *w, rovei_node *core, rovei_now now)
+{
+    struct apply *a = ROVEI_CONTAINER(w, struct apply, work);
+    if (a->answered) {
+        rovei_completion c = {
+            .kind = ROVEI_DONE_APPLIED,
+            .cell = w->resident->number,
+            .ticket = a->ticket,
+            .number = a->number,
+            .err = a->applied.err,
+            .text = a->applied.text,
+            .owner = a->applied.outputs,
+            .output_count = a->applied.output_count,
+            .at = a->at.mono,
+        };
+        rovei_node_complete(core, now, &c);
+        if (a->by_hand && a->index && rovei_observers_any(&w->resident->host->observers))
+            apply_observed(a, w->resident);
+    }
+    apply_unref(a, w->resident->host);
+}
+
+static void begin_apply(rovei_resident *r, rovei_node *core, rovei_now now, rovei_effect *e)
+{
+    struct apply fields = {
+        .work = {.job.run = apply_run, .resident = rovei_resident_hold(r), .finish = apply_finish},
+        .refs = 1,
+        .ticket = e->ticket,
+        .number = e->number,
+        .event = {e->link, e->payload, e->owner},
+    };
+    e->owner = NULL;
+    struct apply *a = ROVEI_NEW(r->host->alloc, struct apply);
+    if (a) {
+        *a = fields;
+        put(&a->work);
+    } else {
+        fields.by_hand = true;
+        do_by_hand(&fields.work, core, now);
+    }
+}
+
+/* ---- everything else ---- */
+
+struct control {
+    rovei_work work;
+    rovei_effect_kind kind;
+    bool by_hand, thawing, answer, key_is_ours;
+    rove_err err;
+    rovei_attempt_id attempt;
+    uint64_t number;
+    rovei_applied result; /* RESULT */
+    rovei_image image;    /* RESTORE */
+    rovei_completion c;
+};
+
+static void end_waiters(rovei_resident *r, rove_err err)
+{
+    void *waiter;
+    while (rovei_cell_take_waiter(r->cell, &waiter))
+        rovei_deliver_end(r, waiter, err, NULL, NULL, 0);
+}
+
+static void run_freeze(struct control *k, rovei_resident *r)
+{
+    k->c.kind = ROVEI_DONE_FROZEN;
+    k->answer = true;
+    k->c.err = r->cell ? rovei_cell_freeze(r->cell, rovei_clock_now().wall, &k->attempt,
+                                           &k->c.image, &k->c.text)
+                       : ROVE_E_STALE;
+}
+
+/* One event at a time, so that a long list does not hold up a worker beyond its budget. */
+static bool run_thaw(struct control *k, rovei_resident *r)
+{
+    if (!r->cell || (!k->thawing && rovei_cell_thaw(r->cell, &k->attempt) != ROVE_OK))
+        return true;
+    k->thawing = true;
+    void *waiter;
+    rovei_cell_event event;
+    rovei_applied applied;
+    uint64_t wall = rovei_clock_now().wall;
+    if (!rovei_cell_thaw_next(r->cell, wall, &waiter, &event, &applied))
+        return true;
+    rovei_deliver_end(r, waiter, applied.err, &applied, &event, wall);
+    return false;
+}
+
+static void run_commit(struct control *k, rovei_resident *r)
+{
+    k->c.kind = ROVEI_DONE_COMMITTED;
+    k->answer = true;
+    k->c.err = r->cell ? rovei_cell_commit(r->cell, &k->attempt, &k->c.number) : ROVE_E_STALE;
+}
+
+static void run_result(struct control *k, rovei_resident *r)
+{
+    void *waiter;
+    rovei_attempt_id frozen = r->cell ? rovei_cell_attempt(r->cell) : (rovei_attempt_id){{0}};
+    bool fits = r->cell && memcmp(&frozen, &k->attempt, sizeof frozen) == 0;
+    if (fits && rovei_cell_take_result(r->cell, k->number, &waiter))
+        rovei_deliver_end(r, waiter, k->err, &k->result, NULL, 0);
+    rovei_applied_fini(&k->result);
+}
+
+static void run_forget(struct control *k, rovei_resident *r)
+{
+    rove_err err = k->err ? k->err : ROVE_E_STALE;
+    if (r->cell) {
+        end_waiters(r, err);
+        rovei_cell_free(r->cell);
+        r->cell = NULL;
+    }
+    r->ended = err;
+}
+
+static void run_restore(struct control *k, rovei_resident *r)
+{
+    struct rovei_host *h = r->host;
+    rovei_cell_config cfg = {
+        .env = h->env, .kind = r->made_of.kind, .kind_user = r->made_of.user, .key = r->key};
+    k->c.kind = ROVEI_DONE_RESTORED;
+    k->answer = true;
+    rove_err err = rovei_cell_new(&r->cell, &cfg);
+    if (err == ROVE_OK)
+        err = rovei_cell_restore_image(r->cell, &k->image, &k->c.text);
+    rovei_image_fini(&k->image);
+    if (err) {
+        rovei_cell_free(r->cell);
+        r->cell = NULL;
+        r->ended = ROVE_E_STALE;
+    } else if (k->key_is_ours) {
+        k->c.key = rovei_keypair_ref(r->key);
+    }
+    k->c.err = err;
+}
+
+static bool control_run(rovei_job *job, rovei_mailbox *m)
+{
+    struct control *k = ROVEI_CONTAINER(job, struct control, work.job);
+    rovei_resident *r = k->work.resident;
+    (void)m;
+    switch (k->kind) {
+    case ROVEI_EFFECT_FREEZE:
+        run_freeze(k, r);
+        break;
+    case ROVEI_EFFECT_THAW:
+        if (!run_thaw(k, r))
+            return false;
+        break;
+    case ROVEI_EFFECT_COMMIT:
+        run_commit(k, r);
+        break;
+    case ROVEI_EFFECT_RESULT:
+        run_result(k, r);
+        break;
+    case ROVEI_EFFECT_FORGET:
+        run_forget(k, r);
+        break;
+    case ROVEI_EFFECT_ASIDE:
+        if (r->cell) {
+            rovei_cell_aside(r->cell, k->err);
+            end_waiters(r, k->err ? k->err : ROVE_E_SUPERSEDED);
+        }
+        break;
+    case ROVEI_EFFECT_RESTORE:
+        run_restore(k, r);
+        break;
+    case ROVEI_EFFECT_ACTIVATE:
+        k->c.kind = ROVEI_DONE_ACTIVATED;
+        k->answer = true;
+        k->c.err = r->cell ? rovei_cell_activate(r->cell) : ROVE_E_STALE;
+        break;
+    case ROVEI_EFFECT_APPLY:
+    case ROVEI_EFFECT_ASK_PLACE:
+    case ROVEI_EFFECT_ASK:
+        break;
+    }
+    rovei_work_done(&k->work);
+    return true;
+}
+
+static void control_finish(rovei_work *w, rovei_node *core, rovei_now now)
+{
+    struct control *k = ROVEI_CONTAINER(w, struct control, work);
+    rovei_resident *r = w->resident;
+    bool failed = k->kind == ROVEI_EFFECT_RESTORE && k->c.err;
+    k->c.cell = r->number;
+    k->c.attempt = k->attempt;
+    if (k->answer)
+        rovei_node_complete(core, now, &k->c);
+    if (k->kind == ROVEI_EFFECT_FORGET || (failed && !r->forgotten))
+        rovei_host_dismiss(r->host, r);
+    if (!k->by_hand)
+        ROVEI_DELETE(r->host->alloc, k);
+}
+
+static void begin_control(struct control *fields, rovei_resident *r, rovei_node *core,
+                          rovei_now now)
+{
+    fields->work = (rovei_work){
+        .job.run = control_run, .resident = rovei_resident_hold(r), .finish = control_finish};
+    struct control *k = ROVEI_NEW(r->host->alloc, struct control);
+    if (k) {
+        *k = *fields;
+        put(&k->work);
+    } else {
+        fields->by_hand = true;
+        do_by_hand(&fields->work, core, now);
+    }
+}
+
+void rovei_work_forget(rovei_resident *r, rovei_node *core, rovei_now now, rove_err err)
+{
+    if (r->forgotten)
+        return;
+    r->forgotten = true;
+    rovei_host_unlist(r->host, r, err);
+    struct control fields = {.kind = ROVEI_EFFECT_FORGET, .err = err};
+    begin_control(&fields, r, core, now);
+}
+
+void rovei_work_restore(rovei_resident *r, rovei_node *core, rovei_now now, rovei_effect *e,
+                        bool key_is_ours)
+{
+    struct control fields = {.kind = ROVEI_EFFECT_RESTORE,
+                             .attempt = e->attempt,
+                             .image = e->image,
+                             .key_is_ours = key_is_ours};
+    e->image = (rovei_image){0};
+    begin_control(&fields, r, core, now);
+}
+
+void rovei_work_begin(rovei_resident *r, rovei_node *core, rovei_now now, rovei_effect *e)
+{
+    if (e->kind == ROVEI_EFFECT_APPLY) {
+        begin_apply(r, core, now, e);
+        return;
+    }
+    if (e->kind == ROVEI_EFFECT_FORGET) {
+        rovei_work_forget(r, core, now, e->err);
+        return;
+    }
+    struct control fields = {
+        .kind = e->kind, .attempt = e->attempt, .number = e->number, .err = e->err};
+    if (e->kind == ROVEI_EFFECT_RESULT) {
+        fields.result = (rovei_applied){
+            .err = e->err, .text = e->text, .outputs = e->owner, .output_count = e->output_count};
+        e->text = e->owner = NULL;
+    }
+    if (e->kind == ROVEI_EFFECT_COMMIT)
+        r->committed = true;
+    if (e->kind == ROVEI_EFFECT_ASIDE)
+        r->aside = true;
+    if (e->kind == ROVEI_EFFECT_ACTIVATE)
+        rovei_host_activated(r->host, r);
+    begin_control(&fields, r, core, now);
+}
+
+/* ---- reports ---- */
+
+struct rovei_report {
+    rovei_work work;
+    rovei_completion c;
+};
+
+static void report_finish(rovei_work *w, rovei_node *core, rovei_now now)
+{
+    rovei_report *report = ROVEI_CONTAINER(w, rovei_report, work);
+    report->c.cell = w->resident->number;
+    rovei_node_complete(core, now, &report->c);
+    ROVEI_DELETE(w->resident->host->alloc, report);
+}
+
+rovei_report *rovei_report_new(rovei_resident *r)
+{
+    rovei_report *report = ROVEI_NEW(r->host->alloc, rovei_report);
+    if (report)
+        report->work = (rovei_work){.resident = rovei_resident_hold(r), .finish = report_finish};
+    return report;
+}
+
+void rovei_report_free(rovei_report *report)
+{
+    if (!report)
+        return;
+    rovei_resident *r = report->work.resident;
+    ROVEI_DELETE(r->host->alloc, report);
+    rovei_resident_drop(r);
+}
+
+rovei_completion *rovei_report_completion(rovei_report *report)
+{
+    return &report->c;
+}
+
+void rovei_report_send(rovei_report *report)
+{
+    rovei_work_done(&report->work);
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Handshakes that this node begins: when, how often, and what happens with the answer. Each attempt
+ * is a handshake of its own, with fresh keys and a later time. */
+#include <mesh/peer.h>
+
+#define INTERVAL_MAX (4 * ROVE_SECOND)
+
+static bool traffic_waits(const rovei_association *a)
+{
+    return rovei_transport_stats_get(a->transport).bytes_queued > 0;
+}
+
+static bool is_wanted(const rovei_peer *p)
+{
+    const rovei_association *a = p->assoc;
+    if (!a)
+        return p->dial;
+    if (a->state == ROVEI_PEER_FAILED && (p->dial || traffic_waits(a)))
+        return true;
+    return rovei_keys_are_worn(p);
+}
+
+bool rovei_opening_is_active(const rovei_peer *p)
+{
+    return p->opening.due || rovei_timer_is_set(&p->retry);
+}
+
+static void make_due(rovei_peer *p)
+{
+    p->opening.due = true;
+    if (rovei_list_empty(&p->handshakes))
+        rovei_list_add_tail(&p->mesh->handshakes, &p->handshakes);
+}
+
+void rovei_opening_start(rovei_peer *p, uint64_t delay)
+{
+    rovei_mesh *m = p->mesh;
+    if (rovei_opening_is_active(p))
+        return;
+    p->opening.interval = m->env->limits.handshake_retry;
+    if (delay)
+        rovei_timer_set(&m->timers, &p->retry, rovei_time_add(m->now.mono, delay));
+    else
+        make_due(p);
+}
+
+void rovei_opening_consider(rovei_peer *p)
+{
+    if (is_wanted(p))
+        rovei_opening_start(p, 0);
+}
+
+/* Forgets the message 1 that is out: its answer would not be understood any more. */
+static void drop_attempt(rovei_peer *p)
+{
+    rovei_opening *o = &p->opening;
+    if (!o->noise.pattern)
+        return;
+    rovei_map_remove(&p->mesh->openings, &o->index);
+    rovei_noise_fini(&o->noise);
+}
+
+void rovei_opening_stop(rovei_peer *p)
+{
+    drop_attempt(p);
+    p->opening.due = false;
+    rovei_timer_set(&p->mesh->timers, &p->retry, ROVE_TIME_NEVER);
+}
+
+void rovei_opening_retry(rovei_timer *timer, void *user, rovei_now now)
+{
+    (void)timer;
+    (void)now;
+    rovei_peer *p = user;
+    if (is_wanted(p)) {
+        make_due(p);
+        return;
+    }
+    rovei_opening_stop(p);
+    rovei_keys_schedule(p);
+    rovei_peer_settle(p);
+}
+
+/* A fresh attempt in the place of the last one. E_NOMEM. */
+static rove_err begin_attempt(rovei_peer *p)
+{
+    rovei_mesh *m = p->mesh;
+    rovei_opening *o = &p->opening;
+    drop_attempt(p);
+    const rovei_noise_keys keys = {
+        .static_secret = m->secrets,
+        .static_public = m->static_public,
+        .remote_static = p->image,
+        .psk = m->secrets + 32,
+    };
+    rove_err err = rovei_handshake_init(&o->noise, m->env, true, &keys);
+    if (err)
+        return err;
+    o->index = rovei_mesh_index(m);
+    err = rovei_map_put(&m->openings, &o->index, p);
+    if (err)
+        rovei_noise_fini(&o->noise);
+    return err;
+}
+
+size_t rovei_opening_write(rovei_peer *p, uint8_t *ret, rovei_addr *ret_to)
+{
+    rovei_mesh *m = p->mesh;
+    rovei_opening *o = &p->opening;
+    o->due = false;
+    if (!is_wanted(p)) {
+        rovei_opening_stop(p);
+        rovei_keys_schedule(p);
+        return 0;
+    }
+    rovei_timer_set(&m->timers, &p->retry, rovei_time_add(m->now.mono, o->interval));
+    uint64_t most = m->env->limits.handshake_retry;
+    if (most < INTERVAL_MAX)
+        most = INTERVAL_MAX;
+    o->interval = o->interval < most / 2 ? o->interval * 2 : most;
+    if (begin_attempt(p))
+        return 0;
+    uint8_t mac_key[32];
+    rovei_mac_key(mac_key, m->secrets + 32, &p->entity);
+    rovei_hello hello = rovei_peer_hello(p);
+    rove_err err = rovei_initiation_write(&o->noise, o->index, &hello, mac_key, ret);
+    rovei_wipe(mac_key, sizeof mac_key);
+    if (err) {
+        drop_attempt(p);
+        return 0;
+    }
+    o->time = hello.time;
+    bool lost = !p->assoc || p->assoc->state == ROVEI_PEER_FAILED;
+    *ret_to = lost && p->dial ? p->dial_addr : p->addr;
+    m->stats.handshakes_started++;
+    return ROVEI_INITIATION_SIZE;
+}
+
+rovei_drop rovei_opening_answered(rovei_mesh *m, const rovei_addr *from, const rovei_packet *packet)
+{
+    if (rovei_mac_check(packet, m->mac_key))
+        return ROVEI_DROP_MAC;
+    rovei_peer *p = rovei_map_get(&m->openings, &packet->receiver);
+    if (!p)
+        return ROVEI_DROP_SESSION;
+    rovei_opening *o = &p->opening;
+    rovei_hello hello;
+    rove_err err = rovei_response_read(&o->noise, packet, &p->entity, &hello);
+    if (err) {
+        /* What opened and is wrong inside has used the handshake up; the next attempt follows. */
+        if (rovei_noise_is_done(&o->noise))
+            drop_attempt(p);
+        return rovei_drop_of(err);
+    }
+    rovei_session *s = NULL;
+    rovei_drop drop = ROVEI_DROP_COUNT;
+    if (hello.version != rovei_hello_choose(&hello))
+        drop = ROVEI_DROP_PROTOCOL_VERSION;
+    else if (hello.incarnation < p->incarnation)
+        drop = ROVEI_DROP_INCARNATION;
+    else if (rovei_session_new(&s, m->env, &o->noise, &hello, o->time, m->now.mono))
+        drop = ROVEI_DROP_MEMORY;
+    uint32_t index = o->index;
+    drop_attempt(p);
+    if (drop != ROVEI_DROP_COUNT)
+        return drop;
+    s->peer = p;
+    s->index = index;
+    s->remote_index = packet->sender;
+    if (rovei_map_put(&m->sessions, &s->index, s)) {
+        rovei_session_free(s, m->env);
+        return ROVEI_DROP_MEMORY;
+    }
+    p->incarnation = hello.incarnation;
+    rovei_opening_stop(p);
+    err = rovei_keys_install(p, s, from);
+    rovei_opening_consider(p);
+    return err ? rovei_drop_of(err) : ROVEI_DROP_COUNT;
+}

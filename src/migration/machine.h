@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of the move machine, shared by its files: the attempt that both halves keep, the
+ * source half, the target half, and the transfer between them (docs/protocol/moves.md has the state
+ * tables). */
+#ifndef ROVEI_MIGRATION_MACHINE_H
+#define ROVEI_MIGRATION_MACHINE_H
+
+#include <crypto/crypto.h>
+#include <migration/move_codec.h>
+#include <node/core.h>
+
+/* Bytes of a transfer or of results that may wait in a pipe. */
+#define ROVEI_MOVE_QUEUED_MAX (UINT64_C(4) << 20)
+/* Diverted events given to the new cell and not yet applied. */
+#define ROVEI_MOVE_APPLYING_MAX 256
+/* Offers that wait for the outside's answer. */
+#define ROVEI_MOVE_QUESTIONS_MAX 1024
+
+/* ---- an attempt: running, or its kept outcome ---- */
+typedef struct rovei_attempt {
+    rovei_node *node;
+    rovei_move_info info;
+    rovei_level level;
+    rovei_sinc sinc;
+    struct rovei_source *source; /* while this node gives the daemon away */
+    struct rovei_target *target; /* from the acceptance until Closed */
+    bool committed;              /* source: COMMIT was asked for, so this outcome proves no abort */
+    bool served;                 /* target: it has served under this attempt */
+    bool unanswered;             /* source: Abort was said and not answered */
+    bool owes_note;              /* MOVE_ENDED could not be queued yet */
+    bool refused;                /* source: the target said no */
+    rovei_pipe pipe;
+    rovei_list running;
+    rovei_timer repeat; /* says the present step again */
+    rovei_timer
+        limit;      /* while running: ends a phase without progress; later: forgets the outcome */
+    uint64_t pause; /* until the next repetition */
+} rovei_attempt;
+
+struct rovei_moves {
+    rovei_node *node;
+    rovei_attempt **all; /* in the order in which they began */
+    size_t count, room;
+    rovei_map by_id;
+    rovei_list running;
+    struct rovei_place *places; /* Offers that wait for an answer */
+    size_t place_count, place_room;
+};
+
+rovei_attempt *rovei_attempt_find(const rovei_node *n, const rovei_attempt_id *id);
+/* A new one, running; makes room among the daemon's kept outcomes first. E_EXISTS, E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_attempt_new(rovei_attempt **ret, rovei_node *n, rovei_now now,
+                                         const rovei_move_info *info);
+/* The one outcome, from now on. At the source the waiters are told. */
+void rovei_attempt_conclude(rovei_attempt *a, rovei_now now, rovei_move_outcome outcome,
+                            rove_err err);
+/* Its half has been taken off: only the outcome is kept, for its time. */
+void rovei_attempt_retire(rovei_attempt *a, rovei_now now);
+/* A phase further on: noted at the source; never goes back. */
+void rovei_attempt_phase(rovei_attempt *a, rovei_phase phase);
+/* Starts the repetition anew at its shortest interval; or doubles it, up to ten times that. */
+void rovei_attempt_repeat(rovei_attempt *a, rovei_now now);
+void rovei_attempt_back_off(rovei_attempt *a, rovei_now now);
+void rovei_attempt_stop(rovei_attempt *a); /* neither repeats nor ends by time */
+/* Something went on: the present phase has move_stall again. */
+void rovei_attempt_progress(rovei_attempt *a, rovei_now now);
+
+/* ---- messages out ---- */
+rovei_move_header rovei_attempt_header(const rovei_attempt *a, rovei_move_type type);
+static inline const rove_entity *rovei_attempt_peer(const rovei_attempt *a)
+{
+    return a->info.local_source ? &a->info.target : &a->info.source;
+}
+/* Fills in the header and sends. What cannot be sent is said again by a timer or at peer_up. */
+rove_err rovei_attempt_send(rovei_attempt *a, rovei_move_message *m, rove_buf *body);
+/* An answer from a node that has no running attempt for it: to the other one of source and target.
+ * `m` has its type and its fields. */
+void rovei_move_answer(rovei_node *n, const rovei_move_header *about, rovei_move_message *m);
+void rovei_move_say_unknown(rovei_node *n, const rovei_move_header *about);
+void rovei_move_say_abort(rovei_node *n, const rovei_move_header *about, rove_err reason);
+void rovei_move_say_active(rovei_node *n, const rovei_move_header *about);
+
+/* ---- transfer: the sections State and Positions, cut into chunks ---- */
+typedef struct rovei_outgoing {
+    rove_buf *state, *positions; /* references of the source's */
+    uint64_t offset;             /* over both */
+    struct rovei_digest *digest; /* over what was sent; NULL once it is known or not begun */
+} rovei_outgoing;
+/* Starts at 0; the digest is taken the first time only. */
+ROVE_MUST_USE rove_err rovei_outgoing_begin(rovei_outgoing *o, const rove_alloc *a, bool digest);
+void rovei_outgoing_stop(rovei_outgoing *o);
+static inline bool rovei_outgoing_done(const rovei_outgoing *o)
+{
+    return o->offset == (uint64_t)rovei_buf_size(o->state) + rovei_buf_size(o->positions);
+}
+/* Sends chunks while the pipe has room. E_UNREACHABLE and the like leave it where it is. */
+rove_err rovei_outgoing_pump(rovei_outgoing *o, rovei_attempt *a, uint32_t round);
+
+typedef struct rovei_incoming {
+    rove_buf *state, *positions;
+    uint64_t state_size, positions_size; /* as promised by the first chunk */
+    uint64_t state_have, positions_have;
+    bool has_envelope;
+    uint8_t envelope[ROVEI_ENVELOPE_SIZE];
+    struct rovei_digest *digest;
+} rovei_incoming;
+ROVE_MUST_USE rove_err rovei_incoming_begin(rovei_incoming *i, const rove_alloc *a);
+void rovei_incoming_stop(rovei_incoming *i); /* frees and wipes */
+/* E_SEQUENCE_GAP: something before it is missing; E_TOO_LARGE, E_FORMAT: it can never be taken;
+ * E_NOMEM: as if lost. */
+ROVE_MUST_USE rove_err rovei_incoming_state(rovei_incoming *i, const rovei_node *n,
+                                            const rovei_move_chunk *c);
+ROVE_MUST_USE rove_err rovei_incoming_positions(rovei_incoming *i, const rovei_node *n,
+                                                const rovei_move_chunk *c);
+ROVE_MUST_USE rove_err rovei_incoming_envelope(rovei_incoming *i, const uint8_t *bytes);
+/* All is here and the digest agrees; else E_SEQUENCE_GAP, E_FORMAT. The digest is used up. */
+ROVE_MUST_USE rove_err rovei_incoming_sealed(rovei_incoming *i, const rovei_move_sealed *s);
+
+/* ---- diverted events ---- */
+typedef struct rovei_diverted {
+    rove_link link;
+    rove_span payload; /* inside of owner */
+    rove_buf *owner;
+} rovei_diverted;
+typedef struct rovei_diverted_list {
+    rovei_diverted *items; /* items[i] has number i + 1 */
+    size_t count, room;
+} rovei_diverted_list;
+void rovei_diverted_free(rovei_diverted_list *l, const rove_alloc *a);
+
+typedef struct rovei_result {
+    rove_err err;
+    uint32_t output_count;
+    rove_buf *text, *outputs;
+} rovei_result;
+
+/* ---- the source half ---- */
+typedef enum rovei_source_step {
+    ROVEI_SOURCE_WAIT,   /* the former move is not closed yet */
+    ROVEI_SOURCE_OFFER,  /* offered, before the freeze */
+    ROVEI_SOURCE_PAUSE,  /* the target was not ready: offers again later */
+    ROVEI_SOURCE_FREEZE, /* accepted; FREEZE is under way */
+    ROVEI_SOURCE_REJOIN, /* frozen or committed: offers again, since the target has to start anew */
+    ROVEI_SOURCE_SEND,   /* frozen or committed: chunks are leaving */
+    ROVEI_SOURCE_SEALED, /* frozen or committed: all was sent; waits for Prepared */
+    ROVEI_SOURCE_COMMITTING, /* COMMIT is under way */
+    ROVEI_SOURCE_COMMITTED,  /* waits for Active */
+    ROVEI_SOURCE_CLOSING,    /* Active has come; waits for results */
+} rovei_source_step;
+
+struct rovei_source {
+    rovei_attempt *a;
+    rovei_daemon *d;
+    rovei_source_step step;
+    bool committed; /* the commit point has passed */
+    bool published; /* the record is learned and pushed */
+    bool keep_identity;
+    uint64_t retry_not_ready;
+    uint32_t round;
+    rovei_move_outcome ending; /* asked to end, by what, while the freeze is under way */
+    rove_err ending_reason;
+
+    rovei_image image;
+    rove_buf *positions;
+    rove_buf *early; /* lanes as they stood before the freeze: a broken rule of the simulator's */
+    bool has_envelope;
+    uint8_t envelope[ROVEI_ENVELOPE_SIZE];
+    rovei_outgoing out;
+    bool digest_known;
+    uint8_t digest[32];
+
+    rovei_phase seen_phase; /* last Progress of the target */
+    uint64_t seen_bytes;
+
+    uint64_t ticket; /* of the preparation that was committed to last */
+    rovei_record record;
+    rovei_diverted_list diverted;
+    bool divert_failed; /* out of memory: later ones are not taken either */
+    uint64_t in_cell;   /* diverted events of which the cell knows */
+    uint64_t events_sent;
+    uint64_t results;  /* numbers up to this have their result */
+    rove_buf *partial; /* outputs of the next result, as far as they have come */
+    uint64_t partial_have;
+};
+void rovei_source_free(struct rovei_source *s);
+void rovei_source_set_step(struct rovei_source *s, rovei_source_step step);
+void rovei_source_start(struct rovei_source *s, rovei_now now); /* first Offer, or the wait */
+/* Ends an attempt that is not committed: thaws, serves, says Abort. */
+void rovei_source_abort(struct rovei_source *s, rovei_now now, rovei_move_outcome outcome,
+                        rove_err err);
+void rovei_source_receive(struct rovei_source *s, rovei_now now, const rovei_move_message *m);
+void rovei_source_frozen(struct rovei_source *s, rovei_now now, rovei_completion *c);
+void rovei_source_committed(struct rovei_source *s, rovei_now now, const rovei_completion *c);
+void rovei_source_peer_up(struct rovei_source *s, rovei_now now);
+void rovei_source_turn(struct rovei_source *s, rovei_now now);
+void rovei_source_repeat(struct rovei_source *s, rovei_now now); /* the timers of its attempt */
+void rovei_source_limit(struct rovei_source *s, rovei_now now);
+/* Offers again to the same target, for a transfer from its start. */
+void rovei_source_rejoin(struct rovei_source *s, rovei_now now);
+/* Nothing of the frozen daemon is needed any more. */
+void rovei_source_drop_image(struct rovei_source *s);
+void rovei_source_check(const struct rovei_source *s);
+
+/* source_commit.c: the commit and all that follows from it */
+void rovei_source_prepared(struct rovei_source *s, rovei_now now, const rovei_move_prepared *p);
+void rovei_source_active(struct rovei_source *s, rovei_now now, bool serves, uint64_t have);
+void rovei_source_unknown(struct rovei_source *s, rovei_now now, rovei_move_type answers);
+void rovei_source_refused(struct rovei_source *s, rovei_now now, rove_err reason);
+void rovei_source_commit_again(struct rovei_source *s, rovei_now now);
+/* The daemon is elsewhere for good: forgets it here, says Closed. `err` for diverted events without
+ * a result. */
+void rovei_source_close(struct rovei_source *s, rovei_now now, rove_err err);
+
+/* divert.c */
+void rovei_source_diverted(struct rovei_source *s, rovei_now now, rovei_completion *c);
+void rovei_source_pump_events(struct rovei_source *s);
+void rovei_source_say_events(struct rovei_source *s); /* one message, also without events */
+void rovei_source_results(struct rovei_source *s, rovei_now now, const rovei_move_results *r);
+
+/* ---- the target half ---- */
+typedef enum rovei_target_step {
+    ROVEI_TARGET_RECEIVING,
+    ROVEI_TARGET_RESTORING,
+    ROVEI_TARGET_PREPARED,
+    ROVEI_TARGET_ACTIVATING,
+    ROVEI_TARGET_ACTIVE, /* serves; not closed yet */
+} rovei_target_step;
+
+struct rovei_target {
+    rovei_attempt *a;
+    rovei_daemon *d;
+    rovei_target_step step;
+    uint32_t round;
+    rovei_incoming in;
+    uint64_t reported; /* bytes at the last Progress */
+    uint8_t digest[32];
+    uint64_t ticket;
+    bool restored; /* RESTORED has come; PREPARED waits for memory only */
+    bool activated;
+    uint64_t events_total; /* as the Commit said */
+    rovei_diverted_list diverted;
+    uint64_t diverted_bytes;
+    uint64_t applying; /* given to the cell */
+    rovei_result *results;
+    size_t result_count, result_room;
+    uint64_t results_sent;
+    uint64_t part; /* bytes of the next result's outputs that are sent */
+};
+void rovei_target_free(struct rovei_target *t);
+void rovei_target_set_step(struct rovei_target *t, rovei_target_step step);
+/* Drops what was received or prepared, with its cell; the attempt ends as failed with `err`, which
+ * the source is told when it does not know. */
+void rovei_target_discard(struct rovei_target *t, rovei_now now, rove_err err, bool tell);
+void rovei_target_receive(struct rovei_target *t, rovei_now now, const rovei_move_message *m);
+void rovei_target_restored(struct rovei_target *t, rovei_now now, rovei_completion *c);
+void rovei_target_activated(struct rovei_target *t, rovei_now now);
+void rovei_target_peer_up(struct rovei_target *t, rovei_now now);
+void rovei_target_turn(struct rovei_target *t, rovei_now now);
+void rovei_target_repeat(struct rovei_target *t, rovei_now now);
+void rovei_target_limit(struct rovei_target *t, rovei_now now);
+/* Takes the transfer from its start, under this round, and says so. */
+void rovei_target_accept(struct rovei_target *t, rovei_now now, uint32_t round);
+void rovei_target_say_accept(struct rovei_target *t);
+void rovei_target_say_prepared(struct rovei_target *t);
+void rovei_target_say_active(struct rovei_target *t);
+void rovei_target_check(const struct rovei_target *t);
+
+/* target_offer.c: Offers, and the outside's answers to them */
+typedef struct rovei_place {
+    uint64_t ticket;
+    rovei_move_header head;
+    rovei_move_offer offer;
+} rovei_place;
+void rovei_target_offered(rovei_node *n, rovei_now now, const rovei_move_message *m);
+void rovei_target_placed(rovei_node *n, rovei_now now, uint64_t ticket, rove_err verdict);
+void rovei_target_unplace(rovei_node *n, const rovei_attempt_id *attempt);
+
+/* divert.c */
+void rovei_target_events(struct rovei_target *t, rovei_now now, const rovei_move_events *e,
+                         rove_buf *message);
+void rovei_target_applied(struct rovei_target *t, rovei_now now, rovei_completion *c);
+void rovei_target_pump(struct rovei_target *t);
+/* The source asks for what it lacks from this number on. */
+void rovei_target_rewind(struct rovei_target *t, uint64_t done);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Moves between Rove nodes (docs/protocol.md, "Moves"): one machine with a source half and a target
+ * half; its messages are behind migration/move_codec.h. A third node as orchestrator and the
+ * reference's messages have their place beside it. */
+#ifndef ROVEI_MIGRATION_MOVES_H
+#define ROVEI_MIGRATION_MOVES_H
+
+#include <compute/daemon.h>
+
+struct rovei_moves; /* attempts that run and outcomes that are kept */
+ROVE_MUST_USE rove_err rovei_moves_new(struct rovei_moves **ret, rovei_node *n);
+void rovei_moves_free(struct rovei_moves *m);
+
+/* A message with the tag MOVE. */
+void rovei_moves_receive(rovei_node *n, rovei_now now, const rove_entity *from, rove_buf *message);
+void rovei_moves_peer_up(rovei_node *n, rovei_now now, const rove_entity *peer);
+void rovei_moves_peer_gone(rovei_node *n, rovei_now now, const rove_entity *peer);
+void rovei_moves_peer_failed(rovei_node *n, rovei_now now, const rove_entity *peer);
+/* Completions FROZEN, DIVERTED, COMMITTED, RESTORED, ACTIVATED, APPLIED of a diverted event (ticket
+ * 0), and ANSWER to a question of a move. They take what they need out of `c`. */
+void rovei_moves_complete(rovei_node *n, rovei_now now, rovei_completion *c);
+/* The transport towards a peer has room again: State chunks go on. Once per turn. */
+void rovei_moves_turn(rovei_node *n, rovei_now now);
+/* The daemon was superseded or is being removed: its attempts end with `err`, without touching the
+ * daemon. */
+void rovei_moves_detach(rovei_node *n, rovei_now now, rovei_daemon *d, rove_err err);
+void rovei_moves_check(const rovei_node *n);
+
+#endif

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The composition: one node's mesh, locations, lanes and moves, and the dispatch between them. It
+ * holds no rule of its own but this: what came is handled in the order in which it came, and
+ * everything that follows from a turn has left (as effects, notes and queued messages) when the
+ * turn ends. */
+#include <base/alloc.h>
+#include <base/check.h>
+#include <crypto/crypto.h>
+#include <node/core.h>
+#include <node/node_test.h>
+#include <node/peers.h>
+#include <string.h>
+
+/* Rounds of messages to itself within one turn; the rest waits for the next, so that the socket is
+ * served in between. */
+#define LOOPBACK_ROUNDS 8
+
+typedef struct question {
+    rovei_question what;
+    rove_entity daemon;
+} question;
+
+/* ---- life ---- */
+
+static void node_init(rovei_node *n, const rovei_node_config *cfg)
+{
+    const rovei_env *env = cfg->env;
+    uint64_t seed = rovei_rng_u64(&env->rng);
+    n->env = env;
+    n->alloc = &env->alloc;
+    n->identity = rovei_keypair_ref(cfg->identity);
+    n->self = *rovei_keypair_entity(cfg->identity);
+    n->incarnation = cfg->incarnation;
+    n->ask_policy = cfg->ask_policy;
+    rovei_node_set_addrs(n, cfg->addrs, cfg->addr_count);
+    rovei_timers_init(&n->timers, n->alloc);
+    rovei_map_init(&n->associations, n->alloc, sizeof(rove_entity), seed);
+    rovei_map_init(&n->daemons, n->alloc, sizeof(rove_entity), seed);
+    rovei_map_init(&n->cells, n->alloc, sizeof(uint64_t), seed);
+    rovei_map_init(&n->origins, n->alloc, sizeof(uint64_t), seed);
+    rovei_map_init(&n->senders, n->alloc, sizeof(uint64_t), seed);
+    rovei_map_init(&n->questions, n->alloc, sizeof(uint64_t), seed);
+    rovei_queue_init(&n->loopback, n->alloc, sizeof(rovei_loopback));
+    rovei_queue_init(&n->effects, n->alloc, sizeof(rovei_effect));
+    rovei_queue_init(&n->notes, n->alloc, sizeof(rovei_note));
+    rovei_list_init(&n->busy_lanes);
+    rovei_list_init(&n->busy_senders);
+}
+
+rove_err rovei_node_new(rovei_node **ret, const rovei_node_config *cfg, rovei_now now)
+{
+    rovei_node *n = ROVEI_NEW(&cfg->env->alloc, rovei_node);
+    if (!n)
+        return ROVE_E_NOMEM;
+    node_init(n, cfg);
+    rovei_mesh_config mesh = {.env = cfg->env,
+                              .identity = cfg->identity,
+                              .incarnation = cfg->incarnation,
+                              .handshake_time = cfg->handshake_time};
+    memcpy(mesh.psk, cfg->psk, sizeof mesh.psk);
+    rove_err err = rovei_mesh_new(&n->mesh, &mesh, now);
+    rovei_wipe(mesh.psk, sizeof mesh.psk);
+    if (!err)
+        err = rovei_locations_new(&n->locations, n);
+    if (!err)
+        err = rovei_moves_new(&n->moves, n);
+    if (err) {
+        rovei_node_free(n);
+        return err;
+    }
+    *ret = n;
+    return ROVE_OK;
+}
+
+static void free_values(rovei_map *m, const rove_alloc *a, size_t size)
+{
+    size_t it = 0;
+    for (void *v; (v = rovei_map_next(m, &it));)
+        rovei_free(a, v, size);
+    rovei_map_fini(m);
+}
+
+static void drain_queues(rovei_node *n)
+{
+    rovei_effect e;
+    while (rovei_queue_pop(&n->effects, &e))
+        rovei_effect_fini(&e);
+    rovei_note note;
+    while (rovei_queue_pop(&n->notes, &note))
+        rovei_note_fini(&note);
+    rovei_loopback item;
+    while (rovei_queue_pop(&n->loopback, &item))
+        rove_buf_unref(item.message);
+    rovei_queue_fini(&n->effects);
+    rovei_queue_fini(&n->notes);
+    rovei_queue_fini(&n->loopback);
+}
+
+void rovei_node_free(rovei_node *n)
+{
+    if (!n)
+        return;
+    rovei_senders_free_all(n);
+    size_t it = 0;
+    for (rovei_daemon *d; (d = rovei_map_next(&n->daemons, &it)); it = 0)
+        rovei_daemon_remove(n, d, ROVE_E_SHUTTING_DOWN);
+    rovei_moves_free(n->moves);
+    rovei_locations_free(n->locations);
+    rovei_mesh_free(n->mesh);
+    drain_queues(n);
+    free_values(&n->associations, n->alloc, sizeof(rovei_peer_entry));
+    free_values(&n->questions, n->alloc, sizeof(question));
+    rovei_map_fini(&n->daemons);
+    rovei_map_fini(&n->cells);
+    rovei_map_fini(&n->origins);
+    rovei_map_fini(&n->senders);
+    rovei_timers_fini(&n->timers);
+    rovei_keypair_unref(n->identity);
+    ROVEI_DELETE(n->alloc, n);
+}
+
+rovei_mesh *rovei_node_mesh(rovei_node *n)
+{
+    return n->mesh;
+}
+
+void rovei_node_set_addrs(rovei_node *n, const rovei_addr *addrs, size_t count)
+{
+    n->addr_count = count < ROVEI_RECORD_ADDRS ? count : ROVEI_RECORD_ADDRS;
+    if (n->addr_count)
+        memcpy(n->addrs, addrs, n->addr_count * sizeof *addrs);
+}
+
+/* ---- data path ---- */
+
+void rovei_node_receive(rovei_node *n, rovei_now now, const rovei_addr *from, uint8_t *dgram,
+                        size_t size)
+{
+    rovei_mesh_receive(n->mesh, now, from, dgram, size);
+}
+
+size_t rovei_node_transmit(rovei_node *n, rovei_now now, uint8_t *ret, size_t room,
+                           rovei_addr *ret_to)
+{
+    return rovei_mesh_transmit(n->mesh, now, ret, room, ret_to);
+}
+
+uint64_t rovei_node_deadline(const rovei_node *n)
+{
+    if (n->loopback.count)
+        return 0;
+    return rovei_time_min(rovei_timers_deadline(&n->timers), rovei_mesh_deadline(n->mesh));
+}
+
+void rovei_node_expire(rovei_node *n, rovei_now now)
+{
+    rovei_mesh_expire(n->mesh, now);
+    rovei_timers_expire(&n->timers, now);
+}
+
+/* ---- what came ---- */
+
+static void dispatch(rovei_node *n, rovei_now now, const rove_entity *from, uint16_t tag,
+                     rove_buf *message)
+{
+    switch (tag) {
+    case ROVEI_TAG_LANE:
+    case ROVEI_TAG_OUTCOME:
+        rovei_lanes_receive(n, now, from, tag, message);
+        break;
+    case ROVEI_TAG_MOVE:
+        rovei_moves_receive(n, now, from, message);
+        break;
+    case ROVEI_TAG_LOCATE:
+        rovei_location_receive(n, now, from, message);
+        break;
+    default:
+        rovei_mesh_drop_message(n->mesh);
+        break;
+    }
+}
+
+static rovei_peer_entry *peer_entry(rovei_node *n, const rove_entity *peer)
+{
+    rovei_peer_entry *p = rovei_map_get(&n->associations, peer->bytes);
+    if (p)
+        return p;
+    p = ROVEI_NEW(n->alloc, rovei_peer_entry);
+    if (!p)
+        return NULL;
+    p->peer = *peer;
+    if (rovei_map_put(&n->associations, peer->bytes, p)) {
+        ROVEI_DELETE(n->alloc, p);
+        return NULL;
+    }
+    return p;
+}
+
+static void peer_up(rovei_node *n, rovei_now now, const rove_entity *peer)
+{
+    rovei_location_peer_up(n, now, peer);
+    rovei_moves_peer_up(n, now, peer);
+    rovei_lanes_peer_up(n, now, peer);
+}
+
+static void peer_gone(rovei_node *n, rovei_now now, const rovei_mesh_event *e)
+{
+    rovei_peer_entry *p = rovei_map_get(&n->associations, e->peer.bytes);
+    if (!p || p->association != e->association)
+        return;
+    rovei_map_remove(&n->associations, e->peer.bytes);
+    ROVEI_DELETE(n->alloc, p);
+    rovei_moves_peer_gone(n, now, &e->peer);
+    rovei_lanes_peer_gone(n, now, &e->peer);
+}
+
+static void peer_state(rovei_node *n, rovei_now now, const rovei_mesh_event *e)
+{
+    rovei_peer_entry *p = e->kind == ROVEI_MESH_UP ? peer_entry(n, &e->peer)
+                                                   : rovei_map_get(&n->associations, e->peer.bytes);
+    if (!p)
+        return;
+    if (e->kind == ROVEI_MESH_UP) {
+        p->association = e->association;
+        p->failed = false;
+        peer_up(n, now, &e->peer);
+    } else if (e->kind == ROVEI_MESH_ALIVE) {
+        bool was = p->failed;
+        p->failed = false;
+        if (was)
+            peer_up(n, now, &e->peer);
+    } else if (e->kind == ROVEI_MESH_FAILED) {
+        p->failed = true;
+        rovei_moves_peer_failed(n, now, &e->peer);
+        rovei_lanes_peer_failed(n, now, &e->peer);
+    }
+}
+
+static void note_peer(rovei_node *n, const rove_entity *peer)
+{
+    rovei_note *note = rovei_node_note(n, ROVEI_NOTE_PEER);
+    if (note)
+        note->peer = *peer;
+}
+
+static void mesh_event(rovei_node *n, rovei_now now, rovei_mesh_event *e)
+{
+    switch (e->kind) {
+    case ROVEI_MESH_MESSAGE:
+        dispatch(n, now, &e->peer, e->tag, e->message);
+        rove_buf_unref(e->message);
+        break;
+    case ROVEI_MESH_UP:
+    case ROVEI_MESH_SUSPECT:
+    case ROVEI_MESH_FAILED:
+    case ROVEI_MESH_ALIVE:
+        peer_state(n, now, e);
+        note_peer(n, &e->peer);
+        break;
+    case ROVEI_MESH_GONE:
+        peer_gone(n, now, e);
+        note_peer(n, &e->peer);
+        break;
+    case ROVEI_MESH_FINISHED:
+    case ROVEI_MESH_RESET:
+    case ROVEI_MESH_REFUSED:
+        break; /* frames are self-contained: what is missing is asked for by its owner's timer */
+    case ROVEI_MESH_TIME: {
+        rovei_note *note = rovei_node_note(n, ROVEI_NOTE_HANDSHAKE_TIME);
+        if (note)
+            note->value = e->value;
+        break;
+    }
+    }
+}
+
+static void drain_mesh(rovei_node *n, rovei_now now)
+{
+    rovei_mesh_event e;
+    while (rovei_mesh_poll(n->mesh, &e))
+        mesh_event(n, now, &e);
+}
+
+static void drain_loopback(rovei_node *n, rovei_now now)
+{
+    rovei_loopback item;
+    for (size_t left = n->loopback.count; left && rovei_queue_pop(&n->loopback, &item); left--) {
+        const rove_entity *from = rovei_entity_is_zero(&item.from) ? &n->self : &item.from;
+        dispatch(n, now, from, item.tag, item.message);
+        rove_buf_unref(item.message);
+    }
+}
+
+void rovei_node_turn(rovei_node *n, rovei_now now)
+{
+    drain_mesh(n, now);
+    for (int round = 0; round < LOOPBACK_ROUNDS; round++) {
+        drain_loopback(n, now);
+        rovei_lanes_turn(n, now);
+        rovei_moves_turn(n, now);
+        if (!n->loopback.count)
+            break;
+    }
+}
+
+/* ---- out ---- */
+
+rovei_effect *rovei_node_effect(rovei_node *n, rovei_effect_kind kind)
+{
+    rovei_effect *e = rovei_queue_push(&n->effects);
+    if (e)
+        e->kind = kind;
+    return e;
+}
+
+rovei_note *rovei_node_note(rovei_node *n, rovei_note_kind kind)
+{
+    rovei_note *note = rovei_queue_push(&n->notes);
+    if (note)
+        note->kind = kind;
+    return note;
+}
+
+bool rovei_node_poll_effect(rovei_node *n, rovei_effect *ret)
+{
+    return rovei_queue_pop(&n->effects, ret);
+}
+
+bool rovei_node_poll_note(rovei_node *n, rovei_note *ret)
+{
+    return rovei_queue_pop(&n->notes, ret);
+}
+
+void rovei_effect_fini(rovei_effect *e)
+{
+    rove_buf_unref(e->owner);
+    rove_buf_unref(e->text);
+    rove_buf_unref(e->daemon_kind);
+    rovei_keypair_unref(e->key);
+    rovei_image_fini(&e->image);
+    memset(e, 0, sizeof *e);
+}
+
+void rovei_note_fini(rovei_note *note)
+{
+    rove_buf_unref(note->owner);
+    memset(note, 0, sizeof *note);
+}
+
+uint64_t rovei_node_ask(rovei_node *n, rovei_question what, const rove_entity *daemon,
+                        const rove_entity *peer, const rovei_attempt_id *attempt, const char *kind)
+{
+    if (what != ROVEI_ASK_PLACE && !n->ask_policy)
+        return 0;
+    rove_buf *name = kind ? rovei_buf_copy(n->alloc, kind, strlen(kind)) : NULL;
+    question *q = ROVEI_NEW(n->alloc, question);
+    uint64_t ticket = rovei_node_number(n);
+    if ((kind && !name) || !q || rovei_map_put(&n->questions, &ticket, q))
+        goto fail;
+    rovei_effect *e =
+        rovei_node_effect(n, what == ROVEI_ASK_PLACE ? ROVEI_EFFECT_ASK_PLACE : ROVEI_EFFECT_ASK);
+    if (!e) {
+        rovei_map_remove(&n->questions, &ticket);
+        goto fail;
+    }
+    q->what = what;
+    q->daemon = *daemon;
+    e->ticket = ticket;
+    e->question = what;
+    e->daemon = *daemon;
+    e->peer = *peer;
+    e->daemon_kind = name;
+    if (attempt)
+        e->attempt = *attempt;
+    return ticket;
+fail:
+    rove_buf_unref(name);
+    if (q)
+        ROVEI_DELETE(n->alloc, q);
+    return UINT64_MAX;
+}
+
+/* ---- completions ---- */
+
+static void complete_answer(rovei_node *n, rovei_now now, rovei_completion *c)
+{
+    question *q = rovei_map_remove(&n->questions, &c->ticket);
+    if (!q)
+        return;
+    rovei_daemon *d = rovei_daemon_find(n, &q->daemon);
+    if (q->what == ROVEI_ASK_SEND || q->what == ROVEI_ASK_READ) {
+        if (d && d->lanes)
+            rovei_lanes_answer(d->lanes, now, c->ticket, c->err);
+    } else {
+        rovei_moves_complete(n, now, c);
+    }
+    ROVEI_DELETE(n->alloc, q);
+}
+
+static void complete_applied(rovei_node *n, rovei_now now, rovei_completion *c)
+{
+    rovei_daemon *d = rovei_daemon_by_cell(n, c->cell);
+    if (!d)
+        return;
+    if (!d->first_applied)
+        d->first_applied = c->at;
+    d->last_applied = c->at;
+    n->stats.events_applied++;
+    if (c->ticket == 0 || !rovei_daemon_serves(d))
+        rovei_moves_complete(n, now, c);
+    else
+        rovei_lanes_applied(d->lanes, now, c);
+}
+
+static void completion_fini(rovei_completion *c)
+{
+    rove_buf_unref(c->text);
+    rove_buf_unref(c->owner);
+    rovei_keypair_unref(c->key);
+    rovei_image_fini(&c->image);
+    memset(c, 0, sizeof *c);
+}
+
+void rovei_node_complete(rovei_node *n, rovei_now now, rovei_completion *c)
+{
+    switch (c->kind) {
+    case ROVEI_DONE_ANSWER:
+        complete_answer(n, now, c);
+        break;
+    case ROVEI_DONE_APPLIED:
+        complete_applied(n, now, c);
+        break;
+    case ROVEI_DONE_FROZEN:
+    case ROVEI_DONE_DIVERTED:
+    case ROVEI_DONE_COMMITTED:
+    case ROVEI_DONE_RESTORED:
+    case ROVEI_DONE_ACTIVATED:
+        rovei_moves_complete(n, now, c);
+        break;
+    }
+    completion_fini(c);
+}
+
+/* ---- the whole ---- */
+
+void rovei_node_shutdown(rovei_node *n, rovei_now now)
+{
+    size_t it = 0;
+    for (rovei_daemon *d; (d = rovei_map_next(&n->daemons, &it)); it = 0) {
+        rovei_moves_detach(n, now, d, ROVE_E_SHUTTING_DOWN);
+        rovei_daemon_remove(n, d, ROVE_E_SHUTTING_DOWN);
+    }
+}
+
+rovei_node_stats rovei_node_stats_get(const rovei_node *n)
+{
+    rovei_node_stats s = n->stats;
+    s.daemons = n->daemons.count;
+    s.senders = n->senders.count;
+    return s;
+}
+
+void rovei_node_check(const rovei_node *n)
+{
+    rovei_mesh_check(n->mesh);
+    rovei_lanes_check(n);
+    rovei_moves_check(n);
+    size_t it = 0;
+    for (const rovei_peer_entry *p; (p = rovei_map_next(&n->associations, &it));) {
+        rovei_peer_info info;
+        ROVEI_CHECK(rovei_mesh_peer(n->mesh, &p->peer, &info) == ROVE_OK);
+    }
+}
+
+/* ---- tests ---- */
+
+void rovei_node_set_tap(rovei_node *n, rovei_node_tap *tap)
+{
+    n->tap = tap;
+}
+
+void rovei_node_inject(rovei_node *n, rovei_now now, const rove_entity *from, uint16_t tag,
+                       rove_buf *message)
+{
+    (void)now;
+    rovei_loopback *item = rovei_queue_push(&n->loopback);
+    if (!item)
+        return;
+    item->from = *from;
+    item->tag = tag;
+    item->message = rove_buf_ref(message);
+}

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The core of one node: the mesh, the daemons' records, their locations, lanes and moves, as one
+ * pure object. Datagrams, commands, completions and the time go in; datagrams, effects, notes and
+ * one deadline come out. It calls nobody: what only the outside can do (run a daemon, ask policy,
+ * remember a commit) leaves as an effect, in order, and comes back as a completion. One thread at a
+ * time; the shell's loop in production, the simulator's in tests.
+ *
+ * Vocabulary: a *cell* is the outside's container of one daemon instance, named by a number that
+ * the outside chose (never 0, never used twice). The core keeps who may run; the cell does the
+ * running: it applies events one at a time, in the order in which it was told.
+ *
+ * Order: effects are to be carried out in the order in which they are polled, per cell; completions
+ * of one cell are to be given back in the order in which the cell did the work. FREEZE, THAW,
+ * COMMIT and FORGET are points in that same order. */
+#ifndef ROVEI_NODE_NODE_H
+#define ROVEI_NODE_NODE_H
+
+#include <compute/ids.h>
+#include <mesh/mesh.h>
+#include <state/chain.h>
+
+typedef struct rovei_node rovei_node;
+
+typedef struct rovei_node_config {
+    const rovei_env *env; /* outlives the node */
+    rovei_keypair *identity;
+    uint8_t psk[32];
+    uint64_t incarnation;
+    uint64_t handshake_time;
+    rovei_addr addrs[4]; /* where this node can be reached; goes into location records */
+    size_t addr_count;
+    bool ask_policy; /* emit ASK also for what the defaults allow or refuse */
+} rovei_node_config;
+
+ROVE_MUST_USE rove_err rovei_node_new(rovei_node **ret, const rovei_node_config *cfg,
+                                      rovei_now now);
+void rovei_node_free(rovei_node *n);
+rovei_mesh *rovei_node_mesh(rovei_node *n); /* for statistics, connect and peers */
+/* The addresses under which others reach this node, once the socket is bound. */
+void rovei_node_set_addrs(rovei_node *n, const rovei_addr *addrs, size_t count);
+
+/* ---- data path ---- */
+void rovei_node_receive(rovei_node *n, rovei_now now, const rovei_addr *from, uint8_t *dgram,
+                        size_t size);
+size_t rovei_node_transmit(rovei_node *n, rovei_now now, uint8_t *ret, size_t room,
+                           rovei_addr *ret_to);
+uint64_t rovei_node_deadline(const rovei_node *n);
+void rovei_node_expire(rovei_node *n, rovei_now now);
+/* To be called once after a batch of the calls above and of commands and completions: handles what
+ * the mesh delivered, feeds mailboxes, writes frames. */
+void rovei_node_turn(rovei_node *n, rovei_now now);
+
+/* ---- effects: what the outside must do ---- */
+typedef enum rovei_effect_kind {
+    /* Apply one event to a cell. -> APPLIED. A cell that is frozen, departed or unknown answers
+     * nothing: the core has forgotten the event as well. */
+    ROVEI_EFFECT_APPLY = 1,
+    /* Snapshot the cell and from that point in its order divert local delivers. -> FROZEN, then
+     * one DIVERTED for each local deliver. On an error the cell goes on as if nothing had been. */
+    ROVEI_EFFECT_FREEZE,
+    /* End the freeze: apply the diverted events here, in order, and go on. */
+    ROVEI_EFFECT_THAW,
+    /* The commit point. Close the cell for good (later local delivers get E_MOVED) and remember.
+     * -> COMMITTED with the number of diverted events. */
+    ROVEI_EFFECT_COMMIT,
+    /* The outcome of diverted event `number` from the new host, for its waiter. */
+    ROVEI_EFFECT_RESULT,
+    /* Drop the cell and its instance; waiters of diverted events without a result get `err`. */
+    ROVEI_EFFECT_FORGET,
+    /* Stop serving but keep the cell aside for the operator. Local delivers get `err`. */
+    ROVEI_EFFECT_ASIDE,
+    /* May a daemon come here? Runtime ready, expected here, kind known, policy. -> ANSWER. */
+    ROVEI_EFFECT_ASK_PLACE,
+    /* Policy: may `peer` do `question` to `daemon`? -> ANSWER. */
+    ROVEI_EFFECT_ASK,
+    /* Make a cell from `restore`, not yet serving. -> RESTORED. */
+    ROVEI_EFFECT_RESTORE,
+    /* The restored cell serves from now on. -> ACTIVATED. */
+    ROVEI_EFFECT_ACTIVATE,
+} rovei_effect_kind;
+
+typedef enum rovei_question {
+    ROVEI_ASK_ORDER = 1, /* order the daemon to another node */
+    ROVEI_ASK_PLACE,     /* bring a daemon here */
+    ROVEI_ASK_SEND,      /* open a lane to the daemon */
+    ROVEI_ASK_READ,      /* read the outputs of one's own lane */
+    ROVEI_ASK_SNAPSHOT,  /* take its snapshot from afar */
+} rovei_question;
+
+/* What a daemon is made of when it comes from elsewhere, or leaves. All counted bytes; absent ones
+ * are NULL. Freed by rovei_image_fini. */
+typedef struct rovei_image {
+    rove_buf *state; /* may be empty; stateless daemons have none */
+    rove_link head;  /* chain head */
+    rove_buf *head_payload;
+    rove_buf *horizon; /* rovei_horizon_encode */
+    rove_buf *ledger;  /* rovei_ledger_encode; NULL when empty */
+    uint64_t events_processed, events_emitted, errors, snapshots_taken;
+    uint64_t created_at;
+} rovei_image;
+void rovei_image_fini(rovei_image *image);
+
+typedef struct rovei_effect {
+    rovei_effect_kind kind;
+    uint64_t cell; /* 0 for ASK and ASK_PLACE; RESTORE: to be chosen by the outside */
+    rove_entity daemon;
+    rovei_attempt_id attempt; /* FREEZE, THAW, COMMIT, RESULT, RESTORE, ASK_PLACE */
+    uint64_t ticket;          /* repeated in the completion: lane and question correlation */
+    uint64_t number;          /* APPLY: of the event; RESULT: of the diverted event */
+    rove_link link;           /* APPLY */
+    rove_span payload;        /* APPLY: inside of `owner` */
+    rove_buf *owner;          /* one reference; APPLY: frame; RESULT: outputs, framed */
+    uint32_t output_count;    /* RESULT */
+    rove_err err;             /* RESULT, FORGET, ASIDE */
+    rove_buf *text;           /* RESULT: message of process */
+    rovei_question question;  /* ASK */
+    rove_entity peer;         /* ASK, ASK_PLACE: who asks */
+    rove_buf *daemon_kind;    /* ASK_PLACE, RESTORE: name of the kind */
+    rovei_keypair *key;       /* RESTORE: one reference; NULL: use what the outside has */
+    bool public_only_ok;      /* (reserved for RESTORE without any key) */
+    rovei_image image;        /* RESTORE: references are passed on */
+} rovei_effect;
+
+/* The next effect; its references belong to the caller (rovei_effect_fini gives them back). */
+bool rovei_node_poll_effect(rovei_node *n, rovei_effect *ret);
+void rovei_effect_fini(rovei_effect *e);
+
+/* ---- completions: what the outside did ---- */
+typedef enum rovei_completion_kind {
+    ROVEI_DONE_APPLIED = 1, /* cell, ticket, number, err (OK or E_PROCESS...), text, outputs */
+    ROVEI_DONE_FROZEN,      /* cell, attempt, err, image */
+    ROVEI_DONE_DIVERTED,    /* cell, attempt, number from 1, link, payload (owner) */
+    ROVEI_DONE_COMMITTED,   /* cell, attempt, number = how many were diverted */
+    ROVEI_DONE_ANSWER,      /* ticket, err */
+    ROVEI_DONE_RESTORED,    /* attempt, cell, err; key when the outside supplied it */
+    ROVEI_DONE_ACTIVATED,   /* cell, attempt */
+} rovei_completion_kind;
+
+typedef struct rovei_completion {
+    rovei_completion_kind kind;
+    uint64_t cell;
+    rovei_attempt_id attempt;
+    uint64_t ticket;
+    uint64_t number;
+    rove_err err;
+    rove_buf *text;
+    rove_link link;
+    rove_span payload;
+    rove_buf *owner; /* DIVERTED: holds the payload; APPLIED: outputs in the framing of chain.h */
+    uint32_t output_count; /* APPLIED */
+    rovei_keypair *key;    /* RESTORED */
+    rovei_image image;     /* FROZEN */
+    uint64_t at;           /* APPLIED: monotonic time at which the event was applied */
+} rovei_completion;
+
+/* Takes over the references in `c`. One that no longer fits (its cell is gone) is ignored. */
+void rovei_node_complete(rovei_node *n, rovei_now now, rovei_completion *c);
+
+/* ---- commands about daemons ---- */
+typedef struct rovei_spawn {
+    rovei_keypair *key; /* a reference is taken */
+    const char *kind;
+    uint64_t cell;
+    bool given;       /* the identity was given, not drawn: ask around first (W5) */
+    bool force;       /* take a forced epoch whatever is known */
+    uint64_t request; /* comes back in the note */
+} rovei_spawn;
+/* Claims the right to run a daemon. The note SPAWNED says how it ended; until then the cell must
+ * not serve. E_EXISTS, E_ORIGIN_TAKEN, E_FULL, E_NOMEM at once. */
+ROVE_MUST_USE rove_err rovei_node_spawn(rovei_node *n, rovei_now now, const rovei_spawn *s);
+/* Ends a daemon for good: its lanes' senders are told, its cell gets FORGET(E_STOPPED).
+ * E_NOT_FOUND, E_ALREADY_MIGRATING while it is part of a move. */
+ROVE_MUST_USE rove_err rovei_node_stop(rovei_node *n, rovei_now now, const rove_entity *daemon);
+/* All daemons and moves end (shutdown): peers of running moves are told, waiters get
+ * E_SHUTTING_DOWN. */
+void rovei_node_shutdown(rovei_node *n, rovei_now now);
+
+typedef struct rovei_move_order {
+    rove_entity daemon, target;
+    bool keep_identity;       /* do not transport the key */
+    uint64_t retry_not_ready; /* budget in nanoseconds, 0 = off */
+} rovei_move_order;
+/* Starts a move of a daemon of this node. E_NOT_FOUND, E_ALREADY_MIGRATING, E_SAME_NODE,
+ * E_TARGET_UNAVAILABLE (no session), E_REFUSED. The phases come as notes. When the former move is
+ * not closed yet the order waits for that within its deadline. */
+ROVE_MUST_USE rove_err rovei_node_move(rovei_node *n, rovei_now now, const rovei_move_order *o,
+                                       rovei_attempt_id *ret);
+/* Asks a running move to end: OK (it will end as aborted with `why`: E_CANCELLED or E_TIMED_OUT),
+ * E_TOO_LATE, E_NOT_FOUND. */
+ROVE_MUST_USE rove_err rovei_node_cancel(rovei_node *n, rovei_now now,
+                                         const rovei_attempt_id *attempt, rove_err why);
+
+typedef enum rovei_phase { /* the six that users see */
+                           ROVEI_PHASE_NONE = 0,
+                           ROVEI_PHASE_SNAPSHOT,
+                           ROVEI_PHASE_TRANSFER,
+                           ROVEI_PHASE_RESTORE,
+                           ROVEI_PHASE_REPLAY,
+                           ROVEI_PHASE_CUTOVER,
+                           ROVEI_PHASE_COMPLETE,
+} rovei_phase;
+
+typedef enum rovei_move_outcome {
+    ROVEI_OUTCOME_RUNNING = 0,
+    ROVEI_OUTCOME_COMPLETED,
+    ROVEI_OUTCOME_FAILED,
+    ROVEI_OUTCOME_CANCELLED,
+    ROVEI_OUTCOME_TIMED_OUT,
+} rovei_move_outcome;
+
+typedef struct rovei_move_info {
+    rovei_attempt_id attempt;
+    rove_entity daemon, source, target;
+    uint64_t epoch; /* that the target gets */
+    rovei_phase phase;
+    rovei_move_outcome outcome;
+    rove_err reason;
+    uint64_t bytes;        /* of state sent or received */
+    uint64_t begun, ended; /* monotonic */
+    uint64_t frozen_at,
+        active_at; /* monotonic: blackout without traffic = difference; 0 = not yet */
+    uint64_t committed_at;
+    uint64_t last_applied;   /* at the source, before the freeze; 0 = none */
+    uint64_t held_back;      /* events that came between freeze and commit: held or diverted */
+    uint64_t applied_frozen; /* events applied in that time: always 0 */
+    uint32_t attempts;       /* Offers made, NotReady retries included */
+    bool local_source;       /* this node gives the daemon away; else it receives it */
+} rovei_move_info;
+/* Running attempts and kept outcomes: start with *it = 0. */
+bool rovei_node_move_next(const rovei_node *n, size_t *it, rovei_move_info *ret);
+ROVE_MUST_USE rove_err rovei_node_move_get(const rovei_node *n, const rovei_attempt_id *attempt,
+                                           rovei_move_info *ret);
+
+typedef enum rovei_daemon_state {
+    ROVEI_DAEMON_RUNNING = 1,
+    ROVEI_DAEMON_MOVING,
+    ROVEI_DAEMON_RECEIVING,
+    ROVEI_DAEMON_PREPARED,
+    ROVEI_DAEMON_COMMITTED,
+    ROVEI_DAEMON_ASIDE,
+    ROVEI_DAEMON_MOVED, /* it left; `holder` says where to */
+} rovei_daemon_state;
+
+typedef struct rovei_daemon_info {
+    rove_entity entity;
+    const char *kind; /* valid until the next call on the node */
+    rovei_daemon_state state;
+    rove_entity holder;
+    uint64_t cell; /* 0 when there is none */
+    uint64_t epoch;
+    rovei_sinc sinc;
+    uint64_t lanes;
+    bool in_move;
+    rovei_attempt_id attempt; /* where in_move */
+    rove_entity counterpart;
+    uint64_t since;         /* monotonic: in this state */
+    uint64_t position;      /* bytes received or sent so far, where in_move */
+    const char *note;       /* static: what an operator should know, or NULL */
+    uint64_t first_applied; /* monotonic: first event applied here under this epoch; 0 = none */
+} rovei_daemon_info;
+bool rovei_node_daemon_next(const rovei_node *n, size_t *it, rovei_daemon_info *ret);
+ROVE_MUST_USE rove_err rovei_node_daemon_get(const rovei_node *n, const rove_entity *daemon,
+                                             rovei_daemon_info *ret);
+/* By origin hash, among daemons here, those that left, and known records. E_NOT_FOUND. */
+ROVE_MUST_USE rove_err rovei_node_find_origin(const rovei_node *n, uint64_t origin,
+                                              rove_entity *ret);
+
+/* ---- commands about lanes: this node as a sender ---- */
+/* Opens a sender towards a daemon wherever it lives. Its events are numbered from 1 by the core;
+ * when the host forgets the lane the sender goes on with a new one by itself. E_NOMEM, E_FULL. */
+ROVE_MUST_USE rove_err rovei_node_sender_open(rovei_node *n, rovei_now now,
+                                              const rove_entity *daemon, uint64_t *ret_sender);
+/* Queues one event; its number is given back. E_WINDOW (a ROOM note follows), E_TOO_LARGE
+ * (event_max), E_GONE, E_CLOSED. A reference is taken. */
+ROVE_MUST_USE rove_err rovei_node_sender_send(rovei_node *n, rovei_now now, uint64_t sender,
+                                              rove_buf *payload, uint64_t *ret_number);
+/* No more events. With `drop`, what has no outcome is given up as unknown at once; else the note
+ * SENDER_ENDED comes when everything has its outcome and the lane is closed at the host. */
+void rovei_node_sender_close(rovei_node *n, rovei_now now, uint64_t sender, bool drop);
+
+/* ---- notes: what the outside may want to know ---- */
+typedef enum rovei_note_kind {
+    ROVEI_NOTE_SPAWNED = 1, /* request, daemon, err, epoch in `value` */
+    ROVEI_NOTE_MOVE,        /* attempt, daemon, phase: it changed */
+    ROVEI_NOTE_MOVE_ENDED,  /* attempt, daemon, outcome, err = reason */
+    ROVEI_NOTE_APPLIED,     /* sender, number: applied; outputs (owner, count), or err and text when
+                               process reported an error */
+    ROVEI_NOTE_REFUSED,     /* sender, number, err: certainly not applied */
+    ROVEI_NOTE_UNKNOWN,     /* sender, number, err: whether it was applied is not known */
+    ROVEI_NOTE_LOST,        /* sender, number..value: were applied, and lost in a crash */
+    ROVEI_NOTE_ROOM,        /* sender: the window has room again */
+    ROVEI_NOTE_UNREACHABLE, /* sender: nobody who knows the daemon can be reached; goes on trying */
+    ROVEI_NOTE_REACHED,     /* sender: after UNREACHABLE */
+    ROVEI_NOTE_SENDER_ENDED,   /* sender: all has its outcome */
+    ROVEI_NOTE_PEER,           /* peer: its state changed; ask the mesh */
+    ROVEI_NOTE_HANDSHAKE_TIME, /* value: to be kept in the identity's state file */
+    ROVEI_NOTE_FORCED,         /* daemon, value = epoch: a forced epoch was taken or heard of */
+} rovei_note_kind;
+
+typedef struct rovei_note {
+    rovei_note_kind kind;
+    uint64_t request;
+    rove_entity daemon;
+    rove_entity peer;
+    rovei_attempt_id attempt;
+    rovei_phase phase;
+    rovei_move_outcome outcome;
+    rove_err err;
+    uint64_t sender, number, value;
+    rove_span outputs; /* APPLIED: framed outputs, inside of `owner` */
+    uint32_t output_count;
+    rove_span text;  /* APPLIED with an error, REFUSED: inside of `owner` */
+    rove_buf *owner; /* one reference, belongs to the caller */
+} rovei_note;
+bool rovei_node_poll_note(rovei_node *n, rovei_note *ret);
+void rovei_note_fini(rovei_note *note);
+
+/* Counters of the compute part. */
+typedef struct rovei_node_stats {
+    uint64_t daemons, senders, records;
+    uint64_t events_applied, events_repeated, events_refused, events_resent, events_unknown,
+        events_lost;
+    uint64_t redirects, moves_completed, moves_aborted, moves_refused, moves_cancelled;
+    uint64_t frames_malformed,
+        frames_refused; /* message dropped: bytes wrong; sender not entitled */
+} rovei_node_stats;
+rovei_node_stats rovei_node_stats_get(const rovei_node *n);
+
+/* Invariants over all of it: aborts when one is broken. For tests and the simulator. */
+void rovei_node_check(const rovei_node *n);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Requests about daemons that the runtime answers: spawn, stop, expect, their states, and waiting
+ * for a peer. */
+#include <crypto/crypto.h>
+#include <identity/entity.h>
+#include <shell/control_job.h>
+#include <shell/files.h>
+#include <string.h>
+
+#define STATE_PIECE ((size_t)256 << 10)
+
+/* ---- spawn ---- */
+
+static void spawn_work(job *j)
+{
+    rove_identity *identity = NULL;
+    rove_spawn_options options;
+    rove_spawn_options_init(&options);
+    options.force = j->force;
+    if (j->has_seed)
+        j->err = rove_identity_from_seed(&identity, j->node, j->seed);
+    rovei_wipe(j->seed, sizeof j->seed);
+    if (!j->err)
+        j->err = rove_runtime_spawn(j->runtime, j->kind, identity, &options, &j->daemon);
+    rove_identity_free(identity);
+    if (!j->err)
+        j->err = rove_runtime_entity(j->runtime, j->daemon, &j->entity);
+}
+
+static void spawn_finish(job *j, rovei_node *core, rovei_now now)
+{
+    (void)now;
+    connection *c = j->connection;
+    rovei_daemon_info info = {0};
+    if (j->err) {
+        control_end(
+            c, j->err,
+            j->err == ROVE_E_KIND_UNKNOWN
+                ? "this node has no such kind: start it with --load KIND.so"
+            : j->err == ROVE_E_LIVES_ELSEWHERE
+                ? "this identity is known to live, or to have lived, on a node already: use "
+                  "that one, or --force when it is gone for good"
+                : rove_strerror(j->err));
+        return;
+    }
+    json_object *o = json_object_new_object();
+    if (rovei_node_daemon_get(core, &j->entity, &info))
+        info = (rovei_daemon_info){0};
+    control_add(o, "origin", control_id(j->daemon.origin));
+    control_add(o, "entity", control_hex(j->entity.bytes, sizeof j->entity.bytes));
+    control_add(o, "kind", control_text(j->kind));
+    control_add(o, "epoch", control_u64(info.epoch));
+    control_say(c, o);
+    if (!c->closing)
+        control_end_err(c, ROVE_OK);
+}
+
+/* The name of a kind that a request carries; ends the request when there is none. */
+static const char *kind_of(connection *c, json_object *request)
+{
+    const char *kind = control_field(request, "kind");
+    if (kind && *kind && strlen(kind) <= ROVE_KIND_NAME_MAX)
+        return kind;
+    control_end(c, ROVE_E_KIND_UNKNOWN, "a kind has a name of 1 to 64 characters");
+    return NULL;
+}
+
+void control_spawn(connection *c, rovei_node *core, rovei_now now, json_object *request)
+{
+    (void)core;
+    (void)now;
+    const char *kind = kind_of(c, request);
+    job *j = kind ? control_job_new(c) : NULL;
+    if (!j)
+        return;
+    memcpy(j->kind, kind, strlen(kind) + 1);
+    memcpy(j->seed, c->seed, sizeof j->seed);
+    j->has_seed = c->has_seed;
+    j->force = control_flag(request, "force");
+    rovei_wipe(c->seed, sizeof c->seed);
+    c->has_seed = false;
+    j->work = spawn_work;
+    j->finish = spawn_finish;
+    control_job_start(j);
+}
+
+/* ---- stop ---- */
+
+static void stop_work(job *j)
+{
+    j->err = rove_runtime_stop(j->runtime, j->daemon);
+}
+
+static void end_finish(job *j, rovei_node *core, rovei_now now)
+{
+    (void)core;
+    (void)now;
+    control_end_err(j->connection, j->err);
+}
+
+void control_stop(connection *c, rovei_node *core, rovei_now now, json_object *request)
+{
+    (void)now;
+    rove_entity entity;
+    if (!control_daemon(c, core, request, &entity))
+        return;
+    job *j = control_job_new(c);
+    if (!j)
+        return;
+    j->daemon.origin = rovei_entity_origin(&entity);
+    j->work = stop_work;
+    j->finish = end_finish;
+    control_job_start(j);
+}
+
+/* ---- expect ---- */
+
+/* The origin that a request names; the daemon need not be known here. */
+static bool origin_of(connection *c, json_object *request, uint64_t *ret)
+{
+    const char *name = control_field(request, "daemon");
+    rove_entity entity;
+    if (name && rovei_hex_decode(name, strlen(name), entity.bytes, sizeof entity.bytes)) {
+        *ret = rovei_entity_origin(&entity);
+        return true;
+    }
+    if (name && control_parse_id(name, ret))
+        return true;
+    control_end(c, ROVE_E_USAGE, "the daemon is neither an entity nor an origin hash");
+    return false;
+}
+
+void control_expect(connection *c, rovei_node *core, rovei_now now, json_object *request)
+{
+    (void)core;
+    (void)now;
+    uint64_t origin;
+    const char *kind = kind_of(c, request);
+    if (kind && origin_of(c, request, &origin))
+        control_end_err(c, rove_runtime_expect_migration(c->control->runtime, kind, origin, NULL));
+}
+
+void control_unexpect(connection *c, rovei_node *core, rovei_now now, json_object *request)
+{
+    (void)core;
+    (void)now;
+    uint64_t origin;
+    if (origin_of(c, request, &origin))
+        control_end_err(c, rove_runtime_withdraw_expectation(c->control->runtime, origin));
+}
+
+/* ---- a daemon's state ---- */
+
+static void state_work(job *j)
+{
+    j->err = rove_runtime_snapshot(j->runtime, j->daemon, &j->snapshot, NULL);
+}
+
+static void state_drop(job *j)
+{
+    rove_snapshot_unref(j->snapshot);
+}
+
+static void state_finish(job *j, rovei_node *core, rovei_now now)
+{
+    (void)core;
+    (void)now;
+    connection *c = j->connection;
+    if (j->err) {
+        control_end_err(c, j->err);
+        return;
+    }
+    c->snapshot = j->snapshot;
+    c->snapshot_at = 0;
+    j->snapshot = NULL;
+    c->mode = MODE_STATE;
+    control_state_more(c);
+}
+
+void control_state_more(connection *c)
+{
+    rove_span state = rove_snapshot_get_info(c->snapshot).state;
+    while (!c->closing && c->snapshot_at < state.size &&
+           rovei_channel_queued(&c->channel) < OUT_HIGH) {
+        size_t left = state.size - c->snapshot_at;
+        rove_span piece = {(const uint8_t *)state.data + c->snapshot_at,
+                           left < STATE_PIECE ? left : STATE_PIECE};
+        if (rovei_channel_put(&c->channel, ROVEI_FRAME_BYTES, piece, (rove_span){NULL, 0}))
+            control_close(c);
+        c->snapshot_at += piece.size;
+    }
+    if (c->closing || c->snapshot_at < state.size)
+        return;
+    rove_snapshot_unref(c->snapshot);
+    c->snapshot = NULL;
+    control_end_err(c, ROVE_OK);
+}
+
+void control_state(connection *c, rovei_node *core, rovei_now now, json_object *request)
+{
+    (void)now;
+    rove_entity entity;
+    if (!control_daemon(c, core, request, &entity))
+        return;
+    job *j = control_job_new(c);
+    if (!j)
+        return;
+    j->daemon.origin = rovei_entity_origin(&entity);
+    j->work = state_work;
+    j->finish = state_finish;
+    j->drop = state_drop;
+    control_job_start(j);
+}
+
+/* ---- waiting for a peer ---- */
+
+static void wait_peer_work(job *j)
+{
+    j->err = rove_node_wait_peer(j->node, &j->entity, j->timeout);
+}
+
+void control_wait_peer(connection *c, rovei_node *core, rovei_now now, json_object *request)
+{
+    (void)core;
+    (void)now;
+    rove_entity peer;
+    json_object *timeout = NULL;
+    const char *name = control_field(request, "peer");
+    if (!name || !rovei_hex_decode(name, strlen(name), peer.bytes, sizeof peer.bytes) ||
+        !json_object_object_get_ex(request, "timeout_ns", &timeout)) {
+        control_end_err(c, ROVE_E_USAGE);
+        return;
+    }
+    job *j = control_job_new(c);
+    if (!j)
+        return;
+    j->entity = peer;
+    j->timeout = json_object_get_uint64(timeout);
+    j->work = wait_peer_work;
+    j->finish = end_finish;
+    control_job_start(j);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of the control socket share. Everything here belongs to the loop thread, but for
+ * the inside of a job while it runs. */
+#ifndef ROVEI_SHELL_CONTROL_INSIDE_H
+#define ROVEI_SHELL_CONTROL_INSIDE_H
+
+#include <base/list.h>
+#include <json-c/json.h>
+#include <pthread.h>
+#include <shell/control.h>
+#include <shell/control_frame.h>
+#include <shell/loop.h>
+
+#define CONNECTIONS_MAX 256
+#define OUT_HIGH        ((size_t)4 << 20) /* above it a connection is given no more work */
+
+struct rovei_control {
+    rove_node *node;
+    rove_runtime *runtime;
+    const rove_alloc *alloc;
+    int fd;
+    char path[108];
+    rovei_list connections;
+    size_t count;
+    size_t jobs; /* threads under way */
+    pthread_mutex_t lock;
+    pthread_cond_t idle; /* jobs has become 0 */
+};
+
+/* What a connection is busy with. */
+typedef enum connection_mode {
+    MODE_IDLE,
+    MODE_JOB,   /* a thread of its own makes a call that blocks */
+    MODE_SEND,  /* events go into a lane */
+    MODE_MOVE,  /* follows a move */
+    MODE_STATE, /* a state goes out in pieces */
+} connection_mode;
+
+/* An event that was read and did not fit into the lane yet. */
+typedef struct waiting_event {
+    rovei_list all;
+    rove_buf *payload;
+} waiting_event;
+
+typedef struct connection {
+    rovei_list all;
+    rovei_control *control;
+    rovei_channel channel;
+    connection_mode mode;
+    uint32_t watched; /* epoll's events */
+    bool closing;     /* no longer in the list; freed when its job and its task have ended */
+    bool eof;
+    uint8_t seed[32];
+    bool has_seed;
+
+    /* MODE_SEND */
+    uint64_t sender;
+    rovei_list waiting;
+    size_t waiting_count, waiting_bytes;
+    rovei_taken taken;
+    uint64_t told;          /* count of the last TAKEN */
+    uint64_t waiting_since; /* monotonic: the first of `waiting` was not taken; 0 = it has not been
+                               tried */
+    bool finishing;
+    rovei_task resume; /* goes on with the lane, and writes, once per burst of notes */
+    bool resuming;
+
+    /* MODE_MOVE */
+    rovei_attempt_id attempt;
+    rovei_phase phase;
+    rove_entity daemon, target;
+    uint64_t ordered; /* monotonic */
+    bool detail;
+
+    /* MODE_STATE */
+    rove_snapshot *snapshot;
+    size_t snapshot_at;
+
+    struct job *job;
+} connection;
+
+/* ---- answers; what does not fit into memory closes the connection ---- */
+void control_say(connection *c, json_object *object); /* frees it */
+void control_end(connection *c, rove_err err, const char *text);
+/* control_end with the error's own sentence. */
+void control_end_err(connection *c, rove_err err);
+/* Closes; control_leave frees. */
+void control_close(connection *c);
+/* Writes, and tells the loop what to watch. */
+void control_flush(connection *c);
+/* The last thing that everything does which the loop calls for a connection: flushes, and frees one
+ * that was closed meanwhile. */
+void control_leave(connection *c);
+
+json_object *control_id(uint64_t id);
+json_object *control_hex(const void *bytes, size_t size);
+json_object *control_attempt(const rovei_attempt_id *a);
+json_object *control_text(const char *text); /* NULL gives null */
+json_object *control_u64(uint64_t v);
+json_object *control_ms(uint64_t nanoseconds);
+/* An error as scripts see it: its name in lower case without E_; null for OK. */
+json_object *control_reason(rove_err err);
+const char *control_phase_name(rovei_phase phase);
+void control_add(json_object *o, const char *name, json_object *value);
+
+/* ---- requests: each ends the request, at once or later ---- */
+typedef void control_fn(connection *c, rovei_node *core, rovei_now now, json_object *request);
+control_fn control_status, control_peers, control_ps, control_moves, control_send_begin,
+    control_migrate, control_cancel, control_spawn, control_stop, control_expect, control_unexpect,
+    control_state, control_wait_peer;
+
+/* The daemon that a request names by entity or origin; ends the request when there is none. */
+bool control_daemon(connection *c, rovei_node *core, json_object *request, rove_entity *ret);
+const char *control_field(json_object *request, const char *name); /* NULL when absent */
+bool control_flag(json_object *request, const char *name);
+bool control_parse_id(const char *text, uint64_t *ret);
+
+/* ---- sending (control_send.c) ---- */
+void control_send_frame(connection *c, rovei_node *core, rovei_now now, uint8_t type,
+                        rove_span body);
+void control_send_room(connection *c, rovei_node *core, rovei_now now);
+void control_send_closed(connection *c, rovei_node *core, rovei_now now);
+
+/* ---- states (control_daemon.c) ---- */
+/* Puts further pieces, as many as may be queued. */
+void control_state_more(connection *c);
+
+/* ---- moves (control_move.c) ---- */
+void control_move_note(rovei_control *control, rovei_node *core, rovei_now now,
+                       const rovei_note *note);
+void control_move_abort(connection *c, rovei_node *core, rovei_now now);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The list of daemons: what the core knows, and what the runtime counts. */
+#include <identity/entity.h>
+#include <shell/control_job.h>
+#include <string.h>
+
+typedef struct ps_row {
+    rovei_daemon_info info;
+    char kind[ROVE_KIND_NAME_MAX + 1];
+    bool counted;
+    rove_daemon_stats stats;
+} ps_row;
+
+static const char *state_name(rovei_daemon_state state)
+{
+    switch (state) {
+    case ROVEI_DAEMON_RUNNING:
+        return "running";
+    case ROVEI_DAEMON_MOVING:
+        return "moving";
+    case ROVEI_DAEMON_RECEIVING:
+        return "receiving";
+    case ROVEI_DAEMON_PREPARED:
+        return "prepared";
+    case ROVEI_DAEMON_COMMITTED:
+        return "committed";
+    case ROVEI_DAEMON_ASIDE:
+        return "aside";
+    case ROVEI_DAEMON_MOVED:
+        return "moved";
+    }
+    return NULL;
+}
+
+static void count_work(job *j)
+{
+    for (size_t i = 0; i < j->row_count; i++) {
+        ps_row *row = &j->rows[i];
+        rove_daemon daemon = {rovei_entity_origin(&row->info.entity)};
+        row->counted =
+            (row->info.state == ROVEI_DAEMON_RUNNING || row->info.state == ROVEI_DAEMON_MOVING) &&
+            rove_runtime_stats(j->runtime, daemon, &row->stats) == ROVE_OK;
+    }
+}
+
+static json_object *u64_or_null(bool known, uint64_t v)
+{
+    return known ? control_u64(v) : NULL;
+}
+
+static json_object *describe(const ps_row *row, rovei_now now)
+{
+    const rovei_daemon_info *d = &row->info;
+    bool here = d->state != ROVEI_DAEMON_MOVED;
+    json_object *o = json_object_new_object();
+    control_add(o, "origin", control_id(rovei_entity_origin(&d->entity)));
+    control_add(o, "entity", control_hex(d->entity.bytes, sizeof d->entity.bytes));
+    control_add(o, "kind", control_text(*row->kind ? row->kind : NULL));
+    control_add(o, "state", control_text(state_name(d->state)));
+    control_add(o, "node_id", control_id(rovei_entity_node_id(&d->holder)));
+    control_add(o, "epoch", control_u64(d->epoch));
+    /* Each output is a link of the chain. */
+    control_add(o, "sequence", u64_or_null(row->counted, row->stats.events_emitted));
+    control_add(o, "events", u64_or_null(row->counted, row->stats.events_processed));
+    control_add(o, "lanes", u64_or_null(here, d->lanes));
+    control_add(o, "subscriptions", u64_or_null(here, 0));
+    control_add(o, "attempt", d->in_move ? control_attempt(&d->attempt) : NULL);
+    control_add(o, "counterpart",
+                d->in_move ? control_id(rovei_entity_node_id(&d->counterpart)) : NULL);
+    control_add(o, "age_s",
+                d->in_move || d->state == ROVEI_DAEMON_ASIDE
+                    ? json_object_new_double((double)(now.mono - d->since) / 1e9)
+                    : NULL);
+    control_add(o, "position", u64_or_null(d->in_move, d->position));
+    control_add(o, "note", control_text(d->note));
+    return o;
+}
+
+static void ps_finish(job *j, rovei_node *core, rovei_now now)
+{
+    (void)core;
+    connection *c = j->connection;
+    for (size_t i = 0; !c->closing && i < j->row_count; i++) {
+        json_object *o = describe(&j->rows[i], now);
+        uint64_t first = j->rows[i].info.first_applied;
+        if (j->detail)
+            control_add(o, "first_applied", u64_or_null(first != 0, first));
+        control_say(c, o);
+    }
+    if (!c->closing)
+        control_end_err(c, ROVE_OK);
+}
+
+static void ps_drop(job *j)
+{
+    rovei_free(j->control->alloc, j->rows, j->row_room * sizeof *j->rows);
+}
+
+/* All daemons, or the one that is asked for. */
+static rove_err collect(job *j, rovei_node *core, const rove_entity *only)
+{
+    rovei_daemon_info info;
+    for (size_t it = 0; rovei_node_daemon_next(core, &it, &info);) {
+        if (only && !rovei_entity_equal(only, &info.entity))
+            continue;
+        void *rows = j->rows;
+        rove_err err = rovei_grow(j->control->alloc, &rows, &j->row_room, j->row_count,
+                                  sizeof *j->rows, SIZE_MAX / sizeof *j->rows);
+        j->rows = rows;
+        if (err)
+            return err;
+        ps_row *row = &j->rows[j->row_count++];
+        memset(row, 0, sizeof *row);
+        row->info = info;
+        /* The names are the core's, and may be gone by the time they are printed. */
+        size_t size = info.kind ? strnlen(info.kind, ROVE_KIND_NAME_MAX) : 0;
+        memcpy(row->kind, info.kind ? info.kind : "", size);
+    }
+    return ROVE_OK;
+}
+
+void control_ps(connection *c, rovei_node *core, rovei_now now, json_object *request)
+{
+    (void)now;
+    rove_entity only;
+    bool one = control_field(request, "daemon") != NULL;
+    if (one && !control_daemon(c, core, request, &only))
+        return;
+    job *j = control_job_new(c);
+    if (!j)
+        return;
+    j->work = count_work;
+    j->finish = ps_finish;
+    j->drop = ps_drop;
+    j->detail = control_flag(request, "detail");
+    rove_err err = collect(j, core, one ? &only : NULL);
+    if (err) {
+        control_job_free(j);
+        control_end_err(c, err);
+        return;
+    }
+    control_job_start(j);
+}

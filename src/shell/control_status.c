@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a node tells about itself over the control socket. */
+#include <identity/entity.h>
+#include <shell/control_inside.h>
+#include <shell/udp.h>
+#include <unistd.h>
+
+static size_t count_peers(rovei_node *core)
+{
+    rovei_peer_info peer;
+    size_t count = 0;
+    for (size_t it = 0; rovei_mesh_peer_next(rovei_node_mesh(core), &it, &peer);)
+        count += peer.state != ROVEI_PEER_CONNECTING;
+    return count;
+}
+
+/* Daemons that are on this node, in whatever state; not those that left. */
+static size_t count_daemons(rovei_node *core)
+{
+    rovei_daemon_info info;
+    size_t count = 0;
+    for (size_t it = 0; rovei_node_daemon_next(core, &it, &info);)
+        count += info.state != ROVEI_DAEMON_MOVED;
+    return count;
+}
+
+void control_status(connection *c, rovei_node *core, rovei_now now, json_object *request)
+{
+    (void)now;
+    (void)request;
+    rove_node_info info;
+    rove_node_get_info(c->control->node, &info);
+    rovei_mesh_stats stats = rovei_mesh_stats_get(rovei_node_mesh(core));
+    json_object *drops = json_object_new_object(), *o = json_object_new_object();
+    for (unsigned i = 0; i < ROVEI_DROP_COUNT; i++)
+        control_add(drops, rovei_drop_name((rovei_drop)i), control_u64(stats.drops[i]));
+    control_add(o, "entity", control_hex(info.entity.bytes, sizeof info.entity.bytes));
+    control_add(o, "node_id", control_id(info.node_id));
+    control_add(o, "x25519", control_hex(info.x25519, sizeof info.x25519));
+    control_add(o, "addr", control_text(info.address));
+    control_add(o, "pid", control_u64((uint64_t)getpid()));
+    control_add(o, "incarnation", control_u64(info.incarnation));
+    control_add(o, "daemons", control_u64(count_daemons(core)));
+    control_add(o, "peers", control_u64(count_peers(core)));
+    control_add(o, "drops", drops);
+    control_say(c, o);
+    if (!c->closing)
+        control_end_err(c, ROVE_OK);
+}
+
+static const char *peer_state_name(rovei_peer_state state)
+{
+    switch (state) {
+    case ROVEI_PEER_CONNECTING:
+        return "connecting";
+    case ROVEI_PEER_UP:
+        return "up";
+    case ROVEI_PEER_SUSPECT:
+        return "suspect";
+    case ROVEI_PEER_FAILED:
+        return "failed";
+    }
+    return NULL;
+}
+
+void control_peers(connection *c, rovei_node *core, rovei_now now, json_object *request)
+{
+    (void)now;
+    (void)request;
+    rovei_peer_info peer;
+    for (size_t it = 0; !c->closing && rovei_mesh_peer_next(rovei_node_mesh(core), &it, &peer);) {
+        char address[64] = "";
+        if (peer.addr.family)
+            rovei_address_format(&peer.addr, address, sizeof address);
+        json_object *o = json_object_new_object();
+        control_add(o, "entity", control_hex(peer.entity.bytes, sizeof peer.entity.bytes));
+        control_add(o, "node_id", control_id(peer.node_id));
+        control_add(o, "class",
+                    control_text(peer.session_class == ROVEI_CLASS_NET ? "net" : "rove"));
+        control_add(o, "state", control_text(peer_state_name(peer.state)));
+        control_add(o, "addr", peer.addr.family ? control_text(address) : NULL);
+        control_add(o, "rtt_us", peer.rtt ? json_object_new_double((double)peer.rtt / 1e3) : NULL);
+        control_say(c, o);
+    }
+    if (!c->closing)
+        control_end_err(c, ROVE_OK);
+}
+
+static const char *outcome_name(rovei_move_outcome outcome)
+{
+    switch (outcome) {
+    case ROVEI_OUTCOME_COMPLETED:
+        return "completed";
+    case ROVEI_OUTCOME_FAILED:
+        return "failed";
+    case ROVEI_OUTCOME_CANCELLED:
+        return "cancelled";
+    case ROVEI_OUTCOME_TIMED_OUT:
+        return "timed_out";
+    case ROVEI_OUTCOME_RUNNING:
+        break;
+    }
+    return NULL;
+}
+
+void control_moves(connection *c, rovei_node *core, rovei_now now, json_object *request)
+{
+    (void)request;
+    rovei_move_info m;
+    for (size_t it = 0; !c->closing && rovei_node_move_next(core, &it, &m);) {
+        json_object *o = json_object_new_object();
+        control_add(o, "attempt", control_attempt(&m.attempt));
+        control_add(o, "origin", control_id(rovei_entity_origin(&m.daemon)));
+        control_add(o, "from", control_id(rovei_entity_node_id(&m.source)));
+        control_add(o, "to", control_id(rovei_entity_node_id(&m.target)));
+        control_add(o, "epoch", control_u64(m.epoch));
+        control_add(o, "phase", control_text(control_phase_name(m.phase)));
+        control_add(o, "outcome", control_text(outcome_name(m.outcome)));
+        control_add(o, "reason", control_reason(m.reason));
+        control_add(o, "bytes", control_u64(m.bytes));
+        control_add(o, "total_ms", control_ms((m.ended ? m.ended : now.mono) - m.begun));
+        control_say(c, o);
+    }
+    if (!c->closing)
+        control_end_err(c, ROVE_OK);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The loop thread: it moves bytes, timers, tasks, effects and notes between the core that it owns
+ * and the outside. A turn: sleep until something happens or the core's deadline; take everything
+ * in; let the core work; hand out what it wants done; send. */
+#include <base/alloc.h>
+#include <errno.h>
+#include <shell/node_inside.h>
+#include <sys/epoll.h>
+
+#define EVENTS_PER_TURN          64
+#define RECEIVE_BATCHES_PER_TURN 8
+
+typedef struct watch {
+    rovei_list all;
+    int fd;
+    bool dead; /* unwatched during this turn: freed at its end */
+    rovei_watch_fn *fn;
+    void *user;
+} watch;
+
+/* ---- watched descriptors ---- */
+
+static watch *find_watch(rove_node *node, int fd)
+{
+    ROVEI_LIST_EACH (it, next, &node->watches) {
+        watch *w = ROVEI_CONTAINER(it, watch, all);
+        if (w->fd == fd && !w->dead)
+            return w;
+    }
+    return NULL;
+}
+
+rove_err rovei_loop_watch(rove_node *node, int fd, uint32_t events, rovei_watch_fn *fn, void *user)
+{
+    watch *w = ROVEI_NEW(&node->env.alloc, watch);
+    if (!w)
+        return ROVE_E_NOMEM;
+    *w = (watch){.fd = fd, .fn = fn, .user = user};
+    struct epoll_event e = {.events = events, .data.ptr = w};
+    if (epoll_ctl(node->epoll_fd, EPOLL_CTL_ADD, fd, &e)) {
+        ROVEI_DELETE(&node->env.alloc, w);
+        return ROVE_E_IO;
+    }
+    rovei_list_add_tail(&node->watches, &w->all);
+    return ROVE_OK;
+}
+
+rove_err rovei_loop_modify(rove_node *node, int fd, uint32_t events)
+{
+    watch *w = find_watch(node, fd);
+    if (!w)
+        return ROVE_E_NOT_FOUND;
+    struct epoll_event e = {.events = events, .data.ptr = w};
+    return epoll_ctl(node->epoll_fd, EPOLL_CTL_MOD, fd, &e) ? ROVE_E_IO : ROVE_OK;
+}
+
+void rovei_loop_unwatch(rove_node *node, int fd)
+{
+    watch *w = find_watch(node, fd);
+    if (!w)
+        return;
+    (void)epoll_ctl(node->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    w->dead = true; /* an event for it may still stand in this turn's batch */
+}
+
+void rovei_loop_bury(rove_node *node, bool all)
+{
+    ROVEI_LIST_EACH (it, next, &node->watches) {
+        watch *w = ROVEI_CONTAINER(it, watch, all);
+        if (!w->dead && !all)
+            continue;
+        rovei_list_remove(&w->all);
+        ROVEI_DELETE(&node->env.alloc, w);
+    }
+}
+
+/* ---- the loop ---- */
+
+typedef struct turn_context {
+    rove_node *node;
+    rovei_now now;
+} turn_context;
+
+static void take_datagram(void *user, const rovei_addr *from, uint8_t *dgram, size_t size)
+{
+    turn_context *t = user;
+    rovei_node_receive(t->node->core, t->now, from, dgram, size);
+}
+
+static size_t next_datagram(void *user, uint8_t *ret, size_t room, rovei_addr *ret_to)
+{
+    turn_context *t = user;
+    return rovei_node_transmit(t->node->core, t->now, ret, room, ret_to);
+}
+
+static void send_datagrams(rove_node *node, rovei_now now)
+{
+    turn_context t = {node, now};
+    bool all = rovei_udp_send(node->udp, next_datagram, &t);
+    if (all == !node->socket_full)
+        return;
+    node->socket_full = !all;
+    struct epoll_event e = {.events = EPOLLIN | (all ? 0u : (uint32_t)EPOLLOUT),
+                            .data.ptr = &node->udp};
+    (void)epoll_ctl(node->epoll_fd, EPOLL_CTL_MOD, rovei_udp_fd(node->udp), &e);
+}
+
+/* Lets the core work until nothing more follows within this instant. */
+static void work(rove_node *node, rovei_now now)
+{
+    rovei_node_turn(node->core, now);
+    rovei_node_drain_effects(node, now);
+    rovei_node_drain_notes(node, now);
+    if (node->host)
+        node->ops->turn(node->host, node->core, now);
+    rovei_node_drain_effects(node, now);
+    rovei_node_drain_notes(node, now);
+}
+
+/* Nanoseconds until the core wants to be called; 0 when at once. */
+static uint64_t sleep_time(rove_node *node, rovei_now now)
+{
+    if (!rovei_postbox_may_sleep(&node->postbox))
+        return 0;
+    uint64_t deadline = rovei_node_deadline(node->core);
+    if (deadline == ROVE_TIME_NEVER)
+        return ROVE_TIME_NEVER;
+    return deadline > now.mono ? deadline - now.mono : 0;
+}
+
+static int wait_events(rove_node *node, struct epoll_event *events)
+{
+    uint64_t sleep = sleep_time(node, rovei_clock_now());
+    struct timespec t = {.tv_sec = (time_t)(sleep / ROVE_SECOND),
+                         .tv_nsec = (long)(sleep % ROVE_SECOND)};
+    int count = epoll_pwait2(node->epoll_fd, events, EVENTS_PER_TURN,
+                             sleep == ROVE_TIME_NEVER ? NULL : &t, NULL);
+    if (count < 0 && errno == ENOSYS)
+        count = epoll_wait(node->epoll_fd, events, EVENTS_PER_TURN,
+                           sleep == ROVE_TIME_NEVER     ? -1
+                           : sleep > 1000 * ROVE_SECOND ? 1000000
+                                                        : (int)((sleep + 999999) / 1000000));
+    atomic_store(&node->postbox.awake, true);
+    return count;
+}
+
+static void take_events(rove_node *node, rovei_now now, struct epoll_event *events, int count)
+{
+    turn_context t = {node, now};
+    for (int i = 0; i < count; i++) {
+        void *who = events[i].data.ptr;
+        if (who == &node->udp) {
+            for (int batch = 0; batch < RECEIVE_BATCHES_PER_TURN; batch++)
+                if (!rovei_udp_receive(node->udp, take_datagram, &t))
+                    break;
+        } else if (who != &node->postbox) {
+            watch *w = who;
+            if (!w->dead)
+                w->fn(w->user, node->core, now, events[i].events);
+        }
+    }
+}
+
+void *rovei_loop_main(void *arg)
+{
+    rove_node *node = arg;
+    struct epoll_event events[EVENTS_PER_TURN];
+    while (!node->stop) {
+        int count = wait_events(node, events);
+        rovei_now now = rovei_clock_now();
+        take_events(node, now, events, count);
+        rovei_loop_bury(node, false);
+        rovei_postbox_run(&node->postbox, node->core, now);
+        if (rovei_node_deadline(node->core) <= now.mono)
+            rovei_node_expire(node->core, now);
+        work(node, now);
+        send_datagrams(node, now);
+    }
+    return NULL;
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * rove_node: construction and end. */
+#include <base/alloc.h>
+#include <crypto/crypto.h>
+#include <crypto/slab.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <shell/call.h>
+#include <shell/files.h>
+#include <shell/node_inside.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+rovei_postbox *rovei_node_postbox(rove_node *node)
+{
+    return &node->postbox;
+}
+const rovei_env *rovei_node_env(const rove_node *node)
+{
+    return &node->env;
+}
+rovei_keypair *rovei_node_keypair(const rove_node *node)
+{
+    return node->identity;
+}
+rovei_node *rovei_node_core(rove_node *node)
+{
+    return node->core;
+}
+void rove_node_get_info(const rove_node *node, rove_node_info *ret)
+{
+    *ret = node->info;
+}
+
+bool rovei_node_on_loop(const rove_node *node)
+{
+    return node->has_thread && pthread_equal(pthread_self(), node->thread);
+}
+
+/* ---- construction ---- */
+
+void rove_node_config_init_version(rove_node_config *cfg, uint32_t version)
+{
+    memset(cfg, 0, sizeof *cfg);
+    cfg->struct_version = version;
+    rove_limits_init(&cfg->limits);
+}
+
+static rove_err load_identity(rove_node *node, const rove_node_config *cfg, uint64_t *ret_time)
+{
+    rovei_now now = rovei_clock_now();
+    uint64_t last = 0, time = 0;
+    uint8_t seed[32];
+    if (!cfg->identity_file) {
+        node->incarnation = now.wall;
+        return cfg->seed ? rovei_keypair_from_seed(&node->identity, &node->env, cfg->seed)
+                         : rovei_keypair_generate(&node->identity, &node->env);
+    }
+    node->identity_file = strdup(cfg->identity_file);
+    if (!node->identity_file)
+        return ROVE_E_NOMEM;
+    rove_err err = rovei_files_load_hex32(cfg->identity_file, seed);
+    if (!err)
+        err = rovei_identity_lock(cfg->identity_file, &node->lock_fd);
+    if (!err)
+        err = rovei_identity_state_load(cfg->identity_file, &last, &time);
+    if (!err && (last == UINT64_MAX || time > UINT64_MAX - 2 * TIME_RESERVE))
+        err = ROVE_E_FILE;
+    if (!err) {
+        node->incarnation = now.wall > last ? now.wall : last + 1;
+        node->time_reserved = rovei_time_add(now.wall > time ? now.wall : time, TIME_RESERVE);
+        err =
+            rovei_identity_state_store(cfg->identity_file, node->incarnation, node->time_reserved);
+    }
+    if (!err)
+        err = rovei_keypair_from_seed(&node->identity, &node->env, seed);
+    rovei_wipe(seed, sizeof seed);
+    *ret_time = time;
+    return err;
+}
+
+/* Where others reach this node: the bound address, or those of the interfaces when it was bound to
+ * all of them; loopback only when there is nothing else. */
+static size_t reachable_addrs(const rovei_addr *bound, rovei_addr ret[4])
+{
+    static const uint8_t any[16];
+    if (memcmp(bound->ip, any, sizeof any) != 0) {
+        ret[0] = *bound;
+        return 1;
+    }
+    size_t count = 0;
+    struct ifaddrs *all = NULL;
+    if (getifaddrs(&all))
+        return 0;
+    for (int loopback = 0; loopback < 2 && !count; loopback++)
+        for (struct ifaddrs *i = all; i && count < 4; i = i->ifa_next) {
+            int family = i->ifa_addr ? i->ifa_addr->sa_family : 0;
+            if (!(i->ifa_flags & IFF_UP) || !(i->ifa_flags & IFF_LOOPBACK) != !loopback)
+                continue;
+            rovei_addr a = {.family = bound->family, .port = bound->port};
+            if (family == AF_INET && bound->family == 4)
+                memcpy(a.ip, &((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr, 4);
+            else if (family == AF_INET6 && bound->family == 6)
+                memcpy(a.ip, &((struct sockaddr_in6 *)(void *)i->ifa_addr)->sin6_addr, 16);
+            else
+                continue;
+            ret[count++] = a;
+        }
+    freeifaddrs(all);
+    return count;
+}
+
+static rove_err make_core(rove_node *node, const rove_node_config *cfg, uint64_t handshake_time)
+{
+    rovei_node_config core = {.env = &node->env,
+                              .identity = node->identity,
+                              .incarnation = node->incarnation,
+                              .handshake_time = handshake_time};
+    rovei_addr bound = rovei_udp_address(node->udp);
+    core.addr_count = reachable_addrs(&bound, core.addrs);
+    memcpy(core.psk, cfg->psk, sizeof core.psk);
+    rove_err err = rovei_node_new(&node->core, &core, rovei_clock_now());
+    rovei_wipe(core.psk, sizeof core.psk);
+    return err;
+}
+
+static rove_err fill_info(rove_node *node)
+{
+    node->info.entity = *rovei_keypair_entity(node->identity);
+    node->info.node_id = rovei_keypair_node_id(node->identity);
+    node->info.incarnation = node->incarnation;
+    rovei_addr bound = rovei_udp_address(node->udp);
+    rovei_address_format(&bound, node->info.address, sizeof node->info.address);
+    return rovei_ed25519_image(node->info.x25519, &node->info.entity);
+}
+
+static rove_err start_thread(rove_node *node)
+{
+    node->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (node->epoll_fd < 0)
+        return ROVE_E_IO;
+    struct epoll_event socket = {.events = EPOLLIN, .data.ptr = &node->udp};
+    struct epoll_event wake = {.events = EPOLLIN | EPOLLET, .data.ptr = &node->postbox};
+    if (epoll_ctl(node->epoll_fd, EPOLL_CTL_ADD, rovei_udp_fd(node->udp), &socket) ||
+        epoll_ctl(node->epoll_fd, EPOLL_CTL_ADD, node->postbox.wake_fd, &wake))
+        return ROVE_E_IO;
+    /* Signals are the program's business: the loop thread takes none. */
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    node->has_thread = pthread_create(&node->thread, NULL, rovei_loop_main, node) == 0;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return node->has_thread ? ROVE_OK : ROVE_E_NOMEM;
+}
+
+static rove_err check_config(const rove_node_config *cfg, rovei_addr *ret_listen)
+{
+    if (!cfg || cfg->struct_version != ROVE_NODE_CONFIG_VERSION)
+        return ROVE_E_STRUCT_VERSION;
+    if (!cfg->psk || !cfg->listen || (cfg->identity_file && cfg->seed))
+        return ROVE_E_USAGE;
+    rove_err err = rove_limits_check(&cfg->limits, NULL);
+    return err ? err : rovei_address_parse(cfg->listen, false, ret_listen);
+}
+
+rove_err rove_node_new(rove_node **ret, const rove_node_config *cfg)
+{
+    rovei_addr listen;
+    uint64_t handshake_time = 0;
+    rove_err err = check_config(cfg, &listen);
+    if (!err)
+        err = rovei_crypto_init();
+    if (err)
+        return err;
+    const rove_alloc *alloc = cfg->alloc.alloc ? &cfg->alloc : &rovei_alloc_libc;
+    rove_node *node = ROVEI_NEW(alloc, rove_node);
+    if (!node)
+        return ROVE_E_NOMEM;
+    node->env = (rovei_env){.alloc = *alloc, .rng = rovei_rng_system, .limits = cfg->limits};
+    node->epoll_fd = node->lock_fd = node->postbox.wake_fd = -1;
+    rovei_list_init(&node->watches);
+    rovei_list_init(&node->peer_waiters);
+    rovei_map_init(&node->routes, &node->env.alloc, sizeof(uint64_t),
+                   rovei_rng_u64(&node->env.rng));
+    err = rovei_slab_new(&node->env.slab, &node->env.alloc);
+    if (!err)
+        err = load_identity(node, cfg, &handshake_time);
+    if (!err)
+        err = rovei_postbox_init(&node->postbox);
+    if (!err)
+        err = rovei_udp_new(&node->udp, &node->env.alloc, &listen);
+    if (!err)
+        err = make_core(node, cfg, handshake_time);
+    if (!err)
+        err = fill_info(node);
+    if (!err)
+        err = start_thread(node);
+    if (err) {
+        rove_node_free(node);
+        return err;
+    }
+    *ret = node;
+    return ROVE_OK;
+}
+
+/* ---- the end ---- */
+
+static void say_goodbye(void *arg, rovei_node *core, rovei_now now)
+{
+    rove_node *node = arg;
+    rovei_mesh *mesh = rovei_node_mesh(core);
+    rovei_node_shutdown(core, now);
+    rovei_node_turn(core, now);
+    rovei_peer_info info;
+    for (size_t it = 0; rovei_mesh_peer_next(mesh, &it, &info); it = 0)
+        rovei_mesh_disconnect(mesh, now, &info.entity);
+    node->stop = true;
+}
+
+void rove_node_free(rove_node *node)
+{
+    if (!node)
+        return;
+    if (node->has_thread) {
+        rovei_node_call(node, say_goodbye, node);
+        pthread_join(node->thread, NULL);
+    }
+    rovei_loop_bury(node, true);
+    rovei_node_free(node->core);
+    rovei_udp_free(node->udp);
+    rovei_postbox_fini(&node->postbox);
+    rovei_keypair_unref(node->identity);
+    if (node->env.slab)
+        rovei_slab_free(node->env.slab);
+    rovei_node_free_routes(node);
+    if (node->epoll_fd >= 0)
+        close(node->epoll_fd);
+    if (node->lock_fd >= 0)
+        close(node->lock_fd);
+    free(node->identity_file);
+    rove_alloc alloc = node->env.alloc;
+    ROVEI_DELETE(&alloc, node);
+}

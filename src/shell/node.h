@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of rove_node: the loop thread, its socket, and the core that it owns. */
+#ifndef ROVEI_SHELL_NODE_H
+#define ROVEI_SHELL_NODE_H
+
+#include <rove/node.h>
+#include <shell/postbox.h>
+
+struct rovei_host; /* host/host.h: the runtime on this node, if there is one */
+
+/* What a runtime on the node hooks into the loop; all are called on the loop thread. */
+typedef struct rovei_host_ops {
+    void (*effect)(struct rovei_host *h, rovei_node *core, rovei_now now, rovei_effect *e);
+    void (*note)(struct rovei_host *h, rovei_node *core, rovei_now now, rovei_note *note);
+    /* Once per turn, after all effects and notes: flush wakes to workers, hand in completions. */
+    void (*turn)(struct rovei_host *h, rovei_node *core, rovei_now now);
+} rovei_host_ops;
+
+rovei_postbox *rovei_node_postbox(rove_node *node);
+rovei_node *rovei_node_core(rove_node *node); /* to be touched on the loop thread only */
+const rovei_env *rovei_node_env(const rove_node *node);
+rovei_keypair *rovei_node_keypair(const rove_node *node);
+/* True on the node's loop thread: a call that would wait for it must not. */
+bool rovei_node_on_loop(const rove_node *node);
+/* Attach a host (one at a time: E_RUNTIME_EXISTS) or detach it (NULL). On the loop thread or before
+ * the loop runs: call through the postbox otherwise. Effects that ask a runtime are answered with
+ * E_TARGET_NO_RUNTIME while there is none. */
+ROVE_MUST_USE rove_err rovei_node_attach(rove_node *node, struct rovei_host *host,
+                                         const rovei_host_ops *ops);
+/* Notes with a sender number go to the one who opened it, on the loop thread; the control socket
+ * and rove_sender use this. */
+typedef void rovei_sender_fn(void *user, rovei_node *core, rovei_now now, const rovei_note *note);
+ROVE_MUST_USE rove_err rovei_node_route_sender(rove_node *node, uint64_t sender,
+                                               rovei_sender_fn *fn, void *user);
+void rovei_node_unroute_sender(rove_node *node, uint64_t sender);
+/* Notes that belong to no sender go to one further listener, the control socket: on the loop
+ * thread. `fn` NULL ends it. */
+void rovei_node_listen(rove_node *node, rovei_sender_fn *fn, void *user);
+rovei_now rovei_clock_now(void);
+
+#endif

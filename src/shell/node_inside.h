@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a rove_node is made of, for the files that implement it. Everything below the thread belongs
+ * to the loop thread once that runs. */
+#ifndef ROVEI_SHELL_NODE_INSIDE_H
+#define ROVEI_SHELL_NODE_INSIDE_H
+
+#include <base/list.h>
+#include <base/map.h>
+#include <pthread.h>
+#include <shell/loop.h>
+#include <shell/udp.h>
+
+/* The handshake time is kept in the file this far ahead, so that the file is written once in that
+ * time and not at every handshake; what was reserved is never used again after a restart. */
+#define TIME_RESERVE (600 * ROVE_SECOND)
+
+struct rove_node {
+    rovei_env env;
+    rovei_node *core;
+    rovei_keypair *identity;
+    rovei_udp *udp;
+    rovei_postbox postbox;
+    int epoll_fd, lock_fd;
+    pthread_t thread;
+    bool has_thread, stop, writable, socket_full;
+    uint64_t incarnation;
+    char *identity_file;
+    uint64_t time_reserved; /* handshake time that the file allows */
+    rovei_list watches, peer_waiters;
+    rovei_map routes;
+    struct rovei_host *host;
+    const rovei_host_ops *ops;
+    rovei_sender_fn *listener;
+    void *listener_user;
+    rove_node_info info;
+};
+
+/* loop.c: the thread, and what it leaves behind. */
+void *rovei_loop_main(void *node);
+void rovei_loop_bury(rove_node *node, bool all);
+/* effects.c: what the core wants done, and what it has to say. */
+void rovei_node_drain_effects(rove_node *node, rovei_now now);
+void rovei_node_drain_notes(rove_node *node, rovei_now now);
+void rovei_node_free_routes(rove_node *node);
+/* peers.c: a peer's state has changed. */
+void rovei_node_wake_waiters(rove_node *node, const rove_entity *peer);
+
+#endif

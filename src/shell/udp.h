@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The UDP socket of a node: batches in both directions, with the kernel's segmentation offload
+ * where it has it and plain datagrams where it has not. Never blocks. */
+#ifndef ROVEI_SHELL_UDP_H
+#define ROVEI_SHELL_UDP_H
+
+#include <mesh/address.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+typedef struct rovei_udp rovei_udp;
+
+/* Parses "ADDR:PORT" or "[V6]:PORT"; `host` allows names (may block to resolve). E_ADDRESS. */
+ROVE_MUST_USE rove_err rovei_address_parse(const char *text, bool names, rovei_addr *ret);
+void rovei_address_format(const rovei_addr *a, char *ret, size_t size);
+
+/* Binds without SO_REUSEADDR: E_ADDRESS when the port is taken or the address is not ours. */
+ROVE_MUST_USE rove_err rovei_udp_new(rovei_udp **ret, const rove_alloc *a, const rovei_addr *bind);
+void rovei_udp_free(rovei_udp *u);
+int rovei_udp_fd(const rovei_udp *u);
+rovei_addr rovei_udp_address(const rovei_udp *u);
+
+/* Takes one batch off the socket and hands over each datagram, writable, valid during the call.
+ * False when the socket was empty. */
+typedef void rovei_datagram_fn(void *user, const rovei_addr *from, uint8_t *dgram, size_t size);
+bool rovei_udp_receive(rovei_udp *u, rovei_datagram_fn *fn, void *user);
+
+/* Sends what `next` gives until it gives 0. False when the socket is full: what was taken is kept,
+ * and the call is repeated when it is writable. A send that the system refuses (packet filter,
+ * unreachable) counts as loss. */
+typedef size_t rovei_next_fn(void *user, uint8_t *ret, size_t room, rovei_addr *ret_to);
+bool rovei_udp_send(rovei_udp *u, rovei_next_fn *next, void *user);
+
+/* Tests: sends and receives without offload, as on a kernel that has none. */
+void rovei_udp_plain(rovei_udp *u);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Causal links, the chain builder, and the framing of events. A link's parent covers the link
+ * before it and that event's own payload. */
+#include <crypto/crypto.h>
+#include <state/chain.h>
+
+void rovei_link_encode(const rove_link *link, uint8_t ret[ROVEI_LINK_SIZE])
+{
+    rovei_writer w = rovei_writer_of(ret, ROVEI_LINK_SIZE);
+    rovei_write_link(&w, link);
+}
+
+rove_link rovei_link_decode(const uint8_t bytes[ROVEI_LINK_SIZE])
+{
+    rovei_reader r = rovei_reader_of((rove_span){bytes, ROVEI_LINK_SIZE});
+    return rovei_read_link(&r);
+}
+
+bool rovei_link_equal(const rove_link *a, const rove_link *b)
+{
+    return a->origin == b->origin && a->horizon == b->horizon && a->sequence == b->sequence &&
+           a->parent == b->parent;
+}
+
+rove_link rovei_link_genesis(uint64_t origin, uint64_t horizon)
+{
+    return (rove_link){.origin = origin, .horizon = horizon};
+}
+
+bool rovei_link_is_genesis(const rove_link *link)
+{
+    return link->sequence == 0 && link->parent == 0;
+}
+
+uint64_t rovei_link_forward(const rove_link *link, rove_span payload)
+{
+    uint8_t bytes[ROVEI_LINK_SIZE];
+    rovei_link_encode(link, bytes);
+    return rovei_xxh3_2(bytes, sizeof bytes, payload.data, payload.size);
+}
+
+rove_err rovei_link_next(rove_link *ret, const rove_link *link, rove_span payload, uint64_t horizon)
+{
+    if (link->sequence == UINT64_MAX)
+        return ROVE_E_SEQUENCE_END;
+    *ret =
+        (rove_link){link->origin, horizon, link->sequence + 1, rovei_link_forward(link, payload)};
+    return ROVE_OK;
+}
+
+static rove_err mismatch(rove_err err, uint64_t expected, uint64_t got, rovei_chain_detail *detail)
+{
+    if (detail)
+        *detail = (rovei_chain_detail){expected, got};
+    return err;
+}
+
+rove_err rovei_link_validate(const rove_link *prev, rove_span prev_payload, const rove_link *next,
+                             rovei_chain_detail *detail)
+{
+    if (next->origin != prev->origin)
+        return mismatch(ROVE_E_ORIGIN_MISMATCH, prev->origin, next->origin, detail);
+    if (prev->sequence == UINT64_MAX)
+        return mismatch(ROVE_E_SEQUENCE_GAP, UINT64_MAX, next->sequence, detail);
+    if (next->sequence != prev->sequence + 1)
+        return mismatch(ROVE_E_SEQUENCE_GAP, prev->sequence + 1, next->sequence, detail);
+    uint64_t parent = rovei_link_forward(prev, prev_payload);
+    if (next->parent != parent)
+        return mismatch(ROVE_E_PARENT_MISMATCH, parent, next->parent, detail);
+    return ROVE_OK;
+}
+
+void rovei_chain_init(rovei_chain *c, uint64_t origin)
+{
+    *c = (rovei_chain){rovei_link_genesis(origin, 0), NULL};
+}
+
+void rovei_chain_from_head(rovei_chain *c, const rove_link *head, rove_buf *payload)
+{
+    *c = (rovei_chain){*head, rove_buf_ref(payload)};
+}
+
+void rovei_chain_fini(rovei_chain *c)
+{
+    rove_buf_unref(c->payload);
+    c->payload = NULL;
+}
+
+rove_err rovei_chain_append(rovei_chain *c, rove_buf *payload, uint64_t horizon, rove_link *ret)
+{
+    rove_link link;
+    rove_err err = rovei_link_next(&link, &c->head, rove_buf_span(c->payload), horizon);
+    if (err)
+        return err;
+    rove_buf *before = c->payload;
+    c->payload = rove_buf_ref(payload);
+    rove_buf_unref(before);
+    c->head = link;
+    *ret = link;
+    return ROVE_OK;
+}
+
+void rovei_event_frame_write(rovei_writer *w, const rove_link *link, rove_span payload)
+{
+    if (payload.size > UINT32_MAX - ROVEI_LINK_SIZE ||
+        rovei_writer_room(w) < ROVEI_EVENT_FRAME_OVERHEAD ||
+        payload.size > rovei_writer_room(w) - ROVEI_EVENT_FRAME_OVERHEAD) {
+        if (w->err == ROVE_OK)
+            w->err = ROVE_E_FULL;
+        return;
+    }
+    rovei_write_u32(w, (uint32_t)(ROVEI_LINK_SIZE + payload.size));
+    rovei_write_link(w, link);
+    rovei_write_span(w, payload);
+}
+
+bool rovei_event_frame_read(rovei_reader *r, rove_link *ret_link, rove_span *ret_payload)
+{
+    rovei_reader ahead = *r;
+    uint32_t size = rovei_read_u32(&ahead); /* 0 when it is cut off */
+    if (size < ROVEI_LINK_SIZE || size > rovei_reader_left(&ahead))
+        return false;
+    rove_link link = rovei_read_link(&ahead);
+    rove_span payload = rovei_read_span(&ahead, size - ROVEI_LINK_SIZE);
+    *ret_link = link;
+    *ret_payload = payload;
+    *r = ahead;
+    return true;
+}

@@ -1,0 +1,83 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# The program without a node: help, usage, keys.
+. "$(dirname "$0")/lib.sh"
+
+exits "help" 0 "$rove" --help
+exits "version" 0 "$rove" --version
+like "version names itself" "$(cat out)" "rove [0-9]*"
+for command in psk id node status peers ps spawn expect send migrate moves cancel stop demo; do
+    exits "help of $command" 0 "$rove" "$command" --help
+    like "help of $command says how to use it" "$(head -n 1 out)" "Usage: rove $command *"
+    refuses "$command refuses an unknown option" 2 "rove: *--no-such-thing*" \
+        "$rove" "$command" --no-such-thing
+done
+"$rove" node --help >out
+like "node lists its limits" "$(grep rekey_time out)" "*rekey_time*120 *"
+
+refuses "no command" 2 "rove: *" "$rove"
+refuses "unknown command" 2 "rove: *frobnicate*" "$rove" frobnicate
+refuses "missing operand" 2 "rove: *" "$rove" spawn
+refuses "one operand too many" 2 "rove: *" "$rove" status again
+refuses "option without value" 2 "rove: *" "$rove" status --control
+refuses "bad number" 2 "rove: *" "$rove" demo --moves many
+refuses "bad seconds" 2 "rove: *" "$rove" status --timeout soon
+refuses "bad origin" 2 "rove: *" "$rove" stop daemon
+refuses "bad node" 2 "rove: *" "$rove" migrate 0x1 --to there
+refuses "nowhere to move to" 2 "rove: *" "$rove" migrate 0x1
+refuses "node without address" 2 "rove: *--listen*" "$rove" node
+refuses "node without psk" 2 "rove: *--psk-file*" "$rove" node --listen 127.0.0.1:0
+refuses "unknown limit" 2 "rove: *no_such*" \
+    "$rove" node --listen 127.0.0.1:0 --psk-file psk --set no_such=1
+refuses "limit out of range" 2 "rove: *event_max*" \
+    "$rove" node --listen 127.0.0.1:0 --psk-file psk --set event_max=1
+refuses "limits that do not fit" 2 "rove: *fit*" \
+    "$rove" node --listen 127.0.0.1:0 --psk-file psk --set heartbeat=5
+refuses "bad peer" 2 "rove: *--peer*" \
+    "$rove" node --listen 127.0.0.1:0 --psk-file psk --peer 12@localhost:1
+refuses "no node there" 1 "rove: no node listens at $work/none*" \
+    "$rove" status --control "$work/none"
+refuses "not ready in time" 1 "rove: *ready*" \
+    "$rove" status --ready --timeout 0.1 --control "$work/none"
+ROVE_CONTROL=$work/from-environment
+export ROVE_CONTROL
+refuses "socket from the environment" 1 "rove: *$work/from-environment*" "$rove" ps
+unset ROVE_CONTROL
+XDG_RUNTIME_DIR=$work
+export XDG_RUNTIME_DIR
+refuses "socket from the user's folder" 1 "rove: *$work/rove/control*" "$rove" ps
+unset XDG_RUNTIME_DIR
+refuses "ring larger than the mesh" 2 "rove: *--ring*" "$rove" demo --nodes 2 --ring 3
+refuses "ring of one" 2 "rove: *--moves 0*" "$rove" demo --nodes 2 --ring 1
+refuses "demo without its input" 1 "rove: *none*" "$rove" demo --input "$work/none"
+
+# ---- keys ----
+is "psk: mode" "$(stat -c %a psk)" 600
+is "psk: one line of 64 digits" "$(grep -c '^[0-9a-f]\{64\}$' psk)/$(wc -c <psk)" 1/65
+cp psk before
+refuses "psk: never overwrites" 1 "rove: psk is there*" "$rove" psk new -o psk
+is "psk: as before" "$(cat psk)" "$(cat before)"
+refuses "psk: no folder" 1 "rove: *" "$rove" psk new -o none/psk
+refuses "psk: nothing else than new" 2 "rove: *" "$rove" psk old -o x
+refuses "psk: where to" 2 "rove: *" "$rove" psk new
+
+exits "id new" 0 "$rove" id new -o id
+is "id: mode" "$(stat -c %a id)" 600
+refuses "id: never overwrites" 1 "rove: id is there*" "$rove" id new -o id
+exits "id show" 0 "$rove" id show id --json
+like "id show: fields" "$(cat out)" \
+    '{"entity":"????????????????????????????????????????????????????????????????","node_id":"0x*","origin":"0x*","x25519":"*"}'
+is "id show: not the secret" "$(grep -c "$(cat id)" out)" 0
+# RFC 8032, test 1: a seed and its public key.
+umask 077
+echo 9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60 >known
+"$rove" id show known --json >out
+is "id show: a known key" "$(field entity <out)" \
+    d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a
+chmod 640 known
+refuses "id: others can read it" 1 "rove: *chmod 600*" "$rove" id show known
+refuses "id: missing" 1 "rove: *missing*" "$rove" id show none
+echo zz >broken
+refuses "id: broken" 1 "rove: *64 hex digits*" "$rove" id show broken
+finish

@@ -1,0 +1,92 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Daemons on two nodes: spawn, send, move, look, stop.
+. "$(dirname "$0")/lib.sh"
+
+load="--load $kinds/echo.so --load $kinds/counter.so"
+# shellcheck disable=SC2086 # a list of arguments
+start one $load
+# shellcheck disable=SC2086
+start two $load --peer "$(peer_of one)"
+one_id=$(field node_id <one.out)
+two_id=$(field node_id <two.out)
+until_true 20 is_up one "$(field entity <two.out)" || fail "the nodes meet"
+until_true 20 is_up two "$(field entity <one.out)" || fail "the nodes meet"
+on two peers --json >out
+like "peers" "$(cat out)" '{"entity":"*","node_id":"'"$one_id"'","class":"rove","state":"up","addr":"127.0.0.1:*","rtt_us":*}'
+
+# ---- spawn ----
+refuses "unknown kind" 2 "rove: *no such kind*" on one spawn nothing
+exits "spawn" 0 on one spawn counter --json
+like "spawn: fields" "$(cat out)" '{"origin":"0x*","entity":"*","kind":"counter","epoch":1}'
+counter=$(field origin <out)
+entity=$(field entity <out)
+echo_daemon=$(on one spawn echo)
+"$rove" id new -o id
+exits "spawn with an identity" 0 on one spawn counter --identity id --json
+is "spawn with an identity: it is that" "$(field entity <out)" \
+    "$("$rove" id show id --json | field entity)"
+refuses "an identity that lives here" 1 "rove: *" on one spawn counter --identity id
+refuses "an identity that lives elsewhere" 1 "rove: *" on two spawn counter --identity id
+refuses "an identity that is missing" 1 "rove: identity file none*" on one spawn counter --identity none
+
+# ---- send ----
+printf 'a\n\nlast' | on one send "$echo_daemon" --outputs --json >out
+is "send: status" "$?" 0
+is "send: outputs" "$(field output <out | tr '\n' ' ')" "61  6c617374 "
+is "send: sequence" "$(field seq <out | tr '\n' ' ')" "1 2 3 "
+is "send: summary" "$(tail -n 1 out)" \
+    '{"event":"summary","sent":3,"applied":3,"errors":0,"refused":0,"unknown":0,"lost":0}'
+printf '' | on one send "$echo_daemon" --json >out
+is "send: nothing" "$?/$(cat out)" \
+    '0/{"event":"summary","sent":0,"applied":0,"errors":0,"refused":0,"unknown":0,"lost":0}'
+seq 5 | on two send "$entity" --outputs --timeout 20 >out 2>err
+is "send from another node, by entity" "$?/$(tr '\n' ' ' <out)" "0/1 2 3 4 5 "
+head -c 1048577 /dev/zero | tr '\0' x >long
+{ echo short; cat long; } | on one send "$echo_daemon" --json >out 2>err
+is "send: a line that is too long" "$?" 1
+like "send: names the line" "$(cat err)" "rove: line 2 is longer*"
+refuses "send to a daemon that nobody knows" 1 "rove: *" on one send 0xdead
+head -c 1048576 long | on one send "$echo_daemon" --json >out
+is "send: the longest line" "$?/$(field applied <out)" 0/1
+
+# ---- move ----
+like "a target that does not expect it" "$(on one migrate "$counter" --to "$two_id" --json 2>err)" \
+    '*"event":"failed"*"reason":"target_no_factory"*'
+exits "expect" 0 on two expect counter "$counter"
+refuses "expect an unknown kind" 2 "rove: *" on two expect nothing "$counter"
+exits "take it back" 0 on two expect --cancel "$counter"
+refuses "take it back twice" 1 "rove: *" on two expect --cancel "$counter"
+exits "expect again" 0 on two expect counter "$counter"
+refuses "migrate to nobody" 1 "rove: *" on one migrate "$counter" --to 0x1234
+exits "migrate" 0 on one migrate "$counter" --to "$two_id" --json
+like "migrate: phases" "$(field phase <out | tr '\n' ' ')" "*snapshot *complete "
+like "migrate: end" "$(tail -n 1 out)" \
+    '{"event":"moved","from":"'"$one_id"'","to":"'"$two_id"'","bytes":8,"total_ms":*,"blackout_ms":*,"reason":null}'
+on one ps --json | grep "$counter" >out
+like "it has left" "$(cat out)" '*"state":"moved","node_id":"'"$two_id"'","epoch":2*'
+on two ps --json | grep "$counter" >out
+like "it has come" "$(cat out)" \
+    '{"origin":"'"$counter"'","entity":"'"$entity"'","kind":"counter","state":"running","node_id":"'"$two_id"'","epoch":2,"sequence":5,"events":5,"lanes":*,"subscriptions":*,"attempt":*,"counterpart":*,"age_s":*,"position":*,"note":*}'
+echo x | on one send "$counter" --outputs --timeout 20 >out 2>err
+is "a sender at the former host follows" "$?/$(cat out)" 0/6
+exits "and back: a former host expects it" 0 on two migrate "$counter" --to "$one_id"
+on one moves --json >out
+is "moves: both" "$(field outcome <out | grep -c completed)" 2
+like "moves: fields" "$(head -n 1 out)" \
+    '{"attempt":"0x*","origin":"0x*","from":"0x*","to":"0x*","epoch":*,"phase":*,"outcome":*,"reason":*,"bytes":*,"total_ms":*}'
+refuses "cancel without a move" 1 "rove: *" on two cancel "$echo_daemon"
+exits "detached" 0 on one migrate "$counter" --to "$two_id" --detach
+arrived() { on two ps --json | grep "$counter" | grep -q '"state":"running"'; }
+until_true 20 arrived && pass "it arrives" || fail "it arrives"
+exits "cancel after the commit is too late" 1 on one cancel "$counter" --json
+is "cancel says so" "$(field result <out)" too_late
+
+# ---- stop ----
+refuses "stop where it is not" 1 "rove: *" on one stop "$counter"
+exits "stop" 0 on two stop "$counter"
+refuses "stop twice" 1 "rove: *" on two stop "$counter"
+echo x | on one send "$entity" --timeout 20 --json >out 2>err
+is "a stopped daemon applies nothing" "$(field applied <out)" 0
+finish

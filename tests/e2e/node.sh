@@ -1,0 +1,117 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# A node: what it says, what it refuses at its start, how it ends.
+. "$(dirname "$0")/lib.sh"
+
+node() { # ARGUMENT...: with what every node needs
+    "$rove" node --listen 127.0.0.1:0 --psk-file psk --control "$work/refused.sock" "$@"
+}
+
+# ---- what it says ----
+"$rove" id new -o id
+start one --identity id
+one=$pid
+like "ready" "$(cat one.out)" \
+    '{"event":"ready","entity":"*","node_id":"0x*","x25519":"*","addr":"127.0.0.1:*","pid":*,"incarnation":*}'
+is "ready: its process" "$(field pid <one.out)" "$one"
+is "ready: its identity" "$(field entity <one.out)" "$("$rove" id show id --json | field entity)"
+exits "status" 0 on one status --json
+like "status: fields" "$(cat out)" \
+    '{"entity":"*","node_id":"0x*","x25519":"*","addr":"*","pid":*,"incarnation":*,"daemons":0,"peers":0,"drops":{*}}'
+exits "status for people" 0 on one status
+exits "status of one that is ready" 0 on one status --ready --json
+is "control socket: mode" "$(stat -c %a one.sock)" 600
+exits "no peers" 0 on one peers --json
+is "no peers: nothing printed" "$(cat out)" ""
+exits "no daemons" 0 on one ps --json
+is "no daemons: nothing printed" "$(cat out)" ""
+exits "no moves" 0 on one moves --json
+
+# ---- what it refuses ----
+port=$(field addr <one.out)
+refuses "port taken" 1 "rove: $port cannot be listened on*" \
+    "$rove" node --listen "$port" --psk-file psk --control "$work/refused.sock"
+refuses "not an address" 1 "rove: *nonsense*" \
+    "$rove" node --listen nonsense --psk-file psk --control "$work/refused.sock"
+refuses "control socket taken" 1 "rove: another node listens at $work/one.sock*" \
+    "$rove" node --listen 127.0.0.1:0 --psk-file psk --control "$work/one.sock"
+exits "the first one still answers" 0 on one status --json
+echo precious >file
+refuses "control socket is a file" 1 "rove: *file is there and is not a socket*" \
+    "$rove" node --listen 127.0.0.1:0 --psk-file psk --control "$work/file"
+is "the file is as it was" "$(cat file)" precious
+refuses "no folder for the control socket" 1 "rove: *none*" \
+    "$rove" node --listen 127.0.0.1:0 --psk-file psk --control "$work/none/sock"
+refuses "identity in use" 1 "rove: *in use*" node --identity id
+refuses "identity missing" 1 "rove: *missing*" node --identity none
+refuses "psk missing" 1 "rove: psk file none*" \
+    "$rove" node --listen 127.0.0.1:0 --psk-file none --control "$work/refused.sock"
+cp psk open
+chmod 644 open
+refuses "psk that others can read" 1 "rove: *chmod 600*" \
+    "$rove" node --listen 127.0.0.1:0 --psk-file open --control "$work/refused.sock"
+"$rove" id new -o second
+mkdir second.state
+refuses "state file that cannot be written" 1 "rove: *second*" node --identity second
+"$rove" id new -o third
+echo nonsense >third.state
+refuses "state file that is none" 1 "rove: *third.state*" node --identity third
+refuses "kind: missing" 1 "rove: *none.so is missing*" node --load none.so
+echo text >text.so
+refuses "kind: not a shared object" 1 "rove: text.so is not a kind*" node --load text.so
+cat >nokind.c <<'END'
+int nothing_of_the_kind(void);
+int nothing_of_the_kind(void)
+{
+    return 1;
+}
+END
+if command -v cc >/dev/null 2>&1; then
+    cc -shared -fPIC nokind.c -o nokind.so
+    refuses "kind: exports none" 1 "rove: nokind.so is not a kind*rove_kind_main*" \
+        node --load nokind.so
+    cat >abi.c <<'END'
+#include <rove/kind.h>
+const rove_kind *rove_kind_main(void);
+const rove_kind *rove_kind_main(void)
+{
+    static const rove_kind kind = {.abi = ROVE_ABI + 1, .size = sizeof(rove_kind), .name = "abi"};
+    return &kind;
+}
+END
+    cc -shared -fPIC -I"$here/../../include" abi.c -o abi.so
+    refuses "kind: another ABI" 1 "rove: abi.so is not a kind*ABI*" node --load abi.so
+fi
+is "nothing was left behind" "$(ls | grep -c refused)" 0
+
+# ---- another incarnation ----
+before=$(field incarnation <one.out)
+kill -TERM "$one"
+wait "$one"
+is "stops at once without daemons" "$?" 0
+is "its socket is gone" "$(ls | grep -c one.sock)" 0
+start one --identity id
+after=$(field incarnation <one.out)
+is "the incarnation grows" "$([ "$after" -gt "$before" ] && echo yes)" yes
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+start one --identity id
+pass "a socket that was left over is replaced"
+
+# ---- signals with a daemon on board ----
+exits "spawn" 0 on one spawn wordcount --json
+kill -TERM "$pid"
+until_true 10 grep -q "would be lost" one.err
+is "says what would be lost" "$(grep -c 'would be lost' one.err)" 1
+exits "and goes on" 0 on one status --json
+is "with its daemon" "$(field daemons <out)" 1
+kill -INT "$pid"
+wait "$pid"
+is "a second signal stops it" "$?" 0
+start lossy --allow-loss
+on lossy spawn wordcount >/dev/null
+kill -TERM "$pid"
+wait "$pid"
+is "stops at once with --allow-loss" "$?" 0
+finish

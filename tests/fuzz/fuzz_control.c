@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the two ends of the control socket decode: frames out of a stream, and their bodies. */
+#include <base/check.h>
+#include <shell/control_frame.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_bodies(rove_span body)
+{
+    rovei_taken taken;
+    rovei_outcome_head head;
+    rove_span rest;
+    uint8_t bytes[ROVEI_OUTCOME_SIZE];
+    if (rovei_taken_decode(&taken, body) == ROVE_OK) {
+        rovei_taken_encode(&taken, bytes);
+        ROVEI_CHECK(body.size == ROVEI_TAKEN_SIZE && memcmp(bytes, body.data, body.size) == 0);
+    }
+    if (rovei_outcome_decode(&head, body, &rest) == ROVE_OK) {
+        rovei_outcome_encode(&head, bytes);
+        ROVEI_CHECK(body.size == ROVEI_OUTCOME_SIZE + rest.size);
+        ROVEI_CHECK(memcmp(bytes, body.data, ROVEI_OUTCOME_SIZE) == 0);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    int fds[2];
+    check_bodies((rove_span){data, size});
+    if (size > 65536 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds))
+        return 0;
+    rovei_channel in, out;
+    rovei_channel_init(&in, fds[0], &rovei_alloc_libc, 4096);
+    rovei_channel_init(&out, fds[1], &rovei_alloc_libc, 4096);
+    if (write(fds[1], data, size) == (ssize_t)size && rovei_channel_fill(&in) == ROVE_OK) {
+        uint8_t type;
+        rove_span body;
+        size_t at = 0;
+        while (rovei_channel_next(&in, &type, &body) == ROVE_OK) {
+            check_bodies(body);
+            /* Put again it is the same frame. */
+            ROVEI_CHECK(rovei_channel_put(&out, type, body, (rove_span){NULL, 0}) == ROVE_OK);
+            ROVEI_CHECK(memcmp(out.out + out.out_at + at, data + at, 5 + body.size) == 0);
+            at += 5 + body.size;
+        }
+    }
+    rovei_channel_fini(&in);
+    rovei_channel_fini(&out);
+    return 0;
+}

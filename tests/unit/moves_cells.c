@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The cells of the tests of moves. */
+#include "moves_world.h"
+
+#include <stdio.h>
+
+/* ---- cells: their memory is the test's own, never refused ---- */
+
+world_cell *world_cell_new(world_node *n)
+{
+    for (size_t i = 0; i < WORLD_CELLS; i++)
+        if (n->cells[i].state == CELL_NONE) {
+            n->cells[i].number = n->next_cell++;
+            return &n->cells[i];
+        }
+    fail_msg("no cell left");
+    return NULL;
+}
+
+static world_cell *cell_find(world_node *n, uint64_t number)
+{
+    for (size_t i = 0; i < WORLD_CELLS; i++)
+        if (n->cells[i].state != CELL_NONE && n->cells[i].number == number)
+            return &n->cells[i];
+    return NULL;
+}
+
+static void log_append(world_cell *c, const void *data, size_t size)
+{
+    if (c->log_size + size > c->log_room) {
+        c->log_room = (c->log_size + size) * 2;
+        c->log = realloc(c->log, c->log_room);
+        assert_non_null(c->log);
+    }
+    if (size)
+        memcpy(c->log + c->log_size, data, size);
+    c->log_size += size;
+}
+
+/* Gives the framed output. */
+static rove_buf *cell_apply(world_cell *c, rove_span payload)
+{
+    uint32_t size = (uint32_t)payload.size;
+    char text[32];
+    log_append(c, &size, sizeof size);
+    log_append(c, payload.data, payload.size);
+    c->applied++;
+    int length = snprintf(text, sizeof text, "%llu", (unsigned long long)c->applied);
+    rove_buf *out = rovei_buf_copy(NULL, text, (size_t)length);
+    rove_link link;
+    assert_non_null(out);
+    assert_ok(rovei_chain_append(&c->chain, out, 0, &link));
+    rove_buf *framed = rovei_buf_alloc(NULL, ROVEI_EVENT_FRAME_OVERHEAD + (size_t)length);
+    assert_non_null(framed);
+    rovei_writer w = rovei_writer_of(rovei_buf_data(framed), rovei_buf_size(framed));
+    rovei_event_frame_write(&w, &link, rove_buf_span(out));
+    assert_int_equal(w.err, ROVE_OK);
+    rove_buf_unref(out);
+    return framed;
+}
+
+static void fill_image(const world_cell *c, rovei_image *image)
+{
+    image->state = rovei_buf_copy(NULL, c->log, c->log_size);
+    assert_non_null(image->state);
+    image->head = c->chain.head;
+    image->head_payload = rove_buf_ref(c->chain.payload);
+    image->events_processed = c->applied;
+    image->created_at = 42;
+}
+
+static void restore(world_cell *c, const rovei_image *image)
+{
+    rove_span state = rove_buf_span(image->state);
+    log_append(c, state.data, state.size);
+    rovei_chain_from_head(&c->chain, &image->head, image->head_payload);
+    c->applied = image->events_processed;
+    assert_int_equal(image->created_at, 42);
+}
+
+static void give_back(world *w, world_node *n, rovei_completion *c)
+{
+    if (n->node)
+        rovei_node_complete(n->node, w->now, c);
+}
+
+static void apply(world *w, world_node *n, rovei_effect *e)
+{
+    world_cell *c = cell_find(n, e->cell);
+    if (!c || c->state != CELL_SERVING)
+        return;
+    rovei_completion done = {.kind = ROVEI_DONE_APPLIED,
+                             .cell = e->cell,
+                             .attempt = e->attempt,
+                             .ticket = e->ticket,
+                             .number = e->number,
+                             .output_count = 1,
+                             .at = w->now.mono};
+    done.owner = cell_apply(c, e->payload);
+    give_back(w, n, &done);
+}
+
+static void freeze(world *w, world_node *n, rovei_effect *e)
+{
+    world_cell *c = cell_find(n, e->cell);
+    assert_non_null(c);
+    assert_int_equal(c->state, CELL_SERVING);
+    rovei_completion done = {
+        .kind = ROVEI_DONE_FROZEN, .cell = e->cell, .attempt = e->attempt, .err = n->freeze};
+    if (!n->freeze) {
+        c->state = CELL_FROZEN;
+        c->attempt = e->attempt;
+        fill_image(c, &done.image);
+    }
+    give_back(w, n, &done);
+}
+
+static void drop_diverted(world_cell *c)
+{
+    for (size_t i = 0; i < c->diverted_count; i++) {
+        rove_buf_unref(c->diverted[i].payload);
+        rove_buf_unref(c->diverted[i].outputs);
+    }
+    free(c->diverted);
+    c->diverted = NULL;
+    c->diverted_count = 0;
+}
+
+static void thaw(world_node *n, rovei_effect *e)
+{
+    world_cell *c = cell_find(n, e->cell);
+    assert_non_null(c);
+    assert_int_equal(c->state, CELL_FROZEN);
+    c->state = CELL_SERVING;
+    for (size_t i = 0; i < c->diverted_count; i++)
+        rove_buf_unref(cell_apply(c, rove_buf_span(c->diverted[i].payload)));
+    drop_diverted(c);
+}
+
+static void commit(world *w, world_node *n, rovei_effect *e)
+{
+    world_cell *c = cell_find(n, e->cell);
+    assert_non_null(c);
+    assert_int_equal(c->state, CELL_FROZEN);
+    c->state = CELL_COMMITTED;
+    rovei_completion done = {.kind = ROVEI_DONE_COMMITTED,
+                             .cell = e->cell,
+                             .attempt = e->attempt,
+                             .number = c->diverted_count};
+    give_back(w, n, &done);
+}
+
+static void result(world_node *n, rovei_effect *e)
+{
+    world_cell *c = cell_find(n, e->cell);
+    assert_non_null(c);
+    assert_true(e->number >= 1 && e->number <= c->diverted_count);
+    world_diverted *d = &c->diverted[e->number - 1];
+    assert_false(d->has_result); /* outcomes come once */
+    d->has_result = true;
+    d->err = e->err;
+    d->outputs = rove_buf_ref(e->owner);
+}
+
+static void forget(world_node *n, rovei_effect *e)
+{
+    world_cell *c = cell_find(n, e->cell);
+    if (!c)
+        return;
+    c->state = CELL_FORGOTTEN;
+    c->forgotten = e->err;
+}
+
+static void make(world *w, world_node *n, rovei_effect *e)
+{
+    rovei_completion done = {.kind = ROVEI_DONE_RESTORED, .attempt = e->attempt, .err = n->restore};
+    assert_span(rove_buf_span(e->daemon_kind), "log", 3);
+    if (!e->key && !n->has_key)
+        done.err = ROVE_E_IDENTITY_MISSING;
+    if (!done.err) {
+        world_cell *c = world_cell_new(n);
+        c->state = CELL_RESTORED;
+        c->daemon = e->daemon;
+        c->key = rovei_keypair_ref(e->key ? e->key : n->has_key);
+        restore(c, &e->image);
+        done.cell = c->number;
+        if (!e->key)
+            done.key = rovei_keypair_ref(n->has_key);
+    }
+    give_back(w, n, &done);
+}
+
+static void activate(world *w, world_node *n, rovei_effect *e)
+{
+    world_cell *c = cell_find(n, e->cell);
+    assert_non_null(c);
+    assert_int_equal(c->state, CELL_RESTORED);
+    c->state = CELL_SERVING;
+    rovei_completion done = {.kind = ROVEI_DONE_ACTIVATED, .cell = e->cell, .attempt = e->attempt};
+    give_back(w, n, &done);
+}
+
+void world_carry_out(world *w, world_node *n, rovei_effect *e)
+{
+    rovei_completion done = {.kind = ROVEI_DONE_ANSWER, .ticket = e->ticket};
+    world_cell *c;
+    switch (e->kind) {
+    case ROVEI_EFFECT_APPLY:
+        apply(w, n, e);
+        break;
+    case ROVEI_EFFECT_FREEZE:
+        freeze(w, n, e);
+        break;
+    case ROVEI_EFFECT_THAW:
+        thaw(n, e);
+        break;
+    case ROVEI_EFFECT_COMMIT:
+        commit(w, n, e);
+        break;
+    case ROVEI_EFFECT_RESULT:
+        result(n, e);
+        break;
+    case ROVEI_EFFECT_FORGET:
+        forget(n, e);
+        break;
+    case ROVEI_EFFECT_ASIDE:
+        c = cell_find(n, e->cell);
+        assert_non_null(c);
+        c->state = CELL_ASIDE;
+        break;
+    case ROVEI_EFFECT_ASK_PLACE:
+        done.err = n->place;
+        give_back(w, n, &done);
+        break;
+    case ROVEI_EFFECT_ASK:
+        give_back(w, n, &done);
+        break;
+    case ROVEI_EFFECT_RESTORE:
+        make(w, n, e);
+        break;
+    case ROVEI_EFFECT_ACTIVATE:
+        activate(w, n, e);
+        break;
+    }
+}
+
+void world_release(world *w, size_t i)
+{
+    world_node *n = &w->nodes[i];
+    n->hold = 0;
+    for (size_t j = 0; j < n->held_count; j++) {
+        world_carry_out(w, n, &n->held[j]);
+        rovei_effect_fini(&n->held[j]);
+    }
+    n->held_count = 0;
+}
+
+void world_cell_fini(world_cell *c)
+{
+    rovei_keypair_unref(c->key);
+    rovei_chain_fini(&c->chain);
+    free(c->log);
+    for (size_t i = 0; i < c->diverted_count; i++) {
+        rove_buf_unref(c->diverted[i].payload);
+        rove_buf_unref(c->diverted[i].outputs);
+    }
+    free(c->diverted);
+    memset(c, 0, sizeof *c);
+}
+
+/* ---- what tests do and see of a cell ---- */
+
+world_cell *world_cell_of(world *w, size_t i, const rove_entity *daemon)
+{
+    world_node *n = &w->nodes[i];
+    for (size_t j = 0; j < WORLD_CELLS; j++)
+        if (n->cells[j].state != CELL_NONE && n->cells[j].state != CELL_FORGOTTEN &&
+            rovei_entity_equal(&n->cells[j].daemon, daemon))
+            return &n->cells[j];
+    return NULL;
+}
+
+static rove_err divert(world *w, world_node *n, world_cell *c, const char *text)
+{
+    c->diverted = realloc(c->diverted, (c->diverted_count + 1) * sizeof *c->diverted);
+    assert_non_null(c->diverted);
+    rove_buf *payload = rovei_buf_copy(NULL, text, strlen(text));
+    assert_non_null(payload);
+    c->diverted[c->diverted_count++] = (world_diverted){.payload = payload};
+    rovei_completion done = {.kind = ROVEI_DONE_DIVERTED,
+                             .cell = c->number,
+                             .attempt = c->attempt,
+                             .number = c->diverted_count,
+                             .payload = rove_buf_span(payload),
+                             .owner = rove_buf_ref(payload)};
+    give_back(w, n, &done);
+    return ROVE_E_DIVERTED;
+}
+
+rove_err world_deliver(world *w, size_t i, const rove_entity *daemon, const char *text)
+{
+    world_node *n = &w->nodes[i];
+    world_cell *c = world_cell_of(w, i, daemon);
+    if (!c || c->state == CELL_COMMITTED)
+        return ROVE_E_MOVED;
+    if (c->state == CELL_FROZEN)
+        return divert(w, n, c, text);
+    assert_int_equal(c->state, CELL_SERVING);
+    rove_buf_unref(cell_apply(c, span_of(text)));
+    return ROVE_OK;
+}
+
+size_t world_times(const world_cell *c, const char *text)
+{
+    size_t times = 0, length = strlen(text);
+    for (size_t at = 0; at < c->log_size;) {
+        uint32_t size;
+        memcpy(&size, c->log + at, sizeof size);
+        at += sizeof size;
+        times += size == length && memcmp(c->log + at, text, length) == 0;
+        at += size;
+    }
+    return times;
+}
