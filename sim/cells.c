@@ -206,7 +206,9 @@ static void done_run(sim_world *w, sim_thing *t)
         done_drop(w, t);
         return;
     }
+    sim_core_enter(w);
     rovei_node_complete(n->core, sim_now(n), &d->completion);
+    sim_core_leave(w);
     free(d);
     sim_pump(n);
 }
@@ -327,7 +329,9 @@ static void record_outputs(sim_cell *c, uint64_t id, const rovei_applied *a)
 {
     sim_world *w = c->node->world;
     sim_event *e = sim_event_by_id(w, id);
-    if (a->err && a->err != ROVE_E_PROCESS)
+    if (a->err == ROVE_E_HORIZON_FULL && e)
+        e->outside = true;
+    else if (a->err && a->err != ROVE_E_PROCESS)
         sim_fail(w, "event %" PRIu64 " fails with %s", id, rove_err_name(a->err));
     if (e && !w->failed)
         sim_truth_outputs(w, c->daemon, e, rove_buf_span(a->outputs), a->output_count);
@@ -450,7 +454,7 @@ static void do_result(sim_cell *c, rovei_effect *e)
     rove_span framed = rove_buf_span(e->owner);
     if (e->err == ROVE_E_UNKNOWN_OUTCOME)
         told(c, waiter, SIM_FATE_UNKNOWN, e->err, (rove_span){0}, 0);
-    else if (e->err && e->err != ROVE_E_PROCESS)
+    else if (e->err && e->err != ROVE_E_PROCESS && e->err != ROVE_E_HORIZON_FULL)
         told(c, waiter, SIM_FATE_REFUSED, e->err, (rove_span){0}, 0);
     else
         told(c, waiter, SIM_FATE_APPLIED, e->err, framed, e->output_count);
@@ -642,7 +646,7 @@ void sim_cells_effect(sim_node *n, rovei_effect *e)
 }
 
 /* ---- spawning ---- */
-sim_cell *sim_cell_spawn(sim_node *n, sim_daemon *d)
+static sim_cell *spawn(sim_node *n, sim_daemon *d, bool given, bool force)
 {
     rovei_keypair *key;
     if (rovei_keypair_from_seed(&key, &n->env, d->seed))
@@ -652,7 +656,12 @@ sim_cell *sim_cell_spawn(sim_node *n, sim_daemon *d)
     if (rovei_cell_new(&c->cell, &cfg))
         abort();
     c->spawning = true;
-    rovei_spawn s = {.key = key, .kind = kind.name, .cell = c->id, .request = c->id};
+    rovei_spawn s = {.key = key,
+                     .kind = kind.name,
+                     .cell = c->id,
+                     .request = c->id,
+                     .given = given,
+                     .force = force};
     rove_err err = rovei_node_spawn(n->core, sim_now(n), &s);
     rovei_keypair_unref(key);
     if (err) {
@@ -662,6 +671,21 @@ sim_cell *sim_cell_spawn(sim_node *n, sim_daemon *d)
     }
     sim_say(n->world, n->name, "spawns %s", d->name);
     return c;
+}
+
+sim_cell *sim_cell_spawn(sim_node *n, sim_daemon *d)
+{
+    return spawn(n, d, false, false);
+}
+
+sim_cell *sim_cell_spawn_given(sim_node *n, sim_daemon *d)
+{
+    return spawn(n, d, true, false);
+}
+
+sim_cell *sim_cell_spawn_forced(sim_node *n, sim_daemon *d)
+{
+    return spawn(n, d, true, true);
 }
 
 void sim_cell_spawned(sim_cell *c, rove_err err)

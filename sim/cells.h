@@ -27,6 +27,10 @@ struct sim_cell {
 void sim_cells_effect(sim_node *n, rovei_effect *e);
 /* A cell for a daemon that is about to be spawned here; NULL when none can be made. */
 sim_cell *sim_cell_spawn(sim_node *n, sim_daemon *d);
+/* The same with an identity that was given, not drawn: others are asked first. */
+sim_cell *sim_cell_spawn_given(sim_node *n, sim_daemon *d);
+/* On an operator's word, whatever is known. */
+sim_cell *sim_cell_spawn_forced(sim_node *n, sim_daemon *d);
 /* The spawn ended: the cell serves, or goes. */
 void sim_cell_spawned(sim_cell *c, rove_err err);
 /* A local deliver, at its place in the mailbox. */

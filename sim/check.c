@@ -79,7 +79,7 @@ static bool was_aborted(sim_world *w, const sim_node *n, const sim_daemon *d)
     if (rovei_node_daemon_get(n->core, &d->entity, &info) || !info.in_move)
         return false;
     const sim_attempt *a = sim_attempt_find(w, &info.attempt);
-    return a && a->outcome && a->outcome != ROVEI_OUTCOME_COMPLETED;
+    return a && a->outcome && !a->committed;
 }
 
 /* This node could still give the daemon back to the world. */
@@ -129,7 +129,7 @@ static void check_daemon(sim_world *w, sim_daemon *d)
         const sim_node *n = &w->nodes[i];
         if (!core_serves(n, d) && !cell_serves(n, d))
             continue;
-        if (first)
+        if (first && !w->forced)
             sim_fail(w, "TWO COPIES: %s and %s both serve %s", first->name, n->name, d->name);
         first = n;
     }
@@ -153,9 +153,24 @@ static void check_net(sim_world *w)
         sim_fail(w, "the simulated network does not add up");
 }
 
+/* Whoever has heard of a later holder never looks at an earlier one again. */
+static void check_epochs(sim_node *n)
+{
+    for (unsigned i = 0; i < n->world->daemon_count; i++) {
+        const rovei_location *at = rovei_location_get(n->core, &n->world->daemons[i]->entity);
+        if (!at)
+            continue;
+        if (at->record.epoch < n->epochs[i])
+            sim_fail(n->world, "%s goes by epoch %" PRIu64 " of %s and has known %" PRIu64, n->name,
+                     at->record.epoch, n->world->daemons[i]->name, n->epochs[i]);
+        n->epochs[i] = at->record.epoch;
+    }
+}
+
 void sim_check_node(sim_node *n)
 {
     rovei_node_check(n->core);
+    check_epochs(n);
 }
 
 void sim_check_world(sim_world *w)
@@ -165,7 +180,7 @@ void sim_check_world(sim_world *w)
     check_net(w);
 }
 
-void sim_check_crash(sim_node *n)
+void sim_check_crash(sim_node *n, bool in_order)
 {
     sim_world *w = n->world;
     for (unsigned i = 0; i < w->daemon_count; i++) {
@@ -175,7 +190,8 @@ void sim_check_crash(sim_node *n)
         d->crashed = true;
         if (!d->had_copy)
             continue;
-        d->host_crashed = d->host_crashed || core_serves(n, d);
+        /* One that ends in order takes what it holds with it, and says so to its targets. */
+        d->host_crashed = d->host_crashed || in_order || core_serves(n, d);
         d->had_copy = false;
         for (unsigned k = 0; k < w->node_count; k++)
             if (k != n->index && has_copy(w, &w->nodes[k], d))

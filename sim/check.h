@@ -15,6 +15,7 @@ typedef struct sim_attempt {
     uint32_t source_life, target_life;
     rovei_move_outcome outcome; /* as the source said */
     rove_err reason;
+    bool committed;
     bool vetoed; /* the target could not restore */
 } sim_attempt;
 
@@ -24,7 +25,7 @@ void sim_check_world(sim_world *w);
 void sim_check_before_datagram(sim_node *n, const sim_datagram *d);
 void sim_check_after_datagram(sim_node *n, const sim_datagram *d);
 /* Before a crash: what may be lost with this node. */
-void sim_check_crash(sim_node *n);
+void sim_check_crash(sim_node *n, bool in_order);
 /* Datagrams given to a core against what it counted. */
 void sim_check_packets(sim_node *n);
 /* The target of an attempt said no. */

@@ -99,6 +99,8 @@ static void crash(sim_world *w, sim_node *n)
     sim_rng *r = &w->rng[SIM_FOR_NEMESIS];
     if (!n->up)
         return;
+    if (sim_rng_chance(r, 2000))
+        sim_node_shutdown(n);
     sim_node_crash(n);
     unsigned there = 0;
     for (unsigned i = 0; i < w->node_count; i++)
@@ -174,6 +176,29 @@ static void replay(sim_world *w)
         (void)sim_net_replay(w, sim_rng_u64(r));
 }
 
+/* One node hangs up on another, and dials again a little later. */
+static void hang_up(sim_world *w)
+{
+    sim_rng *r = &w->rng[SIM_FOR_NEMESIS];
+    sim_node *n = &w->nodes[sim_rng_below(r, w->node_count)];
+    sim_node *to = &w->nodes[sim_rng_below(r, w->node_count)];
+    rovei_peer_info info;
+    if (!n->up || n == to || rovei_mesh_peer(rovei_node_mesh(n->core), &to->entity, &info))
+        return;
+    sim_say(w, n->name, "hangs up on %s", to->name);
+    rovei_mesh_disconnect(rovei_node_mesh(n->core), sim_now(n), &to->entity);
+    sim_pump(n);
+    sim_node_connect(n, to);
+}
+
+/* For a while memory runs out now and then, in all cores. */
+static void shortage(sim_world *w)
+{
+    sim_rng *r = &w->rng[SIM_FOR_NEMESIS];
+    w->memory.refusal = w->memory.refusal ? 0 : (uint32_t)sim_rng_between(r, 20, 4000);
+    sim_say(w, NULL, "of 100,000 allocations %u are refused", w->memory.refusal);
+}
+
 static void nemesis_run(sim_world *w, sim_thing *t)
 {
     nemesis *m = (nemesis *)t;
@@ -189,6 +214,10 @@ static void nemesis_run(sim_world *w, sim_thing *t)
         crash(w, &w->nodes[sim_rng_below(r, w->node_count)]);
     else if (pick < m->cuts + m->crashes + m->replays)
         replay(w);
+    else if (w->shortages && sim_rng_chance(r, 3000))
+        shortage(w);
+    else if (sim_rng_chance(r, 1000))
+        hang_up(w);
     else
         quality(w);
     sim_plan(w, w->now + 1 + sim_rng_below(r, 2 * m->gap), &m->thing);
@@ -204,6 +233,7 @@ void sim_nemesis_begin(sim_world *w, uint64_t until)
     m->until = until;
     m->gap = sim_rng_between(r, 150, 1500) * MS;
     m->cuts = (uint32_t)sim_rng_between(r, 100, 400);
+    w->shortages = sim_rng_chance(r, 1500);
     w->strikes = sim_rng_chance(r, 5000);
     m->crashes = sim_rng_chance(r, 6000) ? (uint32_t)sim_rng_between(r, 30, 250) : 0;
     m->replays = (uint32_t)sim_rng_between(r, 50, 300);
@@ -216,6 +246,7 @@ void sim_nemesis_begin(sim_world *w, uint64_t until)
 void sim_nemesis_end(sim_world *w)
 {
     w->calm = true;
+    w->memory.refusal = 0;
     sim_say(w, NULL, "the faults are over");
     for (unsigned i = 0; i < SIM_NET_NODES; i++)
         for (unsigned j = 0; j < SIM_NET_NODES; j++)

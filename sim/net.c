@@ -79,7 +79,9 @@ static void arrive(sim_world *w, sim_thing *t)
         }
         to->datagrams_given++;
         sim_check_before_datagram(to, d);
+        sim_core_enter(w);
         rovei_node_receive(to->core, sim_now(to), &w->nodes[d->from].addr, d->bytes, d->size);
+        sim_core_leave(w);
         sim_pump(to);
         sim_check_after_datagram(to, d);
     }

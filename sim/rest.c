@@ -115,10 +115,10 @@ static bool cells_rest(sim_world *w)
 static bool sessions_rest(sim_world *w)
 {
     for (unsigned i = 0; i < w->node_count; i++)
-        for (unsigned j = 0; j < w->node_count && w->full_mesh; j++) {
+        for (unsigned j = 0; j < w->node_count; j++) {
             const sim_node *a = &w->nodes[i], *b = &w->nodes[j];
             rovei_peer_info info;
-            if (i != j && a->up && b->up &&
+            if (sim_node_dials(a, b) && a->up && b->up &&
                 (rovei_mesh_peer(rovei_node_mesh(a->core), &b->entity, &info) ||
                  info.state != ROVEI_PEER_UP))
                 return false;
@@ -224,7 +224,7 @@ void sim_check_fates(sim_world *w)
             continue;
         for (size_t i = 0; i < c->count; i++) {
             const sim_event *e = c->events[i];
-            if (e->fate == SIM_FATE_APPLIED && !e->in_line)
+            if (e->fate == SIM_FATE_APPLIED && !e->in_line && !e->outside)
                 sim_fail(w,
                          "LOST IN SILENCE: event %" PRIu64 " of %s was acknowledged to %s, is not "
                          "in the state, and was not reported lost",

@@ -25,6 +25,7 @@ struct sim_event {
     uint64_t number; /* within the source */
     sim_daemon *daemon;
     bool local, diverted, fails;
+    bool outside; /* had its outcome without being handed to the daemon: its horizon was full */
     sim_fate fate;
     uint32_t applied; /* how often, over all lines */
     bool in_line;     /* is in the present line of its daemon */

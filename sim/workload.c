@@ -40,6 +40,8 @@ void sim_limits(sim_world *w)
     l->divert_events = sim_rng_chance(r, 2000) ? sim_rng_between(r, 2, 20) : l->divert_events;
     l->outcome_life = sim_rng_between(r, 1000, 20000) * MS;
     l->retry_not_ready = 2000 * MS;
+    l->mailbox_bytes = sim_rng_chance(r, 2000) ? sim_rng_between(r, 4096, 30000) : l->mailbox_bytes;
+    w->tight = !w->scripted && sim_rng_chance(r, 1500);
     l->outputs_max = sim_rng_chance(r, 2000) ? 4096 : l->outputs_max;
     if (w->scripted) {
         l->rekey_time = 20 * ROVE_SECOND;
@@ -49,6 +51,7 @@ void sim_limits(sim_world *w)
         l->lanes_per_sender = 16;
         l->rekey_packets = UINT64_C(1) << 48;
         l->divert_events = 1000;
+        l->mailbox_bytes = UINT64_C(1) << 20;
         l->outputs_max = UINT64_C(1) << 20;
         l->lanes_per_daemon = 64;
         l->send_giveup = 8 * ROVE_SECOND;
@@ -60,6 +63,20 @@ void sim_limits(sim_world *w)
     const char *misfit = NULL;
     if (rove_limits_check(l, &misfit))
         sim_fail(w, "the limit %s does not fit", misfit);
+}
+
+void sim_limits_of_node(sim_node *n)
+{
+    sim_rng r = sim_rng_of(n->world->seed, 1000 + n->index);
+    rove_limits *l = &n->env.limits;
+    if (sim_rng_chance(&r, 4000))
+        l->event_max = sim_rng_between(&r, 64, 4000);
+    if (sim_rng_chance(&r, 3000))
+        l->state_max = sim_rng_between(&r, 1024, 20000);
+    if (sim_rng_chance(&r, 3000))
+        l->horizon_origins = sim_rng_between(&r, 1, 3);
+    if (sim_rng_chance(&r, 3000))
+        l->lanes_per_daemon = sim_rng_between(&r, 2, 6);
 }
 
 /* ---- clients ---- */
@@ -298,7 +315,7 @@ static void move_ended(sim_node *n, const rovei_note *note)
 void sim_work_note(sim_node *n, const rovei_note *note)
 {
     sim_client *c;
-    const sim_attempt *attempt;
+    sim_attempt *attempt;
     switch (note->kind) {
     case ROVEI_NOTE_SPAWNED:
         for (sim_cell *cell = n->cells; cell; cell = cell->next)
@@ -311,6 +328,8 @@ void sim_work_note(sim_node *n, const rovei_note *note)
         sim_say(n->world, n->name, "move %02x%02x: %s", note->attempt.bytes[0],
                 note->attempt.bytes[1], phase_words[note->phase]);
         attempt = sim_attempt_find(n->world, &note->attempt);
+        if (attempt && note->phase >= ROVEI_PHASE_CUTOVER)
+            attempt->committed = true;
         if (attempt && !n->world->scripted && !n->world->calm)
             sim_nemesis_phase(n->world, attempt->source, attempt->target);
         break;

@@ -22,6 +22,8 @@ struct sim_client {
 
 /* Limits scaled so that everything that a timer does happens within a seed. */
 void sim_limits(sim_world *w);
+/* A node with smaller limits than the others, the same at each of its starts. */
+void sim_limits_of_node(sim_node *n);
 void sim_work_note(sim_node *n, const rovei_note *note);
 
 /* ---- single deeds ---- */

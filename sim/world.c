@@ -17,9 +17,29 @@
 #define STEPS_AT_ONE 200000 /* at one moment; more means that time stands still */
 
 /* ---- memory that is counted ---- */
+static bool refused(sim_memory *m)
+{
+    if (!m->inside || !m->refusal || sim_rng_below(&m->rng, 100000) >= m->refusal)
+        return false;
+    m->refused++;
+    return true;
+}
+
+void sim_core_enter(sim_world *w)
+{
+    w->memory.inside = true;
+}
+
+void sim_core_leave(sim_world *w)
+{
+    w->memory.inside = false;
+}
+
 static void *counted_alloc(void *user, size_t size)
 {
     sim_memory *m = user;
+    if (refused(m))
+        return NULL;
     void *p = malloc(size);
     if (!p)
         abort();
@@ -33,6 +53,8 @@ static void *counted_alloc(void *user, size_t size)
 static void *counted_realloc(void *user, void *block, size_t old_size, size_t size)
 {
     sim_memory *m = user;
+    if (size > old_size && refused(m))
+        return NULL;
     void *p = realloc(block, size);
     if (!p)
         abort();
@@ -169,6 +191,13 @@ rovei_now sim_now(const sim_node *n)
     return now;
 }
 
+bool sim_node_dials(const sim_node *n, const sim_node *to)
+{
+    const sim_world *w = n->world;
+    return !w->scripted && to != n &&
+           (w->full_mesh || (to->index + 1) % w->node_count == n->index);
+}
+
 void sim_node_connect(sim_node *n, sim_node *to)
 {
     rove_err err = rovei_mesh_connect(rovei_node_mesh(n->core), sim_now(n), &to->entity, &to->addr);
@@ -183,6 +212,7 @@ void sim_node_start(sim_node *n)
     n->life++;
     n->up = true;
     n->datagrams_given = 0;
+    memset(n->epochs, 0, sizeof n->epochs);
     int64_t skew = (int64_t)sim_rng_below(&w->rng[SIM_FOR_CLOCKS], 3 * ROVE_SECOND);
     n->wall_skew = w->scripted ? 0 : skew - (int64_t)(3 * ROVE_SECOND / 2);
     rovei_now now = sim_now(n);
@@ -190,6 +220,8 @@ void sim_node_start(sim_node *n)
     n->entropy = sim_rng_of(w->seed, SIM_FOR_ENTROPY + 16 * n->index + n->life * 256);
     n->env = (rovei_env){.alloc = w->alloc, .slab = w->slab, .limits = w->limits};
     n->env.rng = (rovei_rng){entropy_fill, &n->entropy};
+    if (w->tight)
+        sim_limits_of_node(n);
     if (rovei_keypair_from_seed(&n->identity, &n->env, n->seed))
         abort();
     n->entity = *rovei_keypair_entity(n->identity);
@@ -209,8 +241,8 @@ void sim_node_start(sim_node *n)
     }
     rovei_node_set_tap(n->core, &n->tap);
     sim_say(w, n->name, "starts, life %u", n->life);
-    for (unsigned i = 0; i < w->node_count && !w->scripted; i++)
-        if (i != n->index && (w->full_mesh || (i + 1) % w->node_count == n->index))
+    for (unsigned i = 0; i < w->node_count; i++)
+        if (sim_node_dials(n, &w->nodes[i]))
             sim_node_connect(n, &w->nodes[i]);
     sim_pump(n);
 }
@@ -227,6 +259,7 @@ static void node_drop(sim_node *n)
         t->events_resent += st.events_resent;
         t->redirects += st.redirects;
         t->rekeys += rovei_mesh_stats_get(rovei_node_mesh(n->core)).rekeys;
+        rovei_node_set_tap(n->core, NULL);
     }
     rovei_node_free(n->core);
     n->core = NULL;
@@ -240,8 +273,16 @@ void sim_node_crash(sim_node *n)
     sim_world *w = n->world;
     sim_say(w, n->name, "crashes");
     w->totals.crashes++;
-    sim_check_crash(n);
+    sim_check_crash(n, false);
     node_drop(n);
+}
+
+void sim_node_shutdown(sim_node *n)
+{
+    sim_say(n->world, n->name, "shuts down");
+    sim_check_crash(n, true);
+    rovei_node_shutdown(n->core, sim_now(n));
+    sim_pump(n);
 }
 
 static void note(sim_node *n, rovei_note *note)
@@ -278,7 +319,9 @@ void sim_pump(sim_node *n)
     if (!n->up)
         return;
     rovei_now now = sim_now(n);
+    sim_core_enter(w);
     rovei_node_turn(n->core, now);
+    sim_core_leave(w);
     rovei_effect e;
     while (rovei_node_poll_effect(n->core, &e))
         sim_cells_effect(n, &e);
@@ -288,8 +331,14 @@ void sim_pump(sim_node *n)
     uint8_t bytes[2048];
     rovei_addr to;
     size_t size;
-    while ((size = rovei_node_transmit(n->core, now, bytes, w->limits.datagram_max, &to)) > 0)
+    for (;;) {
+        sim_core_enter(w);
+        size = rovei_node_transmit(n->core, now, bytes, w->limits.datagram_max, &to);
+        sim_core_leave(w);
+        if (!size)
+            break;
         sim_net_send(w, n, &to, bytes, size);
+    }
     sim_check_node(n);
 }
 
@@ -341,7 +390,9 @@ static bool step_until(sim_world *w, uint64_t until)
     w->steps++;
     if (n && timer_at < thing_at) {
         advance(w, timer_at);
+        sim_core_enter(w);
         rovei_node_expire(n->core, sim_now(n));
+        sim_core_leave(w);
         sim_pump(n);
     } else {
         sim_thing *t = take_first(w);
@@ -384,6 +435,7 @@ sim_world *sim_world_new(const sim_shape *shape)
         abort();
     for (unsigned i = 1; i < SIM_FOR_ENTROPY; i++)
         w->rng[i] = sim_rng_of(w->seed, i);
+    w->memory.rng = w->rng[SIM_FOR_MEMORY];
     sim_net_init(w);
     sim_limits(w);
     w->node_count = shape->nodes;

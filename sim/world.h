@@ -61,6 +61,7 @@ struct sim_thing {
     X(local_diverted, true)                                                                        \
     X(spawns, true)                                                                                \
     X(stops, false)                                                                                \
+    X(memory_refused, true)                                                                        \
     X(rekeys, true)                                                                                \
     X(restarts_marked, true)                                                                       \
     X(operator_cells, false)                                                                       \
@@ -92,6 +93,7 @@ struct sim_node {
     sim_cell *cells;          /* list; those that were forgotten leave it */
     uint64_t accepted_before; /* sim/check.c: around one datagram */
     rovei_peer_info peer_before;
+    uint64_t epochs[SIM_DAEMONS_MAX]; /* highest that this life has known */
 };
 
 typedef enum sim_purpose {
@@ -102,12 +104,17 @@ typedef enum sim_purpose {
     SIM_FOR_CELLS,
     SIM_FOR_CLOCKS,
     SIM_FOR_KEYS,
+    SIM_FOR_MEMORY,
     SIM_FOR_ENTROPY, /* + 16 x node + life */
 } sim_purpose;
 
 /* Allocations of everything in the world that takes an allocator. */
 typedef struct sim_memory {
     uint64_t blocks, bytes, peak;
+    bool inside;      /* a core is at work: only there memory may run out */
+    uint32_t refusal; /* of 100,000 allocations, while inside */
+    sim_rng rng;
+    uint64_t refused;
 } sim_memory;
 
 struct sim_world {
@@ -140,7 +147,10 @@ struct sim_world {
     /* A scenario's look at the messages of the core; true swallows one. */
     bool (*tap)(sim_node *n, const rove_entity *to, const sim_message *m, rove_span bytes);
 
+    bool shortages; /* memory runs out at times */
     bool strikes;   /* faults aim at moves, too */
+    bool tight;     /* nodes have limits of their own, smaller than others' */
+    bool forced;    /* an operator has forced something: two copies may stand for a while */
     bool calm;      /* faults are over */
     bool scripted;  /* a scenario: nothing is drawn that is not asked for */
     bool full_mesh; /* every node dials every other one */
@@ -164,7 +174,11 @@ bool sim_world_close(sim_world *w);
 void sim_world_free(sim_world *w);
 void sim_node_start(sim_node *n);
 void sim_node_crash(sim_node *n);
+/* Ends in order: its daemons and moves end, and its peers may hear of it before it is gone. */
+void sim_node_shutdown(sim_node *n);
 void sim_node_connect(sim_node *n, sim_node *to);
+/* Whether `n` dials `to` at each of its starts. */
+bool sim_node_dials(const sim_node *n, const sim_node *to);
 
 /* ---- time ---- */
 void sim_plan(sim_world *w, uint64_t at, sim_thing *t);
@@ -174,6 +188,9 @@ void sim_plan_call(sim_world *w, uint64_t at, void (*call)(sim_world *w, void *u
 bool sim_step(sim_world *w);
 /* All that is due until `until`; false after a failure. */
 bool sim_run(sim_world *w, uint64_t until);
+/* Around calls into a core: memory may be refused in between. */
+void sim_core_enter(sim_world *w);
+void sim_core_leave(sim_world *w);
 /* Lets a node do what its core wants: turn, effects, notes, datagrams. Call after every command. */
 void sim_pump(sim_node *n);
 rovei_now sim_now(const sim_node *n);

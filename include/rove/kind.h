@@ -18,8 +18,7 @@
  *  - From inside of its functions a kind may call the context's functions, rove_buf_*,
  * rove_strerror and its relatives, and of a runtime those calls that say "Re-entry: allowed" in
  * their comment. Every other call answers ROVE_E_REENTRANT there and does nothing, so a daemon that
- * delivers to itself is an error and never a deadlock (docs/guarantees.md, "Calls from inside of a
- *    daemon"). */
+ * delivers to itself is an error and never a deadlock. */
 #ifndef ROVE_KIND_H
 #define ROVE_KIND_H
 
@@ -43,7 +42,7 @@ typedef struct rove_ctx_ops {
     rove_err (*emit)(rove_ctx *ctx, rove_span payload);
     rove_err (*write)(rove_ctx *ctx, rove_span bytes);
     rove_err (*reserve)(rove_ctx *ctx, uint64_t size);
-    void (*fail)(rove_ctx *ctx, const char *format, va_list args);
+    void (*refuse)(rove_ctx *ctx, const char *format, va_list args);
     const rove_entity *(*entity)(rove_ctx *ctx);
     rove_err (*sign)(rove_ctx *ctx, rove_span message, uint8_t ret_signature[64]);
 } rove_ctx_ops;
@@ -88,7 +87,7 @@ rove_fail(rove_ctx *ctx, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    ctx->ops->fail(ctx, format, args);
+    ctx->ops->refuse(ctx, format, args);
     va_end(args);
     return ROVE_E_PROCESS;
 }

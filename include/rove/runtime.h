@@ -74,7 +74,7 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_start(rove_runtime *rt);
 /* Stops every daemon, ends every waiting call and every move with ROVE_E_SHUTTING_DOWN (the other
  * nodes of running moves are told), forgets kinds and expectations. Final; again: nothing.
  * Errors: ROVE_E_WOULD_BLOCK, ROVE_E_REENTRANT. Blocking: until all daemons are gone, a process
- * call that is running included. docs/guarantees.md, "Shutdown". */
+ * call that is running included. docs/guarantees.md, "Levels of acknowledgement". */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_shutdown(rove_runtime *rt);
 /* True in READY. Re-entry: allowed. Blocking: never. */
 ROVE_API bool rove_runtime_is_ready(const rove_runtime *rt);
@@ -96,7 +96,7 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_register_kind(rove_runtime *rt, con
 typedef struct rove_spawn_options {
     uint32_t struct_version;
     /* Take the right to run this identity whatever is known of it elsewhere: it gets an epoch above
-     * all that moves can reach. Default false. docs/guarantees.md, "Forced spawns". */
+     * all that moves can reach. Default false. docs/guarantees.md, "One copy". */
     bool force;
 } rove_spawn_options;
 
@@ -148,7 +148,8 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn_from_snapshot_with(
 /* Ends a daemon for good; queued events get ROVE_E_STOPPED or ROVE_E_STALE. Its instance is
  * destroyed when nobody runs it any more, maybe after this call. In SHUTTING DOWN a daemon that is
  * not there any more is no error. Errors: ROVE_E_NOT_READY, ROVE_E_NOT_FOUND, ROVE_E_MOVED (it
- * lives elsewhere), ROVE_E_ALREADY_MIGRATING. Blocking: for a turn of the node's thread. */
+ * lives elsewhere), ROVE_E_ALREADY_MIGRATING, ROVE_E_MOVE_NOT_CLOSED (it has just come; again in a
+ * moment). Blocking: for a turn of the node's thread. */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_stop(rove_runtime *rt, rove_daemon daemon);
 
 /* The daemon of an entity or an origin hash: ROVE_E_NOT_FOUND when none is here. In any state.
@@ -227,7 +228,8 @@ typedef enum rove_deliver_flags {
  * (event_max; detail: size, most, not accepted); ROVE_E_SHUTTING_DOWN; ROVE_E_WOULD_BLOCK;
  * ROVE_E_REENTRANT; ROVE_E_USAGE; ROVE_E_NOMEM.
  * After a diverted event: also ROVE_E_UNKNOWN_OUTCOME and what ended the move's other side.
- * Blocking: for events before it, and as said for moves. docs/guarantees.md, "Local delivery". */
+ * Blocking: for events before it, and as said for moves. docs/guarantees.md, "Events" and "Moves".
+ */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_deliver(rove_runtime *rt, rove_daemon daemon,
                                                      const rove_event *event, unsigned flags,
                                                      rove_result *ret, rove_deliver_fn *done,
@@ -275,7 +277,7 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_withdraw_expectation(rove_runtime *
  * begun; it goes on by itself. Errors: ROVE_E_NOT_FOUND, ROVE_E_MOVED, ROVE_E_ALREADY_MIGRATING,
  * ROVE_E_SAME_NODE, ROVE_E_TARGET_UNAVAILABLE (no session), ROVE_E_MOVE_NOT_CLOSED,
  * ROVE_E_STRUCT_VERSION, ROVE_E_NOMEM. After an error nothing has begun. Blocking: for a turn of
- * the node's thread. docs/protocol.md, "Moves". */
+ * the node's thread. docs/guarantees.md, "Moves". */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_start_migration(rove_runtime *rt, rove_daemon daemon,
                                                              const rove_entity *target,
                                                              rove_migration *ret);

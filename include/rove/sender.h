@@ -2,7 +2,7 @@
  *
  * Senders: events to a daemon wherever it lives, in order, each with an outcome. A sender belongs
  * to a node and needs no runtime; it finds the daemon, follows it when it moves, and sends again
- * what was not acknowledged (docs/guarantees.md, "Lanes"). */
+ * what was not acknowledged (docs/guarantees.md, "Events"). */
 #ifndef ROVE_SENDER_H
 #define ROVE_SENDER_H
 

@@ -95,10 +95,12 @@ int cli_fail_file(const char *what, const char *path, rove_err err);
 /* ---- lines of JSON on standard output ---- */
 /* Prints `object` as one line at once and frees it. */
 void cli_json(json_object *object);
+/* Prints a line of JSON that a node has said. */
+void cli_json_line(rove_span text);
 json_object *cli_json_hex(const void *bytes, size_t size);
 json_object *cli_json_id(uint64_t id); /* "0x..." */
 /* Milliseconds with three decimals. */
-json_object *cli_json_ms(uint64_t nanoseconds);
+json_object *cli_json_ms(double milliseconds);
 /* The fields of an answer: NULL, 0, when absent or null. */
 const char *cli_text(json_object *o, const char *name);
 uint64_t cli_u64(json_object *o, const char *name);

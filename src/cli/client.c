@@ -155,13 +155,13 @@ int cli_client_converse(cli_client *c, json_object *request, bool json, cli_show
             return cli_fail("%s: the node closed the connection", what);
         if (type == ROVEI_FRAME_END)
             return c->end ? cli_client_fail(c, what) : CLI_DONE;
+        if (type == ROVEI_FRAME_JSON && json) {
+            cli_json_line(body);
+            continue;
+        }
         json_object *o = type == ROVEI_FRAME_JSON ? cli_client_json(body) : NULL;
         if (!o)
             continue;
-        if (json) {
-            cli_json(o);
-            continue;
-        }
         if (show)
             show(user, o);
         json_object_put(o);

@@ -330,12 +330,15 @@ static int run(demo *d)
         status = spawn(d);
     if (status == CLI_DONE)
         status = run_stream(d);
+    /* People read the table last; scripts the summary. */
+    if (status == CLI_DONE && !d->json)
+        print_summary(d);
     if (status == CLI_DONE)
         status = write_table(d);
-    if (status == CLI_DONE) {
+    if (status == CLI_DONE && d->json)
         print_summary(d);
+    if (status == CLI_DONE)
         status = judge(d);
-    }
     if (status == CLI_DONE) {
         rove_err err;
         json_object *request = cli_request("stop");

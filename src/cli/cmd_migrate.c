@@ -13,7 +13,7 @@ typedef struct migration {
     char last[16]; /* the last event that ends a move */
 } migration;
 
-static void show(migration *m, json_object *o)
+static void show(migration *m, rove_span line, json_object *o)
 {
     const char *event = cli_text(o, "event");
     if (!event)
@@ -21,7 +21,7 @@ static void show(migration *m, json_object *o)
     if (strcmp(event, "phase") != 0)
         snprintf(m->last, sizeof m->last, "%s", event);
     if (m->json) {
-        cli_json(json_object_get(o));
+        cli_json_line(line);
         return;
     }
     if (strcmp(event, "phase") == 0)
@@ -50,7 +50,7 @@ static rove_err take_frames(migration *m, bool *ret_ended)
         }
         json_object *o = type == ROVEI_FRAME_JSON ? cli_client_json(body) : NULL;
         if (o)
-            show(m, o);
+            show(m, body, o);
         json_object_put(o);
     }
 }

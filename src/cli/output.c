@@ -57,6 +57,13 @@ void cli_json(json_object *object)
     json_object_put(object);
 }
 
+void cli_json_line(rove_span text)
+{
+    fwrite(text.data, 1, text.size, stdout);
+    putchar('\n');
+    fflush(stdout);
+}
+
 json_object *cli_json_hex(const void *bytes, size_t size)
 {
     char *text = size < SIZE_MAX / 2 ? malloc(2 * size + 1) : NULL;
@@ -75,12 +82,11 @@ json_object *cli_json_id(uint64_t id)
     return json_object_new_string(text);
 }
 
-json_object *cli_json_ms(uint64_t nanoseconds)
+json_object *cli_json_ms(double milliseconds)
 {
     char text[40];
-    double ms = (double)nanoseconds / 1e6;
-    snprintf(text, sizeof text, "%.3f", ms);
-    return json_object_new_double_s(ms, text);
+    snprintf(text, sizeof text, "%.3f", milliseconds);
+    return json_object_new_double_s(milliseconds, text);
 }
 
 static json_object *field(json_object *o, const char *name)

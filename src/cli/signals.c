@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <signal.h>
 
+static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 static volatile sig_atomic_t interrupted;
+static bool held;
 
 static void on_signal(int number)
 {
@@ -18,7 +20,6 @@ static void on_signal(int number)
 
 void cli_signals_hold(void)
 {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
     struct sigaction action = {.sa_handler = on_signal};
     sigset_t set;
     sigemptyset(&set);
@@ -28,10 +29,16 @@ void cli_signals_hold(void)
         sigaction(numbers[i], &action, NULL);
     }
     sigprocmask(SIG_BLOCK, &set, NULL);
+    held = true;
 }
 
 bool cli_interrupted(void)
 {
+    sigset_t pending;
+    if (held && !interrupted && sigpending(&pending) == 0)
+        for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+            if (sigismember(&pending, numbers[i]) == 1)
+                interrupted = 1;
     return interrupted;
 }
 
@@ -43,6 +50,9 @@ rove_err cli_poll(struct pollfd *fds, size_t count, uint64_t deadline)
     struct timespec t = {.tv_sec = (time_t)(left / ROVE_SECOND),
                          .tv_nsec = (long)(left % ROVE_SECOND)};
     sigemptyset(&none);
+    /* Where there is always something to read, ppoll never gets to a signal. */
+    if (cli_interrupted())
+        return ROVE_E_CANCELLED;
     int n = ppoll(fds, count, deadline == ROVE_TIME_NEVER ? NULL : &t, &none);
     if (n < 0)
         return errno == EINTR ? ROVE_E_CANCELLED : ROVE_E_IO;

@@ -7,7 +7,8 @@
 #include <poll.h>
 #include <rove/types.h>
 
-/* From now on SIGINT, SIGTERM and SIGHUP only interrupt cli_poll. */
+/* From now on SIGINT, SIGTERM and SIGHUP only interrupt cli_poll, now and every later one. Before
+ * there are threads. */
 void cli_signals_hold(void);
 bool cli_interrupted(void);
 /* OK, E_TIMED_OUT at the deadline (monotonic; 0: at once), E_CANCELLED when a signal came, E_IO. */

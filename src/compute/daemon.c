@@ -119,6 +119,8 @@ void rovei_daemon_remove(rovei_node *n, rovei_daemon *d, rove_err err)
 {
     if (d->source || d->target)
         rovei_moves_detach(n, (rovei_now){0}, d, err);
+    if (d->claim)
+        rovei_spawn_note(n, d, err);
     if (d->cell) {
         /* Out of memory: the outside keeps a cell that nothing leads to any more. */
         rovei_effect *e = rovei_node_effect(n, ROVEI_EFFECT_FORGET);
@@ -254,6 +256,9 @@ rove_err rovei_node_stop(rovei_node *n, rovei_now now, const rove_entity *daemon
     rovei_daemon *d = rovei_daemon_find(n, daemon);
     if (!d || d->role == ROVEI_ROLE_CLAIMING)
         return ROVE_E_NOT_FOUND;
+    /* The source would take a target that forgot the attempt for one that lost the state. */
+    if (d->role == ROVEI_ROLE_SERVING && !d->source && d->target)
+        return ROVE_E_MOVE_NOT_CLOSED;
     if (d->role != ROVEI_ROLE_ASIDE && (d->role != ROVEI_ROLE_SERVING || d->source || d->target))
         return ROVE_E_ALREADY_MIGRATING;
     rovei_effect *e = rovei_node_effect(n, ROVEI_EFFECT_FORGET);

@@ -73,6 +73,9 @@ void rovei_daemon_superseded(rovei_node *n, rovei_now now, rovei_daemon *d,
                              const rovei_record *higher);
 /* A new incarnation of the state: number + 1, or `forced_number` unless that is 0. */
 void rovei_daemon_raise_sinc(const rovei_node *n, rovei_daemon *d, uint64_t forced_number);
+/* The note SPAWNED of a claim (compute/spawn.c); rovei_daemon_remove says it of one that is cut
+ * short. */
+void rovei_spawn_note(rovei_node *n, const rovei_daemon *d, rove_err err);
 /* All records go, without effects: the node is being freed. */
 void rovei_daemons_free_all(rovei_node *n);
 void rovei_daemons_check(const rovei_node *n);

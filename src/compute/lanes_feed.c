@@ -239,9 +239,13 @@ bool rovei_lane_accept(rovei_lane *lane, uint64_t sequence, const rove_link *lin
     rove_err refuse = refusal(lane, link, payload.size);
     if (refuse) /* only its place in the order is kept */
         payload = (rove_span){NULL, 0};
+    if (!has_room(lane, payload.size, charge)) {
+        lane->wanted = payload.size;
+        rovei_lane_want_room(lane, true);
+        return false;
+    }
     void *items = lane->waiting;
-    bool room = has_room(lane, payload.size, charge) &&
-                rovei_ring_grow(l->node->alloc, &items, &lane->waiting_room, &lane->waiting_first,
+    bool room = rovei_ring_grow(l->node->alloc, &items, &lane->waiting_room, &lane->waiting_first,
                                 lane->waiting_count, lane->waiting_count, sizeof *lane->waiting);
     lane->waiting = items;
     if (!room)
@@ -344,7 +348,8 @@ static void offer_room(struct rovei_lanes *l)
     ROVEI_LIST_EACH (it, next, &l->all) {
         rovei_lane *lane = ROVEI_CONTAINER(it, rovei_lane, all);
         if (!lane->wants_room || lane->waiting_count > limits->lane_events / 2 ||
-            lane->waiting_bytes > limits->lane_bytes / 2)
+            lane->waiting_bytes > limits->lane_bytes / 2 ||
+            !has_room(lane, lane->wanted, lane->wanted + ROVEI_EVENT_FRAME_OVERHEAD))
             continue;
         rovei_lane_want_room(lane, false);
         lane->owes_position = true;

@@ -55,7 +55,8 @@ typedef struct rovei_lane {
     bool may_read;
     bool owes_position;
     bool told_gap;   /* a frame beyond the next was answered; again after progress or a question */
-    bool wants_room; /* events were not taken: say so when there is room */
+    bool wants_room; /* an event was not taken: say so when there is room */
+    size_t wanted;   /* for its payload */
     bool blocked;    /* not fed: it does not confirm, and the bound of outputs is reached */
 
     uint64_t position; /* every event up to here has its outcome or is gone */

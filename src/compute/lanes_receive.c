@@ -272,7 +272,6 @@ static void take_events(rovei_lane *lane, const rovei_lane_frame *f, rove_buf *m
             break;
         }
         if (!rovei_lane_accept(lane, sequence, &link, payload, message)) {
-            rovei_lane_want_room(lane, true);
             lane->told_gap = true;
             break;
         }

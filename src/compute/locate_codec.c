@@ -11,6 +11,8 @@ void rovei_locate_write(rovei_writer *w, const rovei_locate *m)
     rovei_write_u16(w, 0);
     rovei_write_u64(w, m->nonce);
     rovei_write_entity(w, &m->daemon);
+    if (m->type == ROVEI_LOCATE_ASK)
+        rovei_write_u64(w, m->known);
     if (m->type != ROVEI_LOCATE_ASK && (m->flags & ROVEI_LOCATE_RECORD))
         rovei_record_write(w, &m->record);
 }
@@ -52,6 +54,8 @@ rove_err rovei_locate_read(rove_span bytes, rovei_locate *ret)
         rovei_reader_fail(&r, ROVE_E_FLAG);
     m.nonce = rovei_read_u64(&r);
     m.daemon = rovei_read_entity(&r);
+    if (m.type == ROVEI_LOCATE_ASK)
+        m.known = rovei_read_u64(&r);
     if (rovei_reader_ok(&r) && (m.flags & ROVEI_LOCATE_RECORD)) {
         rovei_record_read(&r, &m.record);
         if (rovei_reader_ok(&r) && memcmp(&m.record.daemon, &m.daemon, sizeof m.daemon) != 0)

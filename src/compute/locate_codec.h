@@ -23,6 +23,7 @@ typedef struct rovei_locate {
     uint8_t flags;
     uint64_t nonce;
     rove_entity daemon;
+    uint64_t known; /* ASK: epoch of the record that the asker has and that did not help; or 0 */
     rovei_record record; /* where flagged */
 } rovei_locate;
 

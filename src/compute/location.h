@@ -36,6 +36,8 @@ enum {
 #define ROVEI_RECORD_SIZE_MAX                                                                      \
     (32 + 8 + 32 + 1 + 1 + ROVEI_RECORD_ADDRS * ROVEI_ADDR_SIZE + 8 + 32 + 64 + 64)
 void rovei_record_write(rovei_writer *w, const rovei_record *r);
+/* Everything before the signature: what is signed. */
+void rovei_record_write_signed(rovei_writer *w, const rovei_record *r);
 void rovei_record_read(rovei_reader *r, rovei_record *ret);
 
 /* Order of W1: by epoch, then the lower holder is the higher record. <0, 0, >0. */

@@ -85,6 +85,7 @@ static void inquiry_end(rovei_inquiry *q, rovei_now now)
     rove_entity daemon = q->daemon;
     rovei_inquiry_purpose purpose = q->purpose;
     q->count = q->answered;
+    q->patient = false;
     rovei_timer_set(&n->timers, &q->limit, ROVE_TIME_NEVER);
     if (purpose == ROVEI_INQUIRY_SPAWN) {
         rovei_spawn_answer(n, now, &daemon);
@@ -103,33 +104,45 @@ static void fire_limit(rovei_timer *timer, void *user, rovei_now now)
     inquiry_end(user, now);
 }
 
-static void ask_all(rovei_inquiry *q, const rove_entity *except, size_t most, uint8_t hops)
+/* Puts the question to one more node. False: enough have been asked. */
+static bool ask_one(rovei_inquiry *q, const rove_entity *peer, size_t most, uint8_t hops)
 {
     rovei_node *n = q->node;
     rovei_locate m;
+    void *asked = q->asked;
+    if (rovei_grow(n->alloc, &asked, &q->room, q->count, sizeof *q->asked, most))
+        return false;
+    q->asked = asked;
     memset(&m, 0, sizeof m);
     m.type = ROVEI_LOCATE_ASK;
     m.hops = hops;
     m.nonce = q->nonce;
     m.daemon = q->daemon;
+    m.known = q->known;
+    if (send_to(n, peer, &m) == ROVE_OK)
+        q->asked[q->count++] = (struct rovei_asked){*peer, false};
+    return true;
+}
+
+static void ask_all(rovei_inquiry *q, const rove_entity *except, size_t most, uint8_t hops)
+{
+    rovei_node *n = q->node;
     rovei_peer_info info;
     size_t it = 0;
     while (rovei_mesh_peer_next(n->mesh, &it, &info)) {
-        void *asked = q->asked;
-        if ((except && rovei_entity_equal(except, &info.entity)) ||
-            !rovei_node_reaches(n, &info.entity))
+        if (except && rovei_entity_equal(except, &info.entity))
             continue;
-        if (rovei_grow(n->alloc, &asked, &q->room, q->count, sizeof *q->asked, most))
+        if (!rovei_node_reaches(n, &info.entity))
+            q->patient |= q->purpose == ROVEI_INQUIRY_SPAWN;
+        else if (!ask_one(q, &info.entity, most, hops))
             return;
-        q->asked = asked;
-        if (send_to(n, &info.entity, &m) == ROVE_OK)
-            q->asked[q->count++] = (struct rovei_asked){info.entity, false};
     }
 }
 
 rove_err rovei_inquiry_new(rovei_inquiry **ret, rovei_node *n, rovei_now now,
                            const rove_entity *daemon, rovei_inquiry_purpose purpose,
-                           const rove_entity *except, size_t most, uint8_t hops, uint64_t wait)
+                           const rove_entity *except, size_t most, uint8_t hops, uint64_t known,
+                           uint64_t wait)
 {
     struct rovei_locations *l = n->locations;
     if (l->inquiries.count >= INQUIRIES_MAX)
@@ -140,6 +153,7 @@ rove_err rovei_inquiry_new(rovei_inquiry **ret, rovei_node *n, rovei_now now,
     q->node = n;
     q->daemon = *daemon;
     q->purpose = purpose;
+    q->known = known;
     do
         q->nonce = rovei_rng_u64(&n->env->rng);
     while (!q->nonce || rovei_inquiry_find(n, q->nonce));
@@ -152,7 +166,7 @@ rove_err rovei_inquiry_new(rovei_inquiry **ret, rovei_node *n, rovei_now now,
         return err;
     }
     ask_all(q, except, most, hops);
-    if (q->count)
+    if (q->count || q->patient)
         rovei_timer_set(&n->timers, &q->limit, rovei_time_add(now.mono, wait));
     *ret = q;
     return ROVE_OK;
@@ -174,32 +188,43 @@ static bool may_forward(rovei_node *n, rovei_now now, const rovei_locate *m,
     return c->forwards++ < FORWARDS_PER_SECOND;
 }
 
-static void pass_on(rovei_node *n, rovei_now now, const rovei_locate *m, const rove_entity *from)
+static bool pass_on(rovei_node *n, rovei_now now, const rovei_locate *m, const rove_entity *from)
 {
     rovei_inquiry *q;
     if (!may_forward(n, now, m, from))
-        return;
+        return false;
     uint64_t wait = n->env->limits.locate_wait / 2;
     if (rovei_inquiry_new(&q, n, now, &m->daemon, ROVEI_INQUIRY_FORWARD, from, SEEK_PEERS_MAX,
-                          (uint8_t)(m->hops - 1), wait))
-        return;
+                          (uint8_t)(m->hops - 1), m->known, wait))
+        return false;
     q->asker = *from;
     q->asker_nonce = m->nonce;
     if (rovei_map_put(&n->locations->forwarding, m->daemon.bytes, q)) {
         rovei_inquiry_free(q);
-        return;
+        return false;
     }
     if (rovei_inquiry_done(q))
         inquiry_end(q, now);
+    return true;
+}
+
+/* A record is known that may help: above what the asker has, with addresses that may still be used.
+ * Without such a one it is worth asking on. */
+static bool can_help(const rovei_node *n, rovei_now now, const rove_entity *daemon, uint64_t known)
+{
+    const rovei_location *at = rovei_location_get(n, daemon);
+    return at && at->record.epoch > known && now.wall <= at->record.not_after;
 }
 
 static void handle_ask(rovei_node *n, rovei_now now, const rove_entity *from, const rovei_locate *m)
 {
-    bool known = rovei_location_get(n, &m->daemon) || rovei_daemon_find(n, &m->daemon);
+    bool here = rovei_daemon_find(n, &m->daemon) != NULL;
+    bool known = here || rovei_location_get(n, &m->daemon);
+    bool enough = here || !m->hops || can_help(n, now, &m->daemon, m->known);
+    if (!enough && pass_on(n, now, m, from))
+        return;
     if (known || !m->hops)
         answer(n, from, m->nonce, &m->daemon);
-    else
-        pass_on(n, now, m, from);
 }
 
 static struct rovei_asked *asked_of(rovei_inquiry *q, const rove_entity *peer)
@@ -231,7 +256,8 @@ static void handle_answer(rovei_node *n, rovei_now now, const rove_entity *from,
         a->answered = true;
         q->answered++;
     }
-    if (rovei_inquiry_done(q) || (heard && q->purpose == ROVEI_INQUIRY_FORWARD))
+    if (rovei_inquiry_done(q) ||
+        (q->purpose == ROVEI_INQUIRY_FORWARD && can_help(n, now, &m->daemon, q->known)))
         inquiry_end(q, now);
     else if (q->purpose == ROVEI_INQUIRY_SPAWN)
         rovei_spawn_answer(n, now, &m->daemon);
@@ -310,8 +336,10 @@ static void fire_seek(rovei_timer *timer, void *user, rovei_now now)
     if (s->pause < ROVE_SECOND)
         s->pause = ROVE_SECOND;
     rovei_timer_set(&n->timers, &s->next, rovei_time_add(now.mono, s->pause));
+    const rovei_location *at = rovei_location_get(n, &daemon);
     if (rovei_inquiry_new(&q, n, now, &daemon, ROVEI_INQUIRY_SEEK, NULL, SEEK_PEERS_MAX,
-                          ROVEI_LOCATE_HOPS_MAX, n->env->limits.locate_wait))
+                          ROVEI_LOCATE_HOPS_MAX, at ? at->record.epoch : 0,
+                          n->env->limits.locate_wait))
         return;
     s->nonce = q->nonce;
     /* Nobody to ask is no answer either, but not before there was time for one. */
@@ -372,7 +400,10 @@ void rovei_location_unseek(rovei_node *n, const rove_entity *daemon)
 void rovei_location_peer_up(rovei_node *n, rovei_now now, const rove_entity *peer)
 {
     size_t it = 0;
-    (void)peer;
+    for (rovei_inquiry *q; (q = rovei_map_next(&n->locations->inquiries, &it));)
+        if (q->purpose == ROVEI_INQUIRY_SPAWN && !asked_of(q, peer))
+            (void)ask_one(q, peer, n->env->limits.peers_max, ROVEI_LOCATE_HOPS_MAX);
+    it = 0;
     for (rovei_seek *s; (s = rovei_map_next(&n->locations->seeks, &it));)
         if (s->wanted)
             seek_soon(s, now);

@@ -37,12 +37,14 @@ typedef struct rovei_inquiry {
     rovei_inquiry_purpose purpose;
     rove_entity asker; /* FORWARD */
     uint64_t asker_nonce;
+    uint64_t known; /* epoch of the record that did not help the asker; 0 = none */
     rovei_timer limit;
     struct rovei_asked {
         rove_entity peer;
         bool answered;
     } * asked;
     size_t count, room, answered;
+    bool patient; /* SPAWN: some peers could not be asked yet, so it takes its whole time */
     bool heard;   /* somebody knows a record, believed here or not */
     bool claimed; /* somebody else is about to spawn the same daemon */
 } rovei_inquiry;
@@ -79,12 +81,12 @@ rovei_correspondent *rovei_correspondent_get(rovei_node *n, const rove_entity *p
 ROVE_MUST_USE rove_err rovei_inquiry_new(rovei_inquiry **ret, rovei_node *n, rovei_now now,
                                          const rove_entity *daemon, rovei_inquiry_purpose purpose,
                                          const rove_entity *except, size_t most, uint8_t hops,
-                                         uint64_t wait);
+                                         uint64_t known, uint64_t wait);
 rovei_inquiry *rovei_inquiry_find(const rovei_node *n, uint64_t nonce);
 void rovei_inquiry_free(rovei_inquiry *q);
 static inline bool rovei_inquiry_done(const rovei_inquiry *q)
 {
-    return q->answered == q->count;
+    return q->answered == q->count && !q->patient;
 }
 /* Tells every node that can be reached of a record, unasked. */
 void rovei_location_tell(rovei_node *n, const rovei_record *record);

@@ -23,7 +23,7 @@ void rovei_spawn_free(rovei_node *n, struct rovei_claim *c)
     ROVEI_DELETE(n->alloc, c);
 }
 
-static void claim_end(rovei_node *n, rovei_daemon *d, rove_err err)
+void rovei_spawn_note(rovei_node *n, const rovei_daemon *d, rove_err err)
 {
     rovei_note *note = rovei_node_note(n, ROVEI_NOTE_SPAWNED);
     if (note) {
@@ -32,6 +32,11 @@ static void claim_end(rovei_node *n, rovei_daemon *d, rove_err err)
         note->err = err;
         note->value = err ? 0 : d->epoch;
     }
+}
+
+static void claim_end(rovei_node *n, rovei_daemon *d, rove_err err)
+{
+    rovei_spawn_note(n, d, err);
     rovei_spawn_free(n, d->claim);
     d->claim = NULL;
     if (err)
@@ -116,9 +121,11 @@ rove_err rovei_node_spawn(rovei_node *n, rovei_now now, const rovei_spawn *s)
     if (s->given || s->force) {
         rovei_inquiry *q;
         err = rovei_inquiry_new(&q, n, now, &d->entity, ROVEI_INQUIRY_SPAWN, NULL,
-                                n->env->limits.peers_max, ROVEI_LOCATE_HOPS_MAX,
+                                n->env->limits.peers_max, ROVEI_LOCATE_HOPS_MAX, 0,
                                 n->env->limits.locate_wait);
         if (err) {
+            rovei_spawn_free(n, c);
+            d->claim = NULL;
             rovei_daemon_remove(n, d, err);
             return err;
         }

@@ -151,7 +151,7 @@ static rove_err ctx_reserve(rove_ctx *ctx, uint64_t size)
 __attribute__((format(printf, 2, 0)))
 #endif
 static void
-ctx_fail(rove_ctx *ctx, const char *format, va_list args)
+ctx_refuse(rove_ctx *ctx, const char *format, va_list args)
 {
     rovei_frame *f = frame_of(ctx);
     char text[TEXT_MAX + 1];
@@ -180,7 +180,7 @@ static const rove_ctx_ops ctx_ops = {
     .emit = ctx_emit,
     .write = ctx_write,
     .reserve = ctx_reserve,
-    .fail = ctx_fail,
+    .refuse = ctx_refuse,
     .entity = ctx_entity,
     .sign = ctx_sign,
 };

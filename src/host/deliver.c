@@ -29,7 +29,7 @@ struct deliver {
     uint64_t wall, number;
     rove_err err;
     rovei_applied applied;
-    rove_detail detail;
+    uint64_t full_events, full_bytes; /* BUFFER_FULL: with this one counted in */
 };
 
 /* A completion that is still to come. */
@@ -169,9 +169,9 @@ static rove_err divert(struct deliver *d, rovei_report *report, struct later *la
     rove_err err = rovei_cell_deliver(r->cell, d->wall, &event, later ? &later->waiter : &d->waiter,
                                       &d->applied, &d->number);
     if (err == ROVE_E_BUFFER_FULL) {
-        rovei_cell_diverted_totals(r->cell, &d->detail.events, &d->detail.bytes);
-        d->detail.events++;
-        d->detail.bytes += event.payload.size;
+        rovei_cell_diverted_totals(r->cell, &d->full_events, &d->full_bytes);
+        d->full_events++;
+        d->full_bytes += event.payload.size;
     }
     if (err != ROVE_E_DIVERTED) {
         rove_buf_unref(event.owner);
@@ -299,6 +299,21 @@ static rove_err deliver(struct rovei_host *h, uint64_t origin, struct deliver *d
     return d->err;
 }
 
+/* Everything but the ticket and the condition, which only a caller who waits needs. */
+static void deliver_init(struct deliver *d, const rove_event *event, rove_deliver_fn *done,
+                         void *user)
+{
+    d->waiter = (struct waiter){0};
+    d->event = (rovei_cell_event){event->link, event->payload, NULL};
+    d->done = done;
+    d->user = user;
+    d->queued = d->may_wait = d->diverted = d->settled = d->here = false;
+    d->wall = d->number = 0;
+    d->err = ROVE_OK;
+    d->applied = (rovei_applied){0};
+    d->full_events = d->full_bytes = 0;
+}
+
 rove_err rove_runtime_deliver(rove_runtime *rt, rove_daemon daemon, const rove_event *event,
                               unsigned flags, rove_result *ret, rove_deliver_fn *done, void *user)
 {
@@ -320,13 +335,13 @@ rove_err rove_runtime_deliver(rove_runtime *rt, rove_daemon daemon, const rove_e
         ret->detail.most = h->env->limits.event_max;
         return ROVE_E_TOO_LARGE;
     }
-    struct deliver d = {
-        .event = {event->link, event->payload, NULL}, .done = nowait ? done : NULL, .user = user};
+    struct deliver d;
+    deliver_init(&d, event, nowait ? done : NULL, user);
     err = deliver(h, daemon.origin, &d);
     fill_result(ret, &d.applied);
     ret->number = d.number;
-    ret->detail.events = d.detail.events;
-    ret->detail.bytes = d.detail.bytes;
+    ret->detail.events = d.full_events;
+    ret->detail.bytes = d.full_bytes;
     if (d.here && ret->index && rovei_observers_any(&h->observers)) {
         rove_event seen = {event->link, event->payload, d.wall};
         rovei_observers_fire(&h->observers, daemon.origin, ret->index, &seen);

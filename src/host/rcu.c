@@ -10,7 +10,8 @@
 #define ROVEI_TSAN 1
 #endif
 #endif
-/* Nor under any other sanitizer: liburcu does not align its own thread-locals as it declares them. */
+/* Nor under any other sanitizer: liburcu does not align its own thread-locals as it declares them.
+ */
 #if !defined(ROVEI_TSAN) && !defined(ROVEI_SANITIZED)
 #define _LGPL_SOURCE
 #endif

@@ -17,9 +17,11 @@ struct attach {
 static void attach(void *arg, rovei_node *core, rovei_now now)
 {
     struct attach *a = arg;
-    (void)core;
+    struct rovei_host *h = &a->rt->host;
     (void)now;
-    a->err = rovei_node_attach(a->rt->host.node, &a->rt->host, &rovei_host_ops_table);
+    a->err = rovei_node_attach(h->node, h, &rovei_host_ops_table);
+    if (a->err == ROVE_OK)
+        rovei_node_ask_policy(core, h->policy.allow != NULL);
 }
 
 rove_err rove_runtime_new(rove_runtime **ret, rove_node *node, const rove_runtime_config *cfg)
@@ -67,6 +69,7 @@ static void detach(void *arg, rovei_node *core, rovei_now now)
     (void)rovei_work_finish(&rt->host, core, now);
     rove_err err = rovei_node_attach(rt->host.node, NULL, NULL);
     ROVEI_CHECK(err == ROVE_OK);
+    rovei_node_ask_policy(core, false);
 }
 
 void rove_runtime_unref(rove_runtime *rt)
@@ -76,7 +79,7 @@ void rove_runtime_unref(rove_runtime *rt)
     ROVEI_CHECK(rovei_host_may_wait(&rt->host) == ROVE_OK);
     rove_err err = rove_runtime_shutdown(rt);
     ROVEI_CHECK(err == ROVE_OK);
-    rovei_workers_fini(&rt->host.workers);
+    rovei_workers_stop(&rt->host.workers);
     rovei_node_call(rt->host.node, detach, rt);
     rovei_host_fini(&rt->host);
     ROVEI_DELETE(&rovei_node_env(rt->host.node)->alloc, rt);

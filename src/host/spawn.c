@@ -181,11 +181,13 @@ static void settle(rovei_spawning *s, rovei_node *core, rovei_now now, const rov
     rovei_resident *r = s->resident;
     rove_err err = note->err;
     if (err == ROVE_OK) {
-        err = rovei_cell_activate(r->cell);
+        err = rovei_host_gate(h); /* shutdown may have begun meanwhile */
+        if (err == ROVE_OK)
+            err = rovei_cell_activate(r->cell);
         if (err == ROVE_OK)
             err = rovei_registry_replace(&h->registry, &r->entry);
         r->activated = err == ROVE_OK;
-        if (err) { /* granted, but it cannot be listed here: give the right back */
+        if (err) { /* granted, but it cannot begin here: give the right back */
             rove_err given_back = rovei_node_stop(core, now, &r->entry.entity);
             (void)given_back;
         }

@@ -48,20 +48,14 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* Ends the threads, which run what is queued first. */
-static void stop(rovei_workers *w)
+void rovei_workers_stop(rovei_workers *w)
 {
     pthread_mutex_lock(&w->lock);
     w->stop = true;
     pthread_cond_broadcast(&w->wake);
     pthread_mutex_unlock(&w->lock);
-    for (unsigned i = 0; i < w->count; i++)
-        pthread_join(w->threads[i], NULL);
-    while (rovei_workers_drain(w, ROVEI_TURN_BUDGET))
-        ;
-    rovei_free(w->alloc, w->threads, w->room * sizeof *w->threads);
-    pthread_cond_destroy(&w->wake);
-    pthread_mutex_destroy(&w->lock);
+    for (; w->running; w->running--)
+        pthread_join(w->threads[w->running - 1], NULL);
 }
 
 /* Signals are the application's: our threads take none. */
@@ -86,14 +80,12 @@ rove_err rovei_workers_init(rovei_workers *w, const rove_alloc *a, unsigned coun
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->wake, NULL);
     w->threads = threads;
-    w->room = count;
-    unsigned started = 0;
-    while (started < count && start(w, &threads[started]))
-        started++;
-    w->count = started;
-    if (started == count)
+    w->count = count;
+    while (w->running < count && start(w, &threads[w->running]))
+        w->running++;
+    if (w->running == count)
         return ROVE_OK;
-    stop(w);
+    rovei_workers_fini(w);
     return ROVE_E_IO;
 }
 
@@ -101,7 +93,12 @@ void rovei_workers_fini(rovei_workers *w)
 {
     if (!w->alloc)
         return;
-    stop(w);
+    rovei_workers_stop(w);
+    while (rovei_workers_drain(w, ROVEI_TURN_BUDGET))
+        ;
+    rovei_free(w->alloc, w->threads, w->count * sizeof *w->threads);
+    pthread_cond_destroy(&w->wake);
+    pthread_mutex_destroy(&w->lock);
     *w = (rovei_workers){0};
 }
 

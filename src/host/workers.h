@@ -20,8 +20,8 @@ typedef struct rovei_workers {
     pthread_cond_t wake;
     rovei_mailbox *ready, **ready_end;
     unsigned idle;  /* threads that sleep */
-    unsigned count; /* threads */
-    unsigned room;  /* of the array */
+    unsigned count; /* of threads wanted; never changes */
+    unsigned running;
     bool stop, chore;
     pthread_t *threads;
     void (*ran)(rovei_mailbox *m); /* gives back what schedule kept alive */
@@ -31,7 +31,9 @@ typedef struct rovei_workers {
 /* Starts `count` threads. E_NOMEM, E_IO. */
 ROVE_MUST_USE rove_err rovei_workers_init(rovei_workers *w, const rove_alloc *a, unsigned count,
                                           rovei_rcu_bin *bin, void (*ran)(rovei_mailbox *m));
-/* Runs what is queued and ends the threads. */
+/* Ends the threads, which run what is queued first. What comes later waits for fini. */
+void rovei_workers_stop(rovei_workers *w);
+/* Nobody may push any more. */
 void rovei_workers_fini(rovei_workers *w);
 /* A chain of mailboxes linked by ready_next; wakes as many threads as there is need for. True when
  * there are no threads and the queue was empty: the loop has to be told. Threads: any. */

@@ -158,11 +158,13 @@ rove_err rovei_keys_install(rovei_peer *p, rovei_session *s, const rovei_addr *f
         return err;
     }
     bool own = s->own;
+    uint64_t round_trip = p->mesh->now.mono - s->asked;
     p->mesh->stats.handshakes_completed++;
     bool in_use = place(p, s);
     p->addr = *from;
     if (fresh_path)
         rovei_transport_wake(p->assoc->transport, p->mesh->now);
+    rovei_transport_first_guess(p->assoc->transport, round_trip);
     if (in_use && own)
         rovei_transport_ping(p->assoc->transport);
     rovei_liveness_heard(p);

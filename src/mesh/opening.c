@@ -131,6 +131,7 @@ size_t rovei_opening_write(rovei_peer *p, uint8_t *ret, rovei_addr *ret_to)
         return 0;
     }
     o->time = hello.time;
+    o->asked = m->now.mono;
     bool lost = !p->assoc || p->assoc->state == ROVEI_PEER_FAILED;
     *ret_to = lost && p->dial ? p->dial_addr : p->addr;
     m->stats.handshakes_started++;
@@ -162,11 +163,13 @@ rovei_drop rovei_opening_answered(rovei_mesh *m, const rovei_addr *from, const r
     else if (rovei_session_new(&s, m->env, &o->noise, &hello, o->time, m->now.mono))
         drop = ROVEI_DROP_MEMORY;
     uint32_t index = o->index;
+    uint64_t asked = o->asked;
     drop_attempt(p);
     if (drop != ROVEI_DROP_COUNT)
         return drop;
     s->peer = p;
     s->index = index;
+    s->asked = asked;
     s->remote_index = packet->sender;
     if (rovei_map_put(&m->sessions, &s->index, s)) {
         rovei_session_free(s, m->env);

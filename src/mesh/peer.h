@@ -41,6 +41,7 @@ typedef struct rovei_opening {
     rovei_noise noise; /* running while noise.pattern is set */
     uint32_t index;
     uint64_t time;     /* as written into message 1 */
+    uint64_t asked;    /* monotonic: when that was */
     uint64_t interval; /* until the next attempt */
     bool due;          /* a message 1 is to be sent now */
 } rovei_opening;

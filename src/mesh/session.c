@@ -22,7 +22,7 @@ rove_err rovei_session_new(rovei_session **ret, const rovei_env *env, const rove
     }
     s->session_class = ROVEI_CLASS_ROVE;
     s->own = n->initiator;
-    s->created = now;
+    s->created = s->asked = now;
     s->init_time = s->own ? own_time : peer->time;
     s->answer_time = s->own ? peer->time : own_time;
     s->number = peer->association;

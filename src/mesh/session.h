@@ -20,6 +20,7 @@ typedef struct rovei_session {
     bool heard;                      /* something authentic came under these keys */
     bool answer_due;                 /* `answer` is to be sent to `addr` */
     uint64_t created;                /* monotonic */
+    uint64_t asked;                  /* monotonic: this side's handshake message was written */
     uint64_t init_time, answer_time; /* the times of message 1 and of message 2 */
     uint64_t number, incarnation;    /* the peer's, as it said in this handshake */
     uint64_t sent;                   /* packets sealed: the next counter */

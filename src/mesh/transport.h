@@ -54,6 +54,8 @@ uint64_t rovei_transport_last_sent(const rovei_transport *t);
 /* The peer was silent and is heard again, or has moved: starts slow again, sends what waits at
  * once. Streams stay. */
 void rovei_transport_wake(rovei_transport *t, rovei_now now);
+/* The handshake took `round_trip`: better than the assumption, as long as nothing is measured. */
+void rovei_transport_first_guess(rovei_transport *t, uint64_t round_trip);
 
 /* ---- outgoing streams; ids are ours, from 1, never used again ---- */
 /* `tag` names the subprotocol and travels with the stream. E_STREAM_LIMIT at the peer's limit. */

@@ -218,6 +218,13 @@ void rovei_transport_wake(rovei_transport *t, rovei_now now)
     t->probe_tries = 0;
 }
 
+void rovei_transport_first_guess(rovei_transport *t, uint64_t round_trip)
+{
+    /* A longer one has mostly waited for a repetition. */
+    if (!t->rtt.measured && round_trip < ROVEI_RTT_INITIAL)
+        rovei_rtt_sample(&t->rtt, round_trip, 0);
+}
+
 /* ---- the next packet ---- */
 
 static bool has_content(const rovei_transport *t)

@@ -4,6 +4,7 @@
  * and how they speak. */
 #include <base/alloc.h>
 #include <base/check.h>
+#include <compute/locate_codec.h>
 #include <migration/machine.h>
 #include <string.h>
 
@@ -279,20 +280,24 @@ void rovei_attempt_retire(rovei_attempt *a, rovei_now now)
         rovei_attempt_repeat(a, now);
 }
 
-void rovei_attempt_phase(rovei_attempt *a, rovei_phase phase)
+void rovei_attempt_tell_phase(rovei_attempt *a)
 {
-    if (phase <= a->info.phase)
-        return;
-    a->info.phase = phase;
-    if (!a->info.local_source)
-        return;
     rovei_note *note = rovei_node_note(a->node, ROVEI_NOTE_MOVE);
     if (!note)
         return; /* who missed it sees the phase in rovei_node_move_get */
     note->attempt = a->info.attempt;
     note->daemon = a->info.daemon;
     note->peer = *rovei_attempt_peer(a);
-    note->phase = phase;
+    note->phase = a->info.phase;
+}
+
+void rovei_attempt_phase(rovei_attempt *a, rovei_phase phase)
+{
+    if (phase <= a->info.phase)
+        return;
+    a->info.phase = phase;
+    if (a->info.local_source)
+        rovei_attempt_tell_phase(a);
 }
 
 /* ---- messages out ---- */
@@ -357,6 +362,24 @@ void rovei_move_say_active(rovei_node *n, const rovei_move_header *about)
 {
     rovei_move_message m = {.head.type = ROVEI_MOVE_ACTIVE, .active.serves = false};
     rovei_move_answer(n, about, &m);
+}
+
+void rovei_move_tell_record(rovei_node *n, const rove_entity *peer, const rovei_record *record)
+{
+    uint8_t bytes[ROVEI_LOCATE_SIZE_MAX];
+    rovei_writer w = rovei_writer_of(bytes, sizeof bytes);
+    rovei_pipe pipe = {0};
+    rovei_locate m;
+    memset(&m, 0, sizeof m);
+    m.type = ROVEI_LOCATE_TELL;
+    m.flags = ROVEI_LOCATE_RECORD;
+    m.daemon = record->daemon;
+    m.record = *record;
+    rovei_locate_write(&w, &m);
+    ROVEI_CHECK(w.err == ROVE_OK);
+    (void)!rovei_pipe_send(n, &pipe, peer, ROVEI_TAG_LOCATE,
+                           (rove_span){bytes, rovei_writer_size(&w)}, NULL); /* or next time */
+    rovei_pipe_finish(n, &pipe);
 }
 
 /* ---- what others may look at ---- */

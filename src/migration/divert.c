@@ -198,7 +198,9 @@ void rovei_target_events(struct rovei_target *t, rovei_now now, const rovei_move
             continue;
         if (t->step >= ROVEI_TARGET_ACTIVATING && i > t->events_total)
             break; /* the Commit said how many there are */
-        if (payload.size > t->a->node->env->limits.event_max || !has_room(t, payload.size) ||
+        /* The source has accepted it: a smaller event_max here is no reason to leave its caller
+         * without an outcome. */
+        if (!has_room(t, payload.size) ||
             list_add(&t->diverted, t->a->node->alloc, &link, payload, message))
             break;
         t->diverted_bytes += payload.size;

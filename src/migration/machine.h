@@ -59,6 +59,7 @@ void rovei_attempt_conclude(rovei_attempt *a, rovei_now now, rovei_move_outcome 
 void rovei_attempt_retire(rovei_attempt *a, rovei_now now);
 /* A phase further on: noted at the source; never goes back. */
 void rovei_attempt_phase(rovei_attempt *a, rovei_phase phase);
+void rovei_attempt_tell_phase(rovei_attempt *a);
 /* Starts the repetition anew at its shortest interval; or doubles it, up to ten times that. */
 void rovei_attempt_repeat(rovei_attempt *a, rovei_now now);
 void rovei_attempt_back_off(rovei_attempt *a, rovei_now now);
@@ -80,6 +81,8 @@ void rovei_move_answer(rovei_node *n, const rovei_move_header *about, rovei_move
 void rovei_move_say_unknown(rovei_node *n, const rovei_move_header *about);
 void rovei_move_say_abort(rovei_node *n, const rovei_move_header *about, rove_err reason);
 void rovei_move_say_active(rovei_node *n, const rovei_move_header *about);
+/* Tells a node of the record that is known here: its own right is over. */
+void rovei_move_tell_record(rovei_node *n, const rove_entity *peer, const rovei_record *record);
 
 /* ---- transfer: the sections State and Positions, cut into chunks ---- */
 typedef struct rovei_outgoing {
@@ -157,6 +160,7 @@ struct rovei_source {
     bool published; /* the record is learned and pushed */
     bool keep_identity;
     uint64_t retry_not_ready;
+    rovei_record right; /* the one that is given away, shown with every Offer */
     uint32_t round;
     rovei_move_outcome ending; /* asked to end, by what, while the freeze is under way */
     rove_err ending_reason;
@@ -172,6 +176,7 @@ struct rovei_source {
 
     rovei_phase seen_phase; /* last Progress of the target */
     uint64_t seen_bytes;
+    uint64_t restoring_since; /* monotonic: first heard that the target restores; 0 = not yet */
 
     uint64_t ticket; /* of the preparation that was committed to last */
     rovei_record record;
@@ -193,6 +198,8 @@ void rovei_source_receive(struct rovei_source *s, rovei_now now, const rovei_mov
 void rovei_source_frozen(struct rovei_source *s, rovei_now now, rovei_completion *c);
 void rovei_source_committed(struct rovei_source *s, rovei_now now, const rovei_completion *c);
 void rovei_source_peer_up(struct rovei_source *s, rovei_now now);
+void rovei_source_peer_lost(struct rovei_source *s, rovei_now now);
+void rovei_source_heard(struct rovei_source *s); /* any word of the target */
 void rovei_source_turn(struct rovei_source *s, rovei_now now);
 void rovei_source_repeat(struct rovei_source *s, rovei_now now); /* the timers of its attempt */
 void rovei_source_limit(struct rovei_source *s, rovei_now now);
@@ -240,8 +247,8 @@ struct rovei_target {
     bool activated;
     uint64_t events_total; /* as the Commit said */
     rovei_diverted_list diverted;
-    uint64_t diverted_bytes;
-    uint64_t applying; /* given to the cell */
+    uint64_t diverted_bytes; /* memory of those that the cell does not have yet */
+    uint64_t applying;       /* given to the cell */
     rovei_result *results;
     size_t result_count, result_room;
     uint64_t results_sent;
@@ -271,6 +278,7 @@ typedef struct rovei_place {
     uint64_t ticket;
     rovei_move_header head;
     rovei_move_offer offer;
+    bool proven; /* the source holds the daemon; else its word alone says so */
 } rovei_place;
 void rovei_target_offered(rovei_node *n, rovei_now now, const rovei_move_message *m);
 void rovei_target_placed(rovei_node *n, rovei_now now, uint64_t ticket, rove_err verdict);

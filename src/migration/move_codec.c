@@ -87,6 +87,8 @@ static void read_header(rovei_reader *r, rovei_move_header *h)
     h->target = rovei_read_entity(r);
     h->orchestrator = rovei_read_entity(r);
     /* The first epoch belongs to a spawn; a move gives a later one, to another node. */
+    if (rovei_reader_ok(r) && h->epoch > ROVEI_EPOCH_MAX)
+        rovei_reader_fail(r, ROVE_E_BOUND);
     if (rovei_reader_ok(r) &&
         (h->epoch < 2 || memcmp(h->source.bytes, h->target.bytes, sizeof h->source.bytes) == 0))
         rovei_reader_fail(r, ROVE_E_FORMAT);
@@ -102,6 +104,7 @@ static void write_offer(rovei_writer *w, const rovei_move_offer *o)
     rovei_write_u64(w, o->size_hint);
     rovei_write_u8(w, (uint8_t)size);
     rovei_write_bytes(w, o->kind, size);
+    rovei_record_write(w, &o->right);
 }
 
 static void read_offer(rovei_reader *r, rovei_move_offer *o)
@@ -119,6 +122,7 @@ static void read_offer(rovei_reader *r, rovei_move_offer *o)
     memcpy(o->kind, name.data, name.size);
     if (strlen(o->kind) != name.size)
         rovei_reader_fail(r, ROVE_E_FORMAT);
+    rovei_record_read(r, &o->right);
 }
 
 /* ---- State, Positions ---- */

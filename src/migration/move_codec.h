@@ -63,6 +63,7 @@ typedef struct rovei_move_offer {
     uint32_t flags;
     uint64_t size_hint;
     char kind[64];
+    rovei_record right; /* under which the source holds what it offers: of the epoch before */
 } rovei_move_offer;
 
 typedef struct rovei_move_chunk {

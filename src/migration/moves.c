@@ -39,6 +39,8 @@ static rove_err may_order(const rovei_node *n, const rovei_move_order *o, rovei_
         return ROVE_E_SAME_NODE;
     if (!rovei_node_reaches(n, &o->target))
         return ROVE_E_TARGET_UNAVAILABLE;
+    if (d->epoch >= ROVEI_EPOCH_MAX)
+        return ROVE_E_BOUND;
     if (!o->keep_identity && (!d->key || rovei_keypair_is_read_only(d->key)))
         return ROVE_E_IDENTITY_TRANSPORT;
     *ret = d;
@@ -56,6 +58,7 @@ rove_err rovei_node_move(rovei_node *n, rovei_now now, const rovei_move_order *o
                             .source = n->self,
                             .target = o->target,
                             .epoch = d->epoch + 1,
+                            .phase = ROVEI_PHASE_SNAPSHOT,
                             .attempts = 0,
                             .local_source = true};
     rovei_rng_fill(&n->env->rng, info.attempt.bytes, sizeof info.attempt.bytes);
@@ -176,13 +179,19 @@ static void strange_to_source(rovei_node *n, const rovei_move_message *m, rovei_
     }
 }
 
-/* The daemon was served here under this epoch or a later one is known: the source may forget. */
-static bool knows_served(const rovei_node *n, const rovei_move_header *h, const rovei_attempt *a)
+/* Only what was served under this very attempt lets the source forget. A higher right of another
+ * origin is no reason: the source hears of the record and keeps its copy aside. */
+static void say_what_became(rovei_node *n, const rovei_move_header *h, const rovei_attempt *a)
 {
-    const rovei_daemon *d = rovei_daemon_find(n, &h->daemon);
     const rovei_location *l = rovei_location_get(n, &h->daemon);
-    return (a && a->served) || (d && holds(d) && d->epoch >= h->epoch) ||
-           (l && l->record.epoch > h->epoch);
+    if (a && a->served) {
+        rovei_move_say_active(n, h);
+        return;
+    }
+    if (l && (l->record.epoch > h->epoch ||
+              (l->record.epoch == h->epoch && !rovei_entity_equal(&l->record.holder, &n->self))))
+        rovei_move_tell_record(n, &h->source, &l->record);
+    rovei_move_say_unknown(n, h);
 }
 
 static void strange_to_target(rovei_node *n, const rovei_move_message *m, const rovei_attempt *a)
@@ -191,10 +200,7 @@ static void strange_to_target(rovei_node *n, const rovei_move_message *m, const 
     case ROVEI_MOVE_COMMIT:
     case ROVEI_MOVE_SEALED:
     case ROVEI_MOVE_EVENTS:
-        if (knows_served(n, &m->head, a))
-            rovei_move_say_active(n, &m->head);
-        else
-            rovei_move_say_unknown(n, &m->head);
+        say_what_became(n, &m->head, a);
         break;
     case ROVEI_MOVE_ABORT:
         rovei_target_unplace(n, &m->head.attempt);

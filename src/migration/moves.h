@@ -25,6 +25,10 @@ void rovei_moves_turn(rovei_node *n, rovei_now now);
 /* The daemon was superseded or is being removed: its attempts end with `err`, without touching the
  * daemon. */
 void rovei_moves_detach(rovei_node *n, rovei_now now, rovei_daemon *d, rove_err err);
+/* This node has accepted an attempt of `from` to give it the daemon with this epoch, or the one
+ * after it: what that source says of its right is believed. */
+bool rovei_moves_accepted(const rovei_node *n, const rove_entity *daemon, const rove_entity *from,
+                          uint64_t epoch);
 void rovei_moves_check(const rovei_node *n);
 
 #endif

@@ -11,6 +11,8 @@
 /* First pause after NotReady; doubles up to the longest. */
 #define NOT_READY_PAUSE   (ROVE_SECOND / 2)
 #define NOT_READY_DOUBLES 5
+/* A restore that is said to go on may take so many times move_stall. */
+#define RESTORE_STALLS 40
 /* Rounds that the target may be ahead with: it counts on by itself when a chunk was lost. */
 #define ROUNDS_AHEAD 1000
 
@@ -97,13 +99,24 @@ static uint64_t size_hint(const struct rovei_source *s)
     return rovei_buf_size(s->image.state);
 }
 
+/* The record that shows the right to give the daemon away: after the commit as it was before. */
+static void keep_right(struct rovei_source *s)
+{
+    const rovei_location *l = rovei_location_get(s->a->node, &s->d->entity);
+    if (!s->committed && l && l->record.epoch == s->d->epoch &&
+        rovei_entity_equal(&l->record.holder, &s->a->node->self))
+        s->right = l->record;
+}
+
 static void say_offer(struct rovei_source *s)
 {
+    keep_right(s);
     rovei_move_message m = {
         .head.type = ROVEI_MOVE_OFFER,
         .offer = {.round = s->round,
                   .flags = s->keep_identity ? 0 : ROVEI_OFFER_IDENTITY,
-                  .size_hint = size_hint(s)},
+                  .size_hint = size_hint(s),
+                  .right = s->right},
     };
     _Static_assert(sizeof m.offer.kind == sizeof s->d->kind, "names of kinds");
     memcpy(m.offer.kind, s->d->kind, sizeof m.offer.kind);
@@ -234,7 +247,7 @@ static void freeze(struct rovei_source *s, rovei_now now)
     e->attempt = a->info.attempt;
     rovei_source_set_step(s, ROVEI_SOURCE_FREEZE);
     rovei_daemon_set_role(a->node, now, d, ROVEI_ROLE_FREEZING);
-    rovei_attempt_phase(a, ROVEI_PHASE_SNAPSHOT);
+    rovei_attempt_tell_phase(a);
     rovei_attempt_stop(a);
     rovei_attempt_progress(a, now);
 }
@@ -453,11 +466,22 @@ static void refused(struct rovei_source *s, rovei_now now, uint32_t round, rove_
     }
 }
 
+/* The target says that its cell still restores: life, but not for ever. */
+static bool may_restore(const struct rovei_source *s, rovei_now now)
+{
+    uint64_t stall = s->a->node->env->limits.move_stall;
+    uint64_t most = stall > UINT64_MAX / RESTORE_STALLS ? UINT64_MAX : stall * RESTORE_STALLS;
+    return now.mono - s->restoring_since < most;
+}
+
 static void progressed(struct rovei_source *s, rovei_now now, rovei_phase phase, uint64_t bytes)
 {
-    if (s->committed || (s->step != ROVEI_SOURCE_SEND && s->step != ROVEI_SOURCE_SEALED))
+    if (s->committed || !transferring(s))
         return;
-    if (phase > s->seen_phase || bytes > s->seen_bytes)
+    if (phase == ROVEI_PHASE_RESTORE && !s->restoring_since)
+        s->restoring_since = now.mono;
+    if (phase > s->seen_phase || bytes > s->seen_bytes ||
+        (phase == ROVEI_PHASE_RESTORE && may_restore(s, now)))
         rovei_attempt_progress(s->a, now);
     s->seen_phase = phase > s->seen_phase ? phase : s->seen_phase;
     s->seen_bytes = bytes > s->seen_bytes ? bytes : s->seen_bytes;
@@ -467,6 +491,7 @@ static void progressed(struct rovei_source *s, rovei_now now, rovei_phase phase,
 
 void rovei_source_receive(struct rovei_source *s, rovei_now now, const rovei_move_message *m)
 {
+    rovei_source_heard(s);
     switch ((int)m->head.type) {
     case ROVEI_MOVE_ACCEPT:
         accepted(s, now, m->answer.round);
@@ -512,6 +537,7 @@ void rovei_source_peer_up(struct rovei_source *s, rovei_now now)
         rovei_source_commit_again(s, now);
         break;
     case ROVEI_SOURCE_CLOSING:
+        rovei_source_heard(s);
         rovei_source_say_events(s);
         break;
     case ROVEI_SOURCE_WAIT:
@@ -561,6 +587,10 @@ void rovei_source_repeat(struct rovei_source *s, rovei_now now)
 
 void rovei_source_limit(struct rovei_source *s, rovei_now now)
 {
+    if (s->step == ROVEI_SOURCE_CLOSING) {
+        rovei_source_close(s, now, ROVE_E_UNKNOWN_OUTCOME);
+        return;
+    }
     if (s->a->committed)
         return;
     rove_err err = s->step == ROVEI_SOURCE_WAIT                         ? ROVE_E_MOVE_NOT_CLOSED

@@ -240,6 +240,23 @@ void rovei_source_close(struct rovei_source *s, rovei_now now, rove_err err)
     rovei_attempt_retire(a, now);
 }
 
+/* Results are waited for as long as the target may have them: one that serves, is lost and stays
+ * silent for move_stall has none any more. Should it come back all the same, this node answers its
+ * Active with Closed. */
+void rovei_source_peer_lost(struct rovei_source *s, rovei_now now)
+{
+    if (s->step == ROVEI_SOURCE_CLOSING)
+        rovei_attempt_progress(s->a, now);
+    else if (!s->a->committed)
+        rovei_source_abort(s, now, ROVEI_OUTCOME_FAILED, ROVE_E_PEER_LOST);
+}
+
+void rovei_source_heard(struct rovei_source *s)
+{
+    if (s->step == ROVEI_SOURCE_CLOSING)
+        rovei_timer_set(&s->a->node->timers, &s->a->limit, ROVE_TIME_NEVER);
+}
+
 static void first_active(struct rovei_source *s, rovei_now now)
 {
     rovei_attempt *a = s->a;

@@ -453,6 +453,7 @@ static void on_closed(struct rovei_target *t, rovei_now now)
     a->target = NULL;
     d->target = NULL;
     rovei_target_free(t);
+    rovei_attempt_tell_phase(a);
     rovei_attempt_retire(a, now);
     if (d->source && d->source->step == ROVEI_SOURCE_WAIT)
         rovei_source_start(d->source, now);

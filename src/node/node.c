@@ -348,6 +348,11 @@ void rovei_note_fini(rovei_note *note)
     memset(note, 0, sizeof *note);
 }
 
+void rovei_node_ask_policy(rovei_node *n, bool ask)
+{
+    n->ask_policy = ask;
+}
+
 uint64_t rovei_node_ask(rovei_node *n, rovei_question what, const rove_entity *daemon,
                         const rove_entity *peer, const rovei_attempt_id *attempt, const char *kind)
 {

@@ -40,6 +40,9 @@ rovei_mesh *rovei_node_mesh(rovei_node *n); /* for statistics, connect and peers
 /* The addresses under which others reach this node, once the socket is bound. */
 void rovei_node_set_addrs(rovei_node *n, const rovei_addr *addrs, size_t count);
 
+/* Whether ASK is to be emitted from now on, as the configuration's field said until now. */
+void rovei_node_ask_policy(rovei_node *n, bool ask);
+
 /* ---- data path ---- */
 void rovei_node_receive(rovei_node *n, rovei_now now, const rovei_addr *from, uint8_t *dgram,
                         size_t size);
@@ -282,7 +285,8 @@ void rovei_node_sender_close(rovei_node *n, rovei_now now, uint64_t sender, bool
 /* ---- notes: what the outside may want to know ---- */
 typedef enum rovei_note_kind {
     ROVEI_NOTE_SPAWNED = 1, /* request, daemon, err, epoch in `value` */
-    ROVEI_NOTE_MOVE,        /* attempt, daemon, phase: it changed */
+    ROVEI_NOTE_MOVE,        /* attempt, daemon, phase: it changed; at the target once, when Closed
+                               has come */
     ROVEI_NOTE_MOVE_ENDED,  /* attempt, daemon, outcome, err = reason */
     ROVEI_NOTE_APPLIED,     /* sender, number: applied; outputs (owner, count), or err and text when
                                process reported an error */

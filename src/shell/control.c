@@ -259,8 +259,14 @@ static rove_err bind_socket(int fd, const char *path)
 
 static void on_note(void *user, rovei_node *core, rovei_now now, const rovei_note *note)
 {
-    if (note->kind == ROVEI_NOTE_MOVE || note->kind == ROVEI_NOTE_MOVE_ENDED)
-        control_move_note(user, core, now, note);
+    rovei_control *control = user;
+    if (note->kind != ROVEI_NOTE_MOVE && note->kind != ROVEI_NOTE_MOVE_ENDED)
+        return;
+    pthread_mutex_lock(&control->lock);
+    control->moves++;
+    pthread_cond_broadcast(&control->moved);
+    pthread_mutex_unlock(&control->lock);
+    control_move_note(control, core, now, note);
 }
 
 typedef struct begin {
@@ -288,6 +294,11 @@ rove_err rovei_control_new(rovei_control **ret, const rovei_control_config *cfg)
     rovei_list_init(&control->connections);
     pthread_mutex_init(&control->lock, NULL);
     pthread_cond_init(&control->idle, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&control->moved, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     rove_err err = ROVE_OK;
     control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (control->fd < 0)
@@ -342,6 +353,8 @@ void rovei_control_free(rovei_control *control)
     if (control->path[0]) {
         rovei_node_call(control->node, end_on_loop, control);
         pthread_mutex_lock(&control->lock);
+        control->ending = true;
+        pthread_cond_broadcast(&control->moved);
         while (control->jobs)
             pthread_cond_wait(&control->idle, &control->lock);
         pthread_mutex_unlock(&control->lock);
@@ -353,6 +366,7 @@ void rovei_control_free(rovei_control *control)
         close(control->fd);
     pthread_mutex_destroy(&control->lock);
     pthread_cond_destroy(&control->idle);
+    pthread_cond_destroy(&control->moved);
     const rove_alloc *alloc = control->alloc;
     ROVEI_DELETE(alloc, control);
 }

@@ -3,10 +3,12 @@
  * Requests about daemons that the runtime answers: spawn, stop, expect, their states, and waiting
  * for a peer. */
 #include <crypto/crypto.h>
+#include <errno.h>
 #include <identity/entity.h>
 #include <shell/control_job.h>
 #include <shell/files.h>
 #include <string.h>
+#include <time.h>
 
 #define STATE_PIECE ((size_t)256 << 10)
 
@@ -87,9 +89,30 @@ void control_spawn(connection *c, rovei_node *core, rovei_now now, json_object *
 
 /* ---- stop ---- */
 
+/* Waits until a move has gone on since `seen`. False at the deadline. */
+static bool wait_move(rovei_control *control, uint64_t seen, uint64_t deadline)
+{
+    struct timespec t = {.tv_sec = (time_t)(deadline / ROVE_SECOND),
+                         .tv_nsec = (long)(deadline % ROVE_SECOND)};
+    bool timed_out = false;
+    pthread_mutex_lock(&control->lock);
+    while (control->moves == seen && !control->ending && !timed_out)
+        timed_out = pthread_cond_timedwait(&control->moved, &control->lock, &t) == ETIMEDOUT;
+    bool again = control->moves != seen && !control->ending;
+    pthread_mutex_unlock(&control->lock);
+    return again;
+}
+
+/* A daemon that has just come cannot be stopped before its former host has said Closed. */
 static void stop_work(job *j)
 {
-    j->err = rove_runtime_stop(j->runtime, j->daemon);
+    uint64_t deadline = rovei_time_add(rovei_clock_now().mono, j->timeout), seen;
+    do {
+        pthread_mutex_lock(&j->control->lock);
+        seen = j->control->moves;
+        pthread_mutex_unlock(&j->control->lock);
+        j->err = rove_runtime_stop(j->runtime, j->daemon);
+    } while (j->err == ROVE_E_MOVE_NOT_CLOSED && wait_move(j->control, seen, deadline));
 }
 
 static void end_finish(job *j, rovei_node *core, rovei_now now)
@@ -109,6 +132,7 @@ void control_stop(connection *c, rovei_node *core, rovei_now now, json_object *r
     if (!j)
         return;
     j->daemon.origin = rovei_entity_origin(&entity);
+    j->timeout = rovei_node_env(c->control->node)->limits.move_stall;
     j->work = stop_work;
     j->finish = end_finish;
     control_job_start(j);

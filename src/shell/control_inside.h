@@ -25,7 +25,10 @@ struct rovei_control {
     size_t count;
     size_t jobs; /* threads under way */
     pthread_mutex_t lock;
-    pthread_cond_t idle; /* jobs has become 0 */
+    pthread_cond_t idle;  /* jobs has become 0 */
+    pthread_cond_t moved; /* `moves` has grown, or `ending` */
+    uint64_t moves;       /* notes of moves that went on */
+    bool ending;          /* jobs wait no longer */
 };
 
 /* What a connection is busy with. */
@@ -98,7 +101,10 @@ json_object *control_hex(const void *bytes, size_t size);
 json_object *control_attempt(const rovei_attempt_id *a);
 json_object *control_text(const char *text); /* NULL gives null */
 json_object *control_u64(uint64_t v);
+/* Durations with three decimals. */
+json_object *control_s(uint64_t nanoseconds);
 json_object *control_ms(uint64_t nanoseconds);
+json_object *control_us(uint64_t nanoseconds);
 /* An error as scripts see it: its name in lower case without E_; null for OK. */
 json_object *control_reason(rove_err err);
 const char *control_phase_name(rovei_phase phase);

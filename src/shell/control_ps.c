@@ -69,9 +69,8 @@ static json_object *describe(const ps_row *row, rovei_now now)
     control_add(o, "counterpart",
                 d->in_move ? control_id(rovei_entity_node_id(&d->counterpart)) : NULL);
     control_add(o, "age_s",
-                d->in_move || d->state == ROVEI_DAEMON_ASIDE
-                    ? json_object_new_double((double)(now.mono - d->since) / 1e9)
-                    : NULL);
+                d->in_move || d->state == ROVEI_DAEMON_ASIDE ? control_s(now.mono - d->since)
+                                                             : NULL);
     control_add(o, "position", u64_or_null(d->in_move, d->position));
     control_add(o, "note", control_text(d->note));
     return o;

@@ -76,12 +76,26 @@ json_object *control_u64(uint64_t v)
     return json_object_new_uint64(v);
 }
 
-json_object *control_ms(uint64_t nanoseconds)
+static json_object *decimals(double v)
 {
     char text[40];
-    double ms = (double)nanoseconds / 1e6;
-    snprintf(text, sizeof text, "%.3f", ms);
-    return json_object_new_double_s(ms, text);
+    snprintf(text, sizeof text, "%.3f", v);
+    return json_object_new_double_s(v, text);
+}
+
+json_object *control_s(uint64_t nanoseconds)
+{
+    return decimals((double)nanoseconds / 1e9);
+}
+
+json_object *control_ms(uint64_t nanoseconds)
+{
+    return decimals((double)nanoseconds / 1e6);
+}
+
+json_object *control_us(uint64_t nanoseconds)
+{
+    return decimals((double)nanoseconds / 1e3);
 }
 
 json_object *control_reason(rove_err err)

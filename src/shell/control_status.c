@@ -80,7 +80,7 @@ void control_peers(connection *c, rovei_node *core, rovei_now now, json_object *
                     control_text(peer.session_class == ROVEI_CLASS_NET ? "net" : "rove"));
         control_add(o, "state", control_text(peer_state_name(peer.state)));
         control_add(o, "addr", peer.addr.family ? control_text(address) : NULL);
-        control_add(o, "rtt_us", peer.rtt ? json_object_new_double((double)peer.rtt / 1e3) : NULL);
+        control_add(o, "rtt_us", peer.rtt ? control_us(peer.rtt) : NULL);
         control_say(c, o);
     }
     if (!c->closing)

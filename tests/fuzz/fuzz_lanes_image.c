@@ -6,6 +6,7 @@
 
 #include <base/buf.h>
 #include <compute/lanes_inside.h>
+#include <crypto/crypto.h>
 #include <crypto/slab.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

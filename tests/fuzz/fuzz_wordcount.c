@@ -69,7 +69,7 @@ static bool round_trip(rove_span state, context *to)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const rove_ctx_ops ops = {
-        .emit = refuse, .write = keep, .reserve = reserve, .fail = fail};
+        .emit = refuse, .write = keep, .reserve = reserve, .refuse = fail};
     uint8_t *bytes = rovei_alloc(&rovei_alloc_libc, 2 * size);
     if (!bytes)
         return 0;

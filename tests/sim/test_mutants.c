@@ -85,7 +85,7 @@ static void caught_at_random(void **state)
     assert_int_equal(waitpid(pid, &status, 0), pid);
     bool caught = (WIFEXITED(status) && WEXITSTATUS(status) == 1) ||
                   (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-    print_message("%s: %s at seed %" PRIu64 "\n", m->name, caught ? "caught" : "NOT caught", seed);
+    print_message("# %s: %s at seed %" PRIu64 "\n", m->name, caught ? "caught" : "NOT caught", seed);
     assert_true(caught);
 }
 

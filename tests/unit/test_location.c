@@ -384,6 +384,30 @@ static void claims_at_the_same_time(void **state)
     kit_free(k);
 }
 
+/* A node that has just started has nobody to ask yet: it waits for its peers. */
+static void claims_wait_for_peers(void **state)
+{
+    (void)state;
+    kit *k = kit_new(2);
+    uint64_t r;
+    (void)world_spawn(&k->w, 0, 7);
+    world_stop(&k->w, 1);
+    world_start(&k->w, 1);
+    kit_tap_on(k, 1);
+    assert_ok(spawn(k, 1, 7, true, false, &r));
+    assert_null(spawned(k, 1, r));
+    world_until(&k->w, SOON, spawned(k, 1, r) != NULL);
+    assert_int_equal(spawned(k, 1, r)->err, ROVE_E_LIVES_ELSEWHERE);
+    /* Nobody comes: after its time it is served. */
+    world_stop(&k->w, 0);
+    assert_ok(spawn(k, 1, 8, true, false, &r));
+    world_run(&k->w, 500 * ROVE_MILLISECOND);
+    assert_null(spawned(k, 1, r));
+    world_until(&k->w, SOON, spawned(k, 1, r) != NULL);
+    assert_ok(spawned(k, 1, r)->err);
+    kit_free(k);
+}
+
 static void force(void **state)
 {
     (void)state;
@@ -416,6 +440,46 @@ static void force(void **state)
     assert_null(rovei_daemon_find(node_of(k, 0), &d));
     assert_ok(rovei_node_daemon_get(node_of(k, 1), &d, &info));
     assert_int_equal(info.state, ROVEI_DAEMON_RUNNING);
+    kit_free(k);
+}
+
+static void shutdown_ends_claims(void **state)
+{
+    (void)state;
+    kit *k = kit_new(2);
+    uint64_t r;
+    assert_ok(spawn(k, 0, 7, true, false, &r));
+    assert_null(spawned(k, 0, r));
+    rovei_node_shutdown(node_of(k, 0), k->w.now);
+    world_run(&k->w, ROVE_SECOND);
+    assert_non_null(spawned(k, 0, r));
+    assert_int_equal(spawned(k, 0, r)->err, ROVE_E_SHUTTING_DOWN);
+    kit_free(k);
+}
+
+/* A sender follows eight redirects; without an answer of any holder it then waits between them. */
+static void redirects_are_bounded(void **state)
+{
+    (void)state;
+    kit *k = kit_new(3);
+    rovei_keypair *key = key_of(&k->w.nodes[0].t, 9);
+    rove_entity d = *rovei_keypair_entity(key);
+    uint64_t s = kit_open(k, 1, &d);
+    kit_send(k, 1, s, "a");
+    for (uint64_t epoch = 2; epoch < 14; epoch++) {
+        const rove_entity *to = &k->w.nodes[epoch % 2 ? 2 : 0].entity;
+        rovei_record r;
+        assert_ok(rovei_record_give(node_of(k, 0), k->w.now, key, epoch, to, NULL, 0, &r));
+        assert_ok(rovei_location_learn(node_of(k, 1), k->w.now, &r, to));
+        const rovei_sender *sender = kit_sender(k, 1, s);
+        assert_int_equal(sender->route->hops, epoch - 2);
+        assert_true(rovei_entity_equal(&sender->route->holder, to));
+        assert_int_equal(sender->hold_until > k->w.now.mono, epoch - 2 > 8);
+    }
+    assert_int_equal(rovei_node_stats_get(node_of(k, 1)).redirects, 11);
+    world_run(&k->w, 5 * ROVE_SECOND);
+    assert_int_equal(kit_count(k, 1, s, ROVEI_NOTE_UNREACHABLE), 1);
+    rovei_keypair_unref(key);
     kit_free(k);
 }
 
@@ -503,7 +567,10 @@ int main(void)
         cmocka_unit_test(given_identities),
         cmocka_unit_test(stopped_here_and_spawned_again),
         cmocka_unit_test(claims_at_the_same_time),
+        cmocka_unit_test(claims_wait_for_peers),
         cmocka_unit_test(force),
+        cmocka_unit_test(shutdown_ends_claims),
+        cmocka_unit_test(redirects_are_bounded),
         cmocka_unit_test(prepared_copies_yield),
         cmocka_unit_test(origins),
         cmocka_unit_test(tombstones),

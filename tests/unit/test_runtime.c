@@ -251,7 +251,7 @@ static void test_spawn_with_an_instance(void **state)
     (void)state;
     place p;
     place_ready(&p, 1);
-    void *instance;
+    void *instance = NULL;
     assert_ok(probe_create(&instance, &rovei_alloc_libc, &p.control));
     ((probe *)instance)->count = 41;
     rove_kind unregistered = probe_kind;
@@ -262,7 +262,7 @@ static void test_spawn_with_an_instance(void **state)
     assert_ok(rove_runtime_spawn_with(p.rt, &unregistered, &p.control, instance, id, NULL, &d));
     deliver_expecting(&p, d, "42");
     /* After an error the instance is still the caller's. */
-    void *second;
+    void *second = NULL;
     assert_ok(probe_create(&second, &rovei_alloc_libc, &p.control));
     assert_int_equal(
         rove_runtime_spawn_with(p.rt, &unregistered, &p.control, second, id, NULL, &other),
@@ -558,6 +558,96 @@ static void test_reentry(void **state)
     place_close(&p);
 }
 
+/* ---- a daemon that takes its time ---- */
+
+static pthread_mutex_t slow_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t slow_moved = PTHREAD_COND_INITIALIZER;
+static bool slow_inside, slow_go;
+
+static rove_err take_time(probe_control *c, rove_ctx *ctx, const rove_event *event)
+{
+    (void)c;
+    (void)ctx;
+    if (event->payload.size != 4) /* "slow" */
+        return ROVE_OK;
+    pthread_mutex_lock(&slow_lock);
+    slow_inside = true;
+    pthread_cond_broadcast(&slow_moved);
+    while (!slow_go)
+        pthread_cond_wait(&slow_moved, &slow_lock);
+    pthread_mutex_unlock(&slow_lock);
+    return ROVE_OK;
+}
+
+typedef struct one_deliver {
+    pthread_t thread;
+    place *p;
+    rove_daemon d;
+    const char *text;
+    rove_err err;
+} one_deliver;
+
+static void *run_deliver(void *arg)
+{
+    one_deliver *c = arg;
+    rove_result result;
+    c->err = deliver(c->p, c->d, c->text, &result);
+    rove_result_fini(&result);
+    return NULL;
+}
+
+static void test_a_slow_daemon_delays_nobody(void **state)
+{
+    (void)state;
+    for (unsigned workers = 0; workers < 2; workers++) {
+        place p;
+        place_ready(&p, workers);
+        slow_inside = slow_go = false;
+        p.control.during = take_time;
+        rove_daemon slow, other;
+        assert_ok(rove_runtime_spawn(p.rt, "probe", NULL, NULL, &slow));
+        assert_ok(rove_runtime_spawn(p.rt, "probe", NULL, NULL, &other));
+        one_deliver first = {.p = &p, .d = slow, .text = "slow"};
+        one_deliver second = {.p = &p, .d = slow, .text = "x"};
+        assert_int_equal(pthread_create(&first.thread, NULL, run_deliver, &first), 0);
+        pthread_mutex_lock(&slow_lock);
+        while (!slow_inside)
+            pthread_cond_wait(&slow_moved, &slow_lock);
+        pthread_mutex_unlock(&slow_lock);
+        assert_int_equal(pthread_create(&second.thread, NULL, run_deliver, &second), 0);
+        deliver_expecting(&p, other, "1");
+        assert_ok(rove_runtime_stop(p.rt, slow)); /* does not wait for it either */
+        assert_int_equal(rove_runtime_daemon_count(p.rt), 1);
+        deliver_expecting(&p, other, "2");
+        pthread_mutex_lock(&slow_lock);
+        slow_go = true;
+        pthread_cond_broadcast(&slow_moved);
+        pthread_mutex_unlock(&slow_lock);
+        pthread_join(first.thread, NULL);
+        pthread_join(second.thread, NULL);
+        assert_int_equal(first.err, ROVE_OK); /* it had begun */
+        assert_true(second.err == ROVE_E_STALE || second.err == ROVE_E_STOPPED ||
+                    second.err == ROVE_E_NOT_FOUND);
+        place_close(&p);
+        assert_int_equal(p.control.created, p.control.destroyed);
+    }
+}
+
+static void test_nowait_on_a_free_daemon(void **state)
+{
+    (void)state;
+    place p;
+    place_ready(&p, 1);
+    rove_daemon d;
+    assert_ok(rove_runtime_spawn(p.rt, "probe", NULL, NULL, &d));
+    rove_event event = {.payload = span_of("x")};
+    rove_result result;
+    assert_ok(rove_runtime_deliver(p.rt, d, &event, ROVE_DELIVER_NOWAIT, &result, never, NULL));
+    assert_output(&result, "1");
+    rove_result_fini(&result);
+    place_close(&p);
+}
+
 /* ---- observers ---- */
 
 typedef struct watching {
@@ -752,6 +842,8 @@ int main(void)
         cmocka_unit_test(test_start_and_expect_against_shutdown),
         cmocka_unit_test(test_duplicate_spawn_in_flight),
         cmocka_unit_test(test_reentry),
+        cmocka_unit_test(test_a_slow_daemon_delays_nobody),
+        cmocka_unit_test(test_nowait_on_a_free_daemon),
         cmocka_unit_test(test_observers),
         cmocka_unit_test(test_many_threads),
         cmocka_unit_test(test_stop_under_fire),

@@ -160,10 +160,10 @@ static void print(const demo_mover *m, const demo_node *source, const demo_node 
     cli_add_text(o, "from", source->node_id);
     cli_add_text(o, "to", target->node_id);
     json_object_object_add(o, "bytes", json_object_new_uint64(cli_u64(r->moved, "bytes")));
-    json_object_object_add(o, "total_ms", json_object_new_double(cli_double(r->moved, "total_ms")));
-    json_object_object_add(o, "blackout_ms", dark ? cli_json_ms(blackout) : NULL);
+    json_object_object_add(o, "total_ms", cli_json_ms(cli_double(r->moved, "total_ms")));
+    json_object_object_add(o, "blackout_ms", dark ? cli_json_ms((double)blackout / 1e6) : NULL);
     json_object_object_add(o, "during", json_object_new_uint64(r->during));
-    json_object_object_add(o, "send_stall_ms", cli_json_ms(r->stalled));
+    json_object_object_add(o, "send_stall_ms", cli_json_ms((double)r->stalled / 1e6));
     cli_json(o);
 }
 
