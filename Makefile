@@ -35,7 +35,8 @@ test-tsan: packages-test
 
 bench: packages-build
 	@$(MAKE) --no-print-directory build
-	@tools/bench.sh $(BUILD)
+	@$(BUILD)/bench/bench
+	@$(BUILD)/rove demo
 
 fuzz-build: packages-fuzz
 	@tools/fuzz.sh build build-fuzz $(JOBS)

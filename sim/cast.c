@@ -44,8 +44,7 @@ bool cast_a_frozen(sim_world *w)
 bool cast_b_closed(sim_world *w)
 {
     (void)w;
-    const rovei_daemon *r =
-        cast.b->up ? rovei_daemon_find(cast.b->core, &cast.d->entity) : NULL;
+    const rovei_daemon *r = cast.b->up ? rovei_daemon_find(cast.b->core, &cast.d->entity) : NULL;
     return r && r->role == ROVEI_ROLE_SERVING && !r->target;
 }
 

@@ -1,134 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Cells and their mailboxes, and the kind of daemon that all of them run: its state is the list of
- * the events that it has applied. */
+ * Cells and their mailboxes. */
 #include "cells.h"
 #include "check.h"
 #include "history.h"
 #include <base/alloc.h>
-#include <node/core.h>
 #include <inttypes.h>
+#include <node/core.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- the kind ---- */
-typedef struct instance {
-    const rove_alloc *alloc;
-    sim_cell *cell;
-    uint64_t *ids;
-    size_t room;
-    sim_belief belief;
-} instance;
-
-static rove_err kind_create(void **ret, const rove_alloc *alloc, void *user)
-{
-    instance *in = ROVEI_NEW(alloc, instance);
-    if (!in)
-        return ROVE_E_NOMEM;
-    in->alloc = alloc;
-    in->cell = user;
-    *ret = in;
-    return ROVE_OK;
-}
-
-static void kind_destroy(void *self)
-{
-    instance *in = self;
-    rovei_free(in->alloc, in->ids, in->room * sizeof *in->ids);
-    ROVEI_DELETE(in->alloc, in);
-}
-
-static rove_err keep_id(instance *in, uint64_t id)
-{
-    rove_err err = rovei_grow(in->alloc, (void **)&in->ids, &in->room, in->belief.count,
-                              sizeof *in->ids, SIZE_MAX / 64);
-    if (err)
-        return err;
-    in->ids[in->belief.count++] = id;
-    in->belief.digest = sim_digest_add(in->belief.digest, id);
-    return ROVE_OK;
-}
-
-static rove_err kind_process(void *self, rove_ctx *ctx, const rove_event *event)
-{
-    instance *in = self;
-    sim_world *w = in->cell->node->world;
-    uint64_t id = event->payload.size >= 8 ? rovei_load64(event->payload.data) : 0;
-    sim_event *e = sim_event_by_id(w, id);
-    if (!e || e->daemon != in->cell->daemon || event->payload.size != sim_event_size(e)) {
-        sim_fail(w, "%s is given an event that nobody sent to it", in->cell->daemon->name);
-        return rove_fail(ctx, "no such event");
-    }
-    sim_truth_apply(w, in->cell->node, e->daemon, &in->belief, e);
-    rove_err err = keep_id(in, id);
-    if (err)
-        return err;
-    if (e->fails)
-        return rove_fail(ctx, "event %" PRIu64 " fails on purpose", id);
-    uint8_t out[32] = {0};
-    for (unsigned i = 0; i < id % 3; i++) {
-        rovei_store64(out, id);
-        rovei_store64(out + 8, in->belief.count);
-        out[16] = (uint8_t)i;
-        err = rove_emit(ctx, (rove_span){out, 17 + (size_t)(id % 15)});
-        if (err)
-            return err;
-    }
-    return ROVE_OK;
-}
-
-static rove_err kind_snapshot(void *self, rove_ctx *ctx)
-{
-    instance *in = self;
-    uint8_t head[8];
-    rovei_store64(head, in->belief.count);
-    rove_err err = rove_write(ctx, (rove_span){head, sizeof head});
-    for (size_t i = 0; !err && i < in->belief.count; i++) {
-        uint8_t id[8];
-        rovei_store64(id, in->ids[i]);
-        err = rove_write(ctx, (rove_span){id, sizeof id});
-    }
-    static const uint8_t filler[512];
-    for (size_t left = in->cell->daemon->filler; !err && left;) {
-        size_t part = left < sizeof filler ? left : sizeof filler;
-        err = rove_write(ctx, (rove_span){filler, part});
-        left -= part;
-    }
-    return err;
-}
-
-static rove_err kind_restore(void *self, rove_ctx *ctx, rove_span state)
-{
-    instance *in = self;
-    rovei_reader r = rovei_reader_of(state);
-    uint64_t count = rovei_read_u64(&r);
-    if (count > rovei_reader_left(&r) / 8)
-        return rove_fail(ctx, "the state is cut off");
-    for (uint64_t i = 0; i < count; i++) {
-        rove_err err = keep_id(in, rovei_read_u64(&r));
-        if (err)
-            return err;
-    }
-    if (rovei_reader_left(&r) != in->cell->daemon->filler)
-        return rove_fail(ctx, "the state has another size");
-    return ROVE_OK;
-}
-
-static const rove_kind kind = {.abi = ROVE_ABI,
-                               .size = sizeof(rove_kind),
-                               .name = "line",
-                               .create = kind_create,
-                               .destroy = kind_destroy,
-                               .process = kind_process,
-                               .snapshot = kind_snapshot,
-                               .restore = kind_restore,
-                               .is_stateful = true};
-
-static sim_belief belief_of(const sim_cell *c)
-{
-    const instance *in = rovei_cell_instance(c->cell);
-    return in->belief;
-}
 
 /* ---- mailboxes ---- */
 struct sim_work {
@@ -371,9 +251,8 @@ static void do_deliver(sim_cell *c, sim_event *e)
     ev.link = (rove_link){.origin = rovei_entity_origin(&c->node->entity), .sequence = e->number};
     rovei_applied a = {0};
     uint64_t number = 0;
-    rove_err err =
-        c->cell ? rovei_cell_deliver(c->cell, sim_now(c->node).wall, &ev, e, &a, &number)
-                : ROVE_E_NOT_READY;
+    rove_err err = c->cell ? rovei_cell_deliver(c->cell, sim_now(c->node).wall, &ev, e, &a, &number)
+                           : ROVE_E_NOT_READY;
     if (!err) {
         record_outputs(c, e->id, &a);
         told(c, e, SIM_FATE_APPLIED, a.err, rove_buf_span(a.outputs), a.output_count);
@@ -400,10 +279,10 @@ static void do_deliver(sim_cell *c, sim_event *e)
 static void do_freeze(sim_cell *c, rovei_effect *e)
 {
     rovei_completion done = {.kind = ROVEI_DONE_FROZEN, .cell = c->id, .attempt = e->attempt};
-    done.err = rovei_cell_freeze(c->cell, sim_now(c->node).wall, &e->attempt, &done.image,
-                                 &done.text);
+    done.err =
+        rovei_cell_freeze(c->cell, sim_now(c->node).wall, &e->attempt, &done.image, &done.text);
     sim_say(c->node->world, c->node->name, "%s is frozen with %" PRIu64 " events%s%s",
-            c->daemon->name, belief_of(c).count, done.err ? ": " : "",
+            c->daemon->name, sim_cell_belief(c).count, done.err ? ": " : "",
             done.err ? rove_err_name(done.err) : "");
     give_back(c->node, c, &done);
 }
@@ -468,7 +347,7 @@ static uint64_t sinc_of(sim_cell *c)
 
 static void do_activate(sim_cell *c, rovei_effect *e)
 {
-    sim_belief b = belief_of(c);
+    sim_belief b = sim_cell_belief(c);
     rove_err err = rovei_cell_activate(c->cell);
     if (err) {
         sim_fail(c->node->world, "%s cannot activate %s: %s", c->node->name, c->daemon->name,
@@ -478,9 +357,9 @@ static void do_activate(sim_cell *c, rovei_effect *e)
     sim_say(c->node->world, c->node->name, "%s serves here with %" PRIu64 " events",
             c->daemon->name, b.count);
     sim_truth_serve(c->node->world, c->node, c->daemon, &b, sinc_of(c));
-    give_back(c->node, c,
-              &(rovei_completion){
-                  .kind = ROVEI_DONE_ACTIVATED, .cell = c->id, .attempt = e->attempt});
+    give_back(
+        c->node, c,
+        &(rovei_completion){.kind = ROVEI_DONE_ACTIVATED, .cell = c->id, .attempt = e->attempt});
 }
 
 static void do_restore(sim_cell *c, rovei_effect *e)
@@ -493,7 +372,7 @@ static void do_restore(sim_cell *c, rovei_effect *e)
             abort();
         done.key = rovei_keypair_ref(key);
     }
-    rovei_cell_config cfg = {.env = &c->node->env, .kind = &kind, .kind_user = c, .key = key};
+    rovei_cell_config cfg = {.env = &c->node->env, .kind = &sim_kind, .kind_user = c, .key = key};
     bool veto = !w->scripted && !w->calm && sim_rng_chance(&w->rng[SIM_FOR_CELLS], 60);
     done.err = veto ? ROVE_E_RESTORE_FAILED : rovei_cell_new(&c->cell, &cfg);
     if (!done.err)
@@ -652,12 +531,12 @@ static sim_cell *spawn(sim_node *n, sim_daemon *d, bool given, bool force)
     if (rovei_keypair_from_seed(&key, &n->env, d->seed))
         abort();
     sim_cell *c = cell_new(n, d);
-    rovei_cell_config cfg = {.env = &n->env, .kind = &kind, .kind_user = c, .key = key};
+    rovei_cell_config cfg = {.env = &n->env, .kind = &sim_kind, .kind_user = c, .key = key};
     if (rovei_cell_new(&c->cell, &cfg))
         abort();
     c->spawning = true;
     rovei_spawn s = {.key = key,
-                     .kind = kind.name,
+                     .kind = sim_kind.name,
                      .cell = c->id,
                      .request = c->id,
                      .given = given,
@@ -697,7 +576,7 @@ void sim_cell_spawned(sim_cell *c, rove_err err)
         cell_free(c);
         return;
     }
-    sim_belief b = belief_of(c);
+    sim_belief b = sim_cell_belief(c);
     if (rovei_cell_activate(c->cell))
         abort();
     c->daemon->spawned = true;

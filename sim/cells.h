@@ -23,6 +23,10 @@ struct sim_cell {
     bool spawning;
 };
 
+extern const rove_kind sim_kind;
+
+/* What its instance believes. */
+sim_belief sim_cell_belief(const sim_cell *c);
 /* One effect; its references are taken. */
 void sim_cells_effect(sim_node *n, rovei_effect *e);
 /* A cell for a daemon that is about to be spawned here; NULL when none can be made. */

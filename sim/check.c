@@ -5,9 +5,9 @@
 #include "cells.h"
 #include "words.h"
 #include "workload.h"
-#include <node/core.h>
 #include <inttypes.h>
 #include <migration/move_codec.h>
+#include <node/core.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -287,7 +287,7 @@ static void tell(sim_node *n, const rove_entity *to, const sim_message *m)
         sim_say(w, n->name, "-> %s: %s of %s (%02x%02x) ticket %04x", peer, m->name, d,
                 m->attempt.bytes[0], m->attempt.bytes[1], (unsigned)(m->number & 0xffff));
     else if (m->tag == ROVEI_TAG_LOCATE)
-        sim_say(w, n->name, "-> %s: %s of %s", peer, m->name, d);
+        sim_say(w, n->name, "-> %s: %s of %s, epoch %" PRIu64, peer, m->name, d, m->number);
     else if (m->count)
         sim_say(w, n->name, "-> %s: %s %" PRIu64 "..%" PRIu64 " of %s, i%" PRIu64, peer, m->name,
                 m->number, m->number + m->count - 1, d, m->sinc);
@@ -315,8 +315,7 @@ bool sim_check_tap(void *user, const rove_entity *to, uint16_t tag, rove_span he
     } else {
         tell(n, to, &m);
         if (m.answer_of_holder && m.daemon && !core_serves(n, m.daemon))
-            sim_fail(w, "%s says %s for %s and does not serve it", n->name, m.name,
-                     m.daemon->name);
+            sim_fail(w, "%s says %s for %s and does not serve it", n->name, m.name, m.daemon->name);
         swallow = w->tap && w->tap(n, to, &m, (rove_span){bytes, size});
         if (swallow)
             sim_say(w, n->name, "   (kept back)");

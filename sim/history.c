@@ -28,8 +28,8 @@ void sim_history_applied(sim_world *w, const sim_node *where, const sim_daemon *
                          const sim_event *e)
 {
     LINE(w,
-         "{\"op\":\"process\",\"at_ns\":%" PRIu64 ",\"node\":\"%s\",\"daemon\":\"%s\",\"event\":%"
-         PRIu64 ",\"index\":%zu}\n",
+         "{\"op\":\"process\",\"at_ns\":%" PRIu64
+         ",\"node\":\"%s\",\"daemon\":\"%s\",\"event\":%" PRIu64 ",\"index\":%zu}\n",
          w->now, where->name, d->name, e->id, d->applied_count);
 }
 
@@ -64,7 +64,7 @@ void sim_history_fate(sim_world *w, const char *who, const sim_event *e, const c
 void sim_history_restart(sim_world *w, const sim_node *where, const sim_daemon *d, uint64_t keep)
 {
     LINE(w,
-         "{\"op\":\"restart\",\"at_ns\":%" PRIu64 ",\"node\":\"%s\",\"daemon\":\"%s\",\"kept\":%"
-         PRIu64 "}\n",
+         "{\"op\":\"restart\",\"at_ns\":%" PRIu64
+         ",\"node\":\"%s\",\"daemon\":\"%s\",\"kept\":%" PRIu64 "}\n",
          w->now, where->name, d->name, keep);
 }

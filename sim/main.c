@@ -157,13 +157,11 @@ static const char *missing(const sim_totals *t)
 /* A failed assertion inside of a core: the story comes first, then the process ends. */
 static void on_abort(int number)
 {
-    signal(number, SIG_DFL);
+    (void)number;
     sim_seed_tell(stderr);
     fputs("an assertion of the core failed\n", stderr);
     fflush(NULL);
-#ifdef ROVEI_MUTANTS
     _Exit(1);
-#endif
 }
 
 static int run(const options *o)
@@ -176,8 +174,7 @@ static int run(const options *o)
     sim_totals sum = {0};
     bool good = true;
     for (uint64_t seed = o->from; good; seed++) {
-        sim_seed_options so = {
-            .seed = seed, .history = history, .story = stderr, .echo = o->story};
+        sim_seed_options so = {.seed = seed, .history = history, .story = stderr, .echo = o->story};
         sim_seed_result r;
         sim_seed_run(&so, &r);
         good = r.good;
@@ -204,8 +201,8 @@ static int play(const options *o)
 {
     uint64_t only = 0;
     const char *at = o->scenario;
-    if (strcmp(at, "all") != 0 && (!parse_number(&at, &only) || *at || only == 0 ||
-                                   only > sim_scenario_count)) {
+    if (strcmp(at, "all") != 0 &&
+        (!parse_number(&at, &only) || *at || only == 0 || only > sim_scenario_count)) {
         usage(stderr);
         return 2;
     }

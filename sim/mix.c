@@ -103,11 +103,11 @@ static void cancel_run(sim_world *w, sim_thing *t)
     cancel_thing *c = (cancel_thing *)t;
     sim_node *n = c->node;
     if (n->up && n->life == c->life) {
-        rove_err why = sim_rng_chance(&w->rng[SIM_FOR_WORK], 5000) ? ROVE_E_CANCELLED
-                                                                    : ROVE_E_TIMED_OUT;
+        rove_err why =
+            sim_rng_chance(&w->rng[SIM_FOR_WORK], 5000) ? ROVE_E_CANCELLED : ROVE_E_TIMED_OUT;
         rove_err err = rovei_node_cancel(n->core, sim_now(n), &c->id, why);
-        sim_say(w, n->name, "is told to end move %02x%02x (%s): %s", c->id.bytes[0],
-                c->id.bytes[1], rove_err_name(why), rove_err_name(err));
+        sim_say(w, n->name, "is told to end move %02x%02x (%s): %s", c->id.bytes[0], c->id.bytes[1],
+                rove_err_name(why), rove_err_name(err));
         sim_pump(n);
     }
     free(c);

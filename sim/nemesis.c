@@ -195,7 +195,7 @@ static void hang_up(sim_world *w)
 static void shortage(sim_world *w)
 {
     sim_rng *r = &w->rng[SIM_FOR_NEMESIS];
-    w->memory.refusal = w->memory.refusal ? 0 : (uint32_t)sim_rng_between(r, 20, 4000);
+    w->memory.refusal = w->memory.refusal ? 0 : (uint32_t)sim_rng_between(r, 100, 10000);
     sim_say(w, NULL, "of 100,000 allocations %u are refused", w->memory.refusal);
 }
 
@@ -214,7 +214,7 @@ static void nemesis_run(sim_world *w, sim_thing *t)
         crash(w, &w->nodes[sim_rng_below(r, w->node_count)]);
     else if (pick < m->cuts + m->crashes + m->replays)
         replay(w);
-    else if (w->shortages && sim_rng_chance(r, 3000))
+    else if (w->shortages && sim_rng_chance(r, 6000))
         shortage(w);
     else if (sim_rng_chance(r, 1000))
         hang_up(w);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The network of a world. */
-#include "world.h"
 #include "check.h"
+#include "world.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,8 +40,7 @@ static void free_waiting(sim_world *w, sim_link *l)
 void sim_net_fini(sim_world *w)
 {
     for (unsigned i = 0; i < SIM_NET_NODES; i++)
-        for (unsigned j = 0; j < SIM_NET_NODES; j++)
-        {
+        for (unsigned j = 0; j < SIM_NET_NODES; j++) {
             free_waiting(w, &w->net.links[i][j]);
             free(w->net.links[i][j].taken);
         }

@@ -5,8 +5,8 @@
 #include "cells.h"
 #include "check.h"
 #include "workload.h"
-#include <node/core.h>
 #include <inttypes.h>
+#include <node/core.h>
 
 typedef enum place {
     PLACE_UNSETTLED,
@@ -86,6 +86,9 @@ static bool moves_rest(sim_world *w)
         rovei_move_info info;
         while (rovei_node_move_next(n->core, &it, &info)) {
             sim_daemon *d = sim_daemon_of(w, &info.daemon);
+            if (info.applied_frozen)
+                sim_fail(w, "%s has applied %" PRIu64 " events to a frozen daemon", n->name,
+                         info.applied_frozen);
             if (info.outcome == ROVEI_OUTCOME_RUNNING && info.local_source && d &&
                 place_of(w, d) != PLACE_OPERATOR)
                 return false;
@@ -136,8 +139,8 @@ bool sim_check_rest(sim_world *w)
     return true;
 }
 
-static const char *const role_words[] = {"claiming",   "serving",  "freezing",  "frozen",
-                                         "committing", "committed", "receiving", "restoring",
+static const char *const role_words[] = {"claiming",   "serving",    "freezing",  "frozen",
+                                         "committing", "committed",  "receiving", "restoring",
                                          "prepared",   "activating", "aside"};
 
 void sim_check_unrest(sim_world *w)
@@ -148,9 +151,9 @@ void sim_check_unrest(sim_world *w)
             sim_node *n = &w->nodes[k];
             const rovei_daemon *r = n->up ? rovei_daemon_find(n->core, &d->entity) : NULL;
             if (r)
-                sim_say(w, n->name, "%s: %s, epoch %" PRIu64 "%s%s%s", d->name,
-                        role_words[r->role], r->epoch, r->target ? ", not closed" : "",
-                        r->note ? ", " : "", r->note ? r->note : "");
+                sim_say(w, n->name, "%s: %s, epoch %" PRIu64 "%s%s%s", d->name, role_words[r->role],
+                        r->epoch, r->target ? ", not closed" : "", r->note ? ", " : "",
+                        r->note ? r->note : "");
         }
     }
     for (sim_client *c = w->clients; c; c = c->next) {
@@ -170,8 +173,8 @@ void sim_check_unrest(sim_world *w)
             if (i != j && w->nodes[j].up &&
                 !rovei_mesh_peer(rovei_node_mesh(w->nodes[i].core), &w->nodes[j].entity, &info) &&
                 info.state != ROVEI_PEER_UP)
-                sim_say(w, w->nodes[i].name, "has no session with %s (state %d)",
-                        w->nodes[j].name, (int)info.state);
+                sim_say(w, w->nodes[i].name, "has no session with %s (state %d)", w->nodes[j].name,
+                        (int)info.state);
         }
     for (unsigned k = 0; k < w->node_count; k++) {
         size_t it = 0;
@@ -220,6 +223,8 @@ void sim_check_places(sim_world *w)
 void sim_check_fates(sim_world *w)
 {
     for (sim_client *c = w->clients; c; c = c->next) {
+        if (c->wants_room && !c->dead && !c->closed)
+            sim_fail(w, "%s waits for room that nobody keeps from it", c->name);
         if (c->dead || c->closed || c->daemon->gone)
             continue;
         for (size_t i = 0; i < c->count; i++) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The table of scenarios, and how one is played. */
-#include "scenario.h"
+#include "scenarios.h"
 #include "cells.h"
 #include "check.h"
-#include "scenarios.h"
+#include "scenario.h"
 #include "workload.h"
 
 const sim_scenario sim_scenarios[] = {
@@ -15,6 +15,7 @@ const sim_scenario sim_scenarios[] = {
     {"a source that knows only its old record hears Prepared", "abort-from-ignorance", 3,
      sim_play_f3b},
     {"the source is gone for good, the target keeps", NULL, 2, sim_play_f3c},
+    {"a forced copy makes the other one stand aside", NULL, 3, sim_play_f4b},
     {"the record names the one who forgot", NULL, 3, sim_play_f5},
     {"giving up does not stall the lane", NULL, 2, sim_play_f8},
     {"a frame that is missing is not skipped", "gap-in-silence", 2, sim_play_f8b},
@@ -30,6 +31,10 @@ const sim_scenario sim_scenarios[] = {
     {"diverted events come once, and before the next move", "gives-away-before-closed", 3,
      sim_play_f13},
     {"a target that refuses after the commit", NULL, 2, sim_play_f14},
+    {"a place that was heard of is dialled at once", NULL, 3, sim_play_dials_at_once},
+    {"a record with old addresses is no answer", NULL, 3, sim_play_old_record},
+    {"what the asker knows is no answer", NULL, 3, sim_play_both_behind},
+    {"a diverted event that is large for the target", NULL, 2, sim_play_large_diverted},
 };
 const size_t sim_scenario_count = sizeof sim_scenarios / sizeof sim_scenarios[0];
 

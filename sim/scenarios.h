@@ -12,6 +12,7 @@ void sim_play_f2(sim_world *w);
 void sim_play_f3(sim_world *w);
 void sim_play_f3b(sim_world *w);
 void sim_play_f3c(sim_world *w);
+void sim_play_f4b(sim_world *w);
 void sim_play_f5(sim_world *w);
 void sim_play_f8(sim_world *w);
 void sim_play_f8b(sim_world *w);
@@ -26,5 +27,9 @@ void sim_play_f11f(sim_world *w);
 void sim_play_f12(sim_world *w);
 void sim_play_f13(sim_world *w);
 void sim_play_f14(sim_world *w);
+void sim_play_dials_at_once(sim_world *w);
+void sim_play_old_record(sim_world *w);
+void sim_play_both_behind(sim_world *w);
+void sim_play_large_diverted(sim_world *w);
 
 #endif

@@ -162,8 +162,10 @@ void sim_play_f13(sim_world *w)
     sim_rule(w, cast.b, cast.a, ROVEI_TAG_MOVE, ROVEI_MOVE_PREPARED, SIM_SWALLOW);
     cast_move(w, cast.a, cast.b);
     sim_until(w, 5 * ROVE_SECOND, cast_a_frozen, "A has frozen the daemon");
-    if (!sim_deliver(cast.a, cast.d, &first) || !sim_deliver(cast.a, cast.d, &second))
+    if (!sim_deliver(cast.a, cast.d, &first) || !sim_deliver(cast.a, cast.d, &second)) {
         sim_fail(w, "A has no cell");
+        return;
+    }
     sim_pass(w, 50 * MS);
     if (!first->diverted || !second->diverted)
         sim_fail(w, "local events are not diverted");
@@ -206,4 +208,39 @@ void sim_play_f14(sim_world *w)
         sim_fail(w, "the move does not say that the target refuses");
     if (!cast_a_committed(w))
         sim_fail(w, "A does not keep what it has given away");
+}
+
+static bool a_stood_aside(sim_world *w)
+{
+    (void)w;
+    return cast_has_role(cast.a, ROVEI_ROLE_ASIDE);
+}
+
+/* An operator forces a second copy while A is cut off. When A hears of the higher record it stops
+ * at once, keeps what it has aside, and its senders hear what the other copy does not have. */
+void sim_play_f4b(sim_world *w)
+{
+    cast_begin(w);
+    cast.client = sim_client_open(cast.b, cast.d);
+    cast_apply(w, cast.client);
+    const sim_event *lost = cast.event;
+    sim_cut_pair(w, cast.a, cast.b, true);
+    sim_cut_pair(w, cast.a, cast.c, true);
+    sim_pass(w, 5 * ROVE_SECOND);
+    w->forced = true;
+    cast.d->crashed = true; /* what follows is the operator's doing */
+    if (!sim_cell_spawn_forced(cast.c, cast.d))
+        sim_fail(w, "the forced spawn is not taken");
+    sim_pump(cast.c);
+    sim_until(w, 5 * ROVE_SECOND, cast_c_serves, "C serves on an operator's word");
+    const rovei_daemon *r = rovei_daemon_find(cast.c->core, &cast.d->entity);
+    if (r->epoch != ROVEI_EPOCH_FORCED + 1 || r->sinc.number != r->epoch)
+        sim_fail(w, "the forced epoch is not the highest known plus 2^32");
+    sim_cut_pair(w, cast.a, cast.b, false);
+    sim_cut_pair(w, cast.a, cast.c, false);
+    sim_until(w, 60 * ROVE_SECOND, a_stood_aside, "A stands aside");
+    cast_apply(w, cast.client);
+    sim_pass(w, 2 * ROVE_SECOND);
+    if (lost->fate != SIM_FATE_LOST)
+        sim_fail(w, "nobody was told what the new copy does not have");
 }

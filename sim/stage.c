@@ -148,9 +148,9 @@ static bool all_up(sim_world *w)
     for (unsigned i = 0; i < w->node_count; i++)
         for (unsigned j = 0; j < w->node_count; j++) {
             rovei_peer_info info;
-            if (i != j && (rovei_mesh_peer(rovei_node_mesh(w->nodes[i].core), &w->nodes[j].entity,
-                                           &info) ||
-                           info.state != ROVEI_PEER_UP))
+            if (i != j &&
+                (rovei_mesh_peer(rovei_node_mesh(w->nodes[i].core), &w->nodes[j].entity, &info) ||
+                 info.state != ROVEI_PEER_UP))
                 return false;
         }
     return true;

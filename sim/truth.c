@@ -64,11 +64,8 @@ sim_event *sim_event_new(sim_world *w, sim_daemon *d, uint64_t source, uint64_t 
     sim_event *e = calloc(1, sizeof *e);
     if (!e)
         abort();
-    *e = (sim_event){.id = w->event_count + 1,
-                     .source = source,
-                     .number = number,
-                     .daemon = d,
-                     .local = local};
+    *e = (sim_event){
+        .id = w->event_count + 1, .source = source, .number = number, .daemon = d, .local = local};
     e->fails = e->id % 23 == 0;
     w->events[w->event_count++] = e;
     return e;
@@ -164,8 +161,8 @@ void sim_truth_outputs(sim_world *w, sim_daemon *d, sim_event *e, rove_span fram
         if (link.origin != d->origin || link.sequence != sequence ||
             (prev && link.parent != prev->forward))
             sim_fail(w,
-                     "CHAIN: output %" PRIu64 " of %s does not follow %" PRIu64
-                     " (event %" PRIu64 ")",
+                     "CHAIN: output %" PRIu64 " of %s does not follow %" PRIu64 " (event %" PRIu64
+                     ")",
                      link.sequence, d->name, sequence - 1, e->id);
         d->outputs = grow(d->outputs, d->output_count, &d->output_room, sizeof *d->outputs);
         d->outputs[d->output_count++] =
@@ -231,8 +228,7 @@ static const char *const fate_words[] = {"open",    "applied", "refused",
 void sim_truth_fate(sim_world *w, const char *who, sim_event *e, sim_fate fate, rove_err err,
                     rove_span framed, uint32_t count)
 {
-    bool follows =
-        fate == SIM_FATE_LOST ? e->fate == SIM_FATE_APPLIED : e->fate == SIM_FATE_OPEN;
+    bool follows = fate == SIM_FATE_LOST ? e->fate == SIM_FATE_APPLIED : e->fate == SIM_FATE_OPEN;
     if (!follows)
         sim_fail(w, "event %" PRIu64 " is reported %s to %s after %s", e->id, fate_words[fate], who,
                  fate_words[e->fate]);

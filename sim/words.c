@@ -107,6 +107,10 @@ static bool read_locate(sim_world *w, rove_span bytes, sim_message *ret)
                 : m.type == ROVEI_LOCATE_ANSWER ? "There"
                                                 : "Tell";
     ret->daemon = sim_daemon_of(w, &m.daemon);
+    if (m.type == ROVEI_LOCATE_ASK)
+        ret->number = m.known;
+    else if (m.flags & ROVEI_LOCATE_RECORD)
+        ret->number = m.record.epoch;
     return true;
 }
 

@@ -10,7 +10,7 @@ struct sim_message {
     uint16_t tag;
     unsigned type; /* rovei_move_type, rovei_lane_type, or the first byte */
     sim_daemon *daemon;
-    const char *name; /* "Commit" */
+    const char *name;         /* "Commit" */
     rovei_attempt_id attempt; /* of a move */
     uint64_t number; /* ticket of a Prepared or Commit; first sequence of Events; lane otherwise */
     uint32_t count;  /* Events, Outcomes */

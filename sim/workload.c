@@ -337,7 +337,9 @@ void sim_work_note(sim_node *n, const rovei_note *note)
         move_ended(n, note);
         break;
     case ROVEI_NOTE_FORCED:
-        sim_fail(n->world, "%s hears of a forced epoch that nobody took", n->name);
+        if (!n->world->forced)
+            sim_fail(n->world, "%s hears of a forced epoch that nobody took", n->name);
+        sim_say(n->world, n->name, "hears of a forced epoch");
         break;
     case ROVEI_NOTE_APPLIED:
     case ROVEI_NOTE_REFUSED:

@@ -194,8 +194,7 @@ rovei_now sim_now(const sim_node *n)
 bool sim_node_dials(const sim_node *n, const sim_node *to)
 {
     const sim_world *w = n->world;
-    return !w->scripted && to != n &&
-           (w->full_mesh || (to->index + 1) % w->node_count == n->index);
+    return !w->scripted && to != n && (w->full_mesh || (to->index + 1) % w->node_count == n->index);
 }
 
 void sim_node_connect(sim_node *n, sim_node *to)

@@ -81,8 +81,8 @@ struct sim_node {
     uint8_t seed[32];
     rove_entity entity;
     rovei_keypair *identity;
-    bool up, gone; /* gone: never returns */
-    uint32_t life; /* counts starts, from 1 */
+    bool up, gone;                        /* gone: never returns */
+    uint32_t life;                        /* counts starts, from 1 */
     uint64_t incarnation, handshake_time; /* as in the identity's state file */
     int64_t wall_skew;
     rovei_env env;

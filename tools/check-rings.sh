@@ -102,7 +102,8 @@ END { exit bad }' || bad=1
 
 # ---- writable data ----
 # Exceptions, each with its reason:
-#   rcu wrapper: its thread-locals say which threads are registered for reading
+#   host/thread.c: a thread-local that says what this thread is doing (on a worker, inside of a
+#   daemon), so that a call that would wait for itself is an error
 #   host/thread: its thread-local says that the thread runs a daemon, or is a worker
 for lib in "$archive" "$build/librove-shell.a"; do
     [ -f "$lib" ] || continue

@@ -70,13 +70,6 @@ typedef struct rove_event {
     uint64_t received_at; /* wall clock, nanoseconds since 1970, at the node that applies it */
 } rove_event;
 
-/* One output of a daemon, already a link of its chain. The holder of the array owns one reference
- * of each payload. */
-typedef struct rove_output {
-    rove_link link;
-    rove_buf *payload;
-} rove_output;
-
 ROVE_END_DECLS
 
 #endif

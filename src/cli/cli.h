@@ -84,6 +84,8 @@ typedef struct cli_operands {
 /* True: go on. False: the command ends with *ret_status (help was printed, or an error). */
 bool cli_parse(const cli_syntax *s, int argc, char **argv, cli_operands *ret, int *ret_status);
 
+void cli_version(void);
+
 /* ---- messages ---- */
 /* "rove: " and a sentence on standard error; gives CLI_FAILED. */
 int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

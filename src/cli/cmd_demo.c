@@ -173,7 +173,7 @@ static int stream(demo *d)
         return CLI_INTERRUPTED;
     if (err == ROVE_E_GONE)
         return CLI_FAILED; /* the mover has said why */
-    if (!lost && demo_node_ended(&d->nodes.at[0]))
+    if (!lost && demo_node_ended(&d->nodes.at[0], err == ROVE_E_CLOSED))
         lost = &d->nodes.at[0];
     if (lost)
         return demo_node_lost(lost);
@@ -403,8 +403,9 @@ int cli_demo(int argc, char **argv)
         return status;
     if (d->input.longest > EVENT_CEIL) {
         demo_input_close(&d->input);
-        return cli_fail("a line of the input has %" PRIu64 " bytes; an event has at most %" PRIu64,
-                        d->input.longest, EVENT_CEIL);
+        return cli_fail("line %" PRIu64 " of the input has %" PRIu64
+                        " bytes; an event has at most %" PRIu64,
+                        d->input.longest_line, d->input.longest, EVENT_CEIL);
     }
     cli_signals_hold();
     status = run(d);

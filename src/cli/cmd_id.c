@@ -62,7 +62,8 @@ static int make(const char *file, bool json)
     if (err == ROVE_E_EXISTS)
         return cli_fail("%s is there already and is not overwritten: name another file", file);
     if (err)
-        return cli_fail("%s cannot be written: %s", file, rove_strerror(err));
+        return cli_fail("%s cannot be written: %s", file,
+                        err == ROVE_E_FILE ? "its folder does not exist" : rove_strerror(err));
     return json ? show(file, true) : CLI_DONE;
 }
 

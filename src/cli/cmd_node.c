@@ -33,21 +33,38 @@ typedef struct server {
     size_t plugin_count;
 } server;
 
+static void limit_text(char ret[32], const rove_limit_info *info, uint64_t value)
+{
+    if (info->unit == 'T')
+        snprintf(ret, 32, "%.9g", (double)value / 1e9);
+    else
+        snprintf(ret, 32, "%llu", (unsigned long long)value);
+}
+
 static void limits_help(void)
 {
     rove_limit_info info;
     printf("\nLimits and timers for --set (times in seconds; numbers may end in K, M or G):\n");
     for (size_t i = 0; rove_limits_info(i, &info); i++) {
         char preset[32];
-        if (info.unit == 'T')
-            snprintf(preset, sizeof preset, "%.9g", (double)info.preset / 1e9);
-        else
-            snprintf(preset, sizeof preset, "%llu", (unsigned long long)info.preset);
+        limit_text(preset, &info, info.preset);
         printf("  %-18s %20s  %s\n", info.name, preset, info.why);
     }
 }
 
 /* ---- options ---- */
+
+static int out_of_bounds(const char *name, const char *value)
+{
+    rove_limit_info info;
+    char least[32], most[32];
+    size_t i = 0;
+    while (rove_limits_info(i, &info) && strcmp(info.name, name) != 0)
+        i++;
+    limit_text(least, &info, info.least);
+    limit_text(most, &info, info.most);
+    return cli_usage("%s cannot be \"%s\": it takes %s to %s", name, value, least, most);
+}
 
 static int set_limit(rove_limits *limits, const char *text)
 {
@@ -61,8 +78,7 @@ static int set_limit(rove_limits *limits, const char *text)
     if (err == ROVE_E_NOT_FOUND)
         return cli_usage("there is no limit \"%s\": rove node --help lists them", name);
     if (err == ROVE_E_BOUND)
-        return cli_usage("%s cannot be \"%s\": that is outside of what it may be", name,
-                         equals + 1);
+        return out_of_bounds(name, equals + 1);
     return err ? cli_usage("%s cannot be \"%s\": it takes a number", name, equals + 1) : CLI_DONE;
 }
 
@@ -99,7 +115,8 @@ static int parse_peer(const char *text, rove_entity *ret, const char **ret_addre
 static int explain_start(const server *s, rove_err err)
 {
     if (err == ROVE_E_ADDRESS)
-        return cli_fail("%s cannot be listened on: it is taken, or not an address of this machine",
+        return cli_fail("%s cannot be listened on: it is taken, or not ADDR:PORT with an address "
+                        "of this machine",
                         s->listen);
     if (err == ROVE_E_RESERVED_ID)
         return cli_fail("the node id of %s looks like a packet: make another identity with "
@@ -180,7 +197,7 @@ static int connect_peers(server *s)
 {
     for (size_t i = 0; i < s->peers.count; i++) {
         rove_entity peer;
-        const char *address;
+        const char *address = "";
         int status = parse_peer(s->peers.items[i], &peer, &address);
         if (status != CLI_DONE)
             return status;
@@ -310,7 +327,7 @@ static int check_options(const server *s)
         return cli_usage("say where the mesh's key is: --psk-file FILE (rove psk new makes one)");
     for (size_t i = 0; i < s->peers.count; i++) {
         rove_entity peer;
-        const char *address;
+        const char *address = "";
         int status = parse_peer(s->peers.items[i], &peer, &address);
         if (status != CLI_DONE)
             return status;

@@ -43,7 +43,8 @@ int cli_psk(int argc, char **argv)
     if (err == ROVE_E_EXISTS)
         return cli_fail("%s is there already and is not overwritten: name another file", file);
     if (err)
-        return cli_fail("%s cannot be written: %s", file, rove_strerror(err));
+        return cli_fail("%s cannot be written: %s", file,
+                        err == ROVE_E_FILE ? "its folder does not exist" : rove_strerror(err));
     if (json) {
         json_object *o = json_object_new_object();
         json_object_object_add(o, "file", json_object_new_string(file));

@@ -6,10 +6,6 @@
 #include <signal.h>
 #include <string.h>
 
-#ifndef ROVE_VERSION
-#define ROVE_VERSION "unknown"
-#endif
-
 static const cli_command commands[] = {
     {"psk", "make the key that the nodes of a mesh share", cli_psk},
     {"id", "make or show an identity", cli_id},
@@ -62,7 +58,7 @@ int main(int argc, char **argv)
         return CLI_DONE;
     }
     if (strcmp(name, "--version") == 0) {
-        printf("rove %s\n", ROVE_VERSION);
+        cli_version();
         return CLI_DONE;
     }
     for (size_t i = 0; i < COMMANDS; i++)

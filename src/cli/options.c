@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef ROVE_VERSION
+#define ROVE_VERSION "unknown"
+#endif
+
 void cli_list_free(cli_list *l)
 {
     free(l->items);
@@ -100,6 +104,11 @@ static int take_option(const cli_syntax *s, int argc, char **argv, int *i)
     return take_value(s, o, value);
 }
 
+void cli_version(void)
+{
+    printf("rove %s\n", ROVE_VERSION);
+}
+
 bool cli_parse(const cli_syntax *s, int argc, char **argv, cli_operands *ret, int *ret_status)
 {
     bool options = true;
@@ -108,6 +117,10 @@ bool cli_parse(const cli_syntax *s, int argc, char **argv, cli_operands *ret, in
     for (int i = 1; i < argc; i++) {
         if (options && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)) {
             help(s);
+            return false;
+        }
+        if (options && strcmp(argv[i], "--version") == 0) {
+            cli_version();
             return false;
         }
         if (options && strcmp(argv[i], "--") == 0) {

@@ -316,6 +316,8 @@ static void fill_move(const rovei_node *n, const rovei_daemon *d, rovei_daemon_i
         info->attempt = move.attempt;
         info->counterpart = move.local_source ? move.target : move.source;
         info->position = move.bytes;
+        if (running && move.local_source && d->role == ROVEI_ROLE_SERVING)
+            info->since = move.begun; /* not frozen yet, but moving */
         if (running)
             return;
     }
@@ -337,6 +339,7 @@ static void fill_info(const rovei_node *n, const rovei_daemon *d, rovei_daemon_i
     ret->since = d->role_since;
     ret->note = d->note;
     ret->first_applied = d->first_applied;
+    ret->widest_gap = d->widest_gap;
     if (d->source || d->target)
         fill_move(n, d, ret);
 }

@@ -6,6 +6,7 @@
 #ifndef ROVEI_COMPUTE_DAEMON_H
 #define ROVEI_COMPUTE_DAEMON_H
 
+#include <base/timer.h>
 #include <compute/location.h>
 
 /* Role of this node for the daemon. Lines: who may follow whom (compute/daemon.c has the table and
@@ -41,10 +42,12 @@ typedef struct rovei_daemon {
     struct rovei_source *source;          /* while it gives the daemon away */
     struct rovei_target *target;          /* from an accepted Offer until Closed */
     uint64_t first_applied, last_applied; /* monotonic, under this epoch; 0 = none */
-    rovei_timer renew;                    /* signs the location record anew */
-    const char *note;                     /* static text for the operator, or NULL */
+    uint64_t widest_gap; /* between two applied events, since it came or was ordered away */
+    rovei_timer renew;   /* signs the location record anew */
+    const char *note;    /* static text for the operator, or NULL */
     bool shutting_down;
     bool forced;               /* this epoch was taken by force */
+    bool given;                /* spawned here under an identity that was given, not drawn */
     bool aside_owed;           /* the effect ASIDE could not be queued yet */
     uint64_t cell_key;         /* its key in the table of cells: the cell, or a number of its own */
     struct rovei_claim *claim; /* while CLAIMING */

@@ -9,6 +9,8 @@
 
 /* An idle lane is forgotten at most this fraction of its expiry late. */
 #define SWEEPS_PER_EXPIRY 8
+/* The part of a daemon's lanes that may be closed ones of the same sender. */
+#define CLOSED_SHARE 4
 
 typedef struct lane_key {
     uint8_t bytes[40];
@@ -151,6 +153,16 @@ void rovei_lane_close(rovei_lane *lane)
     rovei_list_remove(&lane->owing);
 }
 
+bool rovei_lanes_closed_full(const struct rovei_lanes *l, const rove_entity *sender)
+{
+    const rove_limits *limits = &l->node->env->limits;
+    const rovei_lane_owner *o = rovei_map_get(&l->owners, sender->bytes);
+    uint64_t most = limits->lanes_per_daemon / CLOSED_SHARE;
+    if (most < limits->lanes_per_sender)
+        most = limits->lanes_per_sender;
+    return o && o->lanes - o->open >= most;
+}
+
 void rovei_lane_want_room(rovei_lane *lane, bool wants)
 {
     if (lane->wants_room == wants)
@@ -184,7 +196,8 @@ static void fire_sweep(rovei_timer *timer, void *user, rovei_now now)
     if (rovei_lanes_serving(l)) {
         ROVEI_LIST_EACH (it, next, &l->all) {
             rovei_lane *lane = ROVEI_CONTAINER(it, rovei_lane, all);
-            if (!lane->waiting_count && now.mono >= lane->expires)
+            /* What only waits is not acknowledged. */
+            if (!lane->fed && now.mono >= lane->expires)
                 rovei_lane_free(lane);
         }
         rovei_lanes_busy(l); /* also what was put off for want of memory */
@@ -212,6 +225,7 @@ rove_err rovei_lanes_new(struct rovei_lanes **ret, rovei_node *n, rovei_daemon *
     rovei_map_init(&l->owners, n->alloc, sizeof(rove_entity), seed);
     rovei_list_init(&l->all);
     rovei_list_init(&l->ready);
+    rovei_list_init(&l->blocked);
     rovei_list_init(&l->owing);
     rovei_list_init(&l->busy);
     *ret = l;
@@ -325,7 +339,8 @@ void rovei_lanes_freeze(struct rovei_lanes *l, rovei_now now, uint64_t *held_bac
         lane->owes_position = false;
         rovei_list_remove(&lane->owing);
     }
-    ROVEI_CHECK(!l->in_cell && !l->mailbox_bytes && rovei_list_empty(&l->ready));
+    ROVEI_CHECK(!l->in_cell && !l->mailbox_bytes && rovei_list_empty(&l->ready) &&
+                rovei_list_empty(&l->blocked));
 }
 
 void rovei_lanes_serve(struct rovei_lanes *l, rovei_now now)
@@ -389,6 +404,7 @@ static void check_lane(const rovei_lane *lane)
     ROVEI_CHECK(lane->fed <= lane->waiting_count && lane->position <= lane->accepted);
     ROVEI_CHECK(lane->kept_count <= lane->position);
     ROVEI_CHECK(lane->told >= rovei_lane_confirmed(lane) && lane->told <= lane->position);
+    ROVEI_CHECK(lane->waiting_count > lane->fed || rovei_list_empty(&lane->ready));
 }
 
 void rovei_lanes_check_set(const struct rovei_lanes *l)
@@ -408,6 +424,10 @@ void rovei_lanes_check_set(const struct rovei_lanes *l)
     ROVEI_CHECK(count == l->by_key.count && count == l->by_ticket.count);
     ROVEI_CHECK(in_cell == l->in_cell && charge == l->mailbox_bytes && kept == l->kept_bytes);
     ROVEI_CHECK(wanting == l->wanting);
+    size_t it = 0;
+    for (const rovei_lane_owner *o; (o = rovei_map_next(&l->owners, &it));)
+        charge -= o->charge;
+    ROVEI_CHECK(!charge);
 }
 
 void rovei_lanes_check(const rovei_node *n)

@@ -15,6 +15,8 @@
 /* A small event does not hold on to a message that is larger than this and mostly something
  * else. */
 #define SHARED_MESSAGE_MAX ((size_t)2 * ROVEI_LANE_BATCH)
+/* The part of the mailbox that the lanes of one sender may take together. */
+#define SENDER_SHARE 4
 
 /* ---- rings ---- */
 
@@ -73,21 +75,66 @@ void rovei_lane_keep(rovei_lane *lane, const rovei_kept *k)
     lane->kept_count++;
     lane->kept_bytes += bytes;
     lane->set->kept_bytes += bytes;
+    /* The next ones may be as large; a large one is forgotten slowly. */
+    size_t expected = lane->set->outcome_bytes - lane->set->outcome_bytes / 256;
+    lane->set->outcome_bytes = expected > bytes ? expected : bytes;
 }
 
+/* ---- the bound of outputs ---- */
+
+static size_t outputs_max(const struct rovei_lanes *l)
+{
+    uint64_t most = l->node->env->limits.outputs_max;
+    return most < SIZE_MAX / 4 ? (size_t)most : SIZE_MAX / 4;
+}
+
+static void block(rovei_lane *lane)
+{
+    lane->blocked = true;
+    rovei_list_add_tail(&lane->set->blocked, &lane->ready);
+}
+
+/* What waits goes on, and what was not taken meanwhile is asked for. */
 static void unblock(rovei_lane *lane)
 {
     lane->blocked = false;
-    if (lane->waiting_count > lane->fed && rovei_list_empty(&lane->ready)) {
+    rovei_list_remove(&lane->ready);
+    if (lane->waiting_count > lane->fed)
         rovei_list_add_tail(&lane->set->ready, &lane->ready);
-        rovei_lanes_busy(lane->set);
+    rovei_lanes_busy(lane->set);
+}
+
+static void unblock_all(struct rovei_lanes *l)
+{
+    ROVEI_LIST_EACH (it, next, &l->all) {
+        rovei_lane *lane = ROVEI_CONTAINER(it, rovei_lane, all);
+        if (lane->blocked)
+            unblock(lane);
     }
+}
+
+/* At the bound only a lane that keeps nothing is fed, and at twice the bound none. */
+static bool must_block(const rovei_lane *lane)
+{
+    const struct rovei_lanes *l = lane->set;
+    if (l->kept_bytes < outputs_max(l))
+        return false;
+    return lane->kept_count || lane->fed || l->kept_bytes / 2 >= outputs_max(l);
+}
+
+/* Near the bound, by what the events with the cell may give, one is fed at a time. */
+static bool must_wait(const struct rovei_lanes *l)
+{
+    size_t most = outputs_max(l);
+    size_t expected = l->outcome_bytes > most / (2 * IN_CELL_EVENTS) ? l->outcome_bytes
+                                                                     : most / (2 * IN_CELL_EVENTS);
+    return l->in_cell && (l->kept_bytes >= most || l->in_cell >= (most - l->kept_bytes) / expected);
 }
 
 void rovei_lane_confirm(rovei_lane *lane, uint64_t upto)
 {
     struct rovei_lanes *l = lane->set;
-    bool was_full = l->kept_bytes >= l->node->env->limits.outputs_max;
+    size_t before = l->kept_bytes, most = outputs_max(l);
     if (upto > lane->position)
         upto = lane->position;
     while (lane->kept_count && rovei_lane_confirmed(lane) < upto) {
@@ -104,12 +151,9 @@ void rovei_lane_confirm(rovei_lane *lane, uint64_t upto)
         lane->told = rovei_lane_confirmed(lane);
     if (lane->blocked && !lane->kept_count)
         unblock(lane);
-    if (was_full && l->kept_bytes < l->node->env->limits.outputs_max)
-        ROVEI_LIST_EACH (it, next, &l->all) {
-            rovei_lane *other = ROVEI_CONTAINER(it, rovei_lane, all);
-            if (other->blocked)
-                unblock(other);
-        }
+    if ((before >= most && l->kept_bytes < most) ||
+        (before / 2 >= most && l->kept_bytes / 2 < most))
+        unblock_all(l);
 }
 
 /* The position moves to `sequence`, with its outcome. */
@@ -136,12 +180,19 @@ static void settle(rovei_lane *lane, uint64_t sequence, rovei_kept *k)
 
 /* ---- the queue ---- */
 
-static void pop_front(rovei_lane *lane)
+/* The event does not wait any more; its place in the ring is the caller's matter. */
+static void release(rovei_lane *lane, rovei_waiting *w)
 {
-    rovei_waiting *w = rovei_lane_waiting(lane, 0);
     rove_buf_unref(w->owner);
     lane->waiting_bytes -= w->payload.size;
     lane->set->mailbox_bytes -= w->charge;
+    lane->owner->charge -= w->charge;
+}
+
+static void pop_front(rovei_lane *lane)
+{
+    rovei_waiting *w = rovei_lane_waiting(lane, 0);
+    release(lane, w);
     lane->waiting_first = (lane->waiting_first + 1) & (lane->waiting_room - 1);
     lane->waiting_count--;
     if (lane->fed) {
@@ -153,24 +204,26 @@ static void pop_front(rovei_lane *lane)
 
 static void pop_back(rovei_lane *lane)
 {
-    rovei_waiting *w = rovei_lane_waiting(lane, lane->waiting_count - 1);
-    rove_buf_unref(w->owner);
-    lane->waiting_bytes -= w->payload.size;
-    lane->set->mailbox_bytes -= w->charge;
+    release(lane, rovei_lane_waiting(lane, lane->waiting_count - 1));
     lane->waiting_count--;
+}
+
+static void forget_unfed(rovei_lane *lane)
+{
+    while (lane->waiting_count > lane->fed)
+        pop_back(lane);
+    rovei_list_remove(&lane->ready);
 }
 
 void rovei_lane_forget(rovei_lane *lane, bool all)
 {
-    while (lane->waiting_count > lane->fed)
-        pop_back(lane);
+    forget_unfed(lane);
     while (all && lane->waiting_count)
         pop_front(lane);
     lane->gap = 0;
     lane->accepted = lane->position;
     if (lane->waiting_count)
         lane->accepted = rovei_lane_waiting(lane, lane->waiting_count - 1)->sequence;
-    rovei_list_remove(&lane->ready);
 }
 
 /* When nothing of the lane is with the cell, the position moves over what is gone. */
@@ -197,9 +250,7 @@ void rovei_lane_gone(rovei_lane *lane, uint64_t upto)
             *rovei_lane_waiting(lane, keep++) = *w;
             continue;
         }
-        rove_buf_unref(w->owner);
-        lane->waiting_bytes -= w->payload.size;
-        lane->set->mailbox_bytes -= w->charge;
+        release(lane, w);
     }
     lane->waiting_count = keep;
     if (keep == lane->fed)
@@ -212,16 +263,49 @@ void rovei_lane_gone(rovei_lane *lane, uint64_t upto)
     close_gap(lane);
 }
 
-static bool has_room(const rovei_lane *lane, size_t size, size_t charge)
+/* Within the mailbox's bound, and the part of it that one sender may take; one event always. */
+static bool in_mailbox(const rovei_lane *lane, size_t charge)
 {
     const struct rovei_lanes *l = lane->set;
-    const rove_limits *limits = &l->node->env->limits;
+    uint64_t most = l->node->env->limits.mailbox_bytes;
+    uint64_t share = most / SENDER_SHARE, own = lane->owner->charge;
+    if (own && (own >= share || charge > share - own))
+        return false;
+    return !l->mailbox_bytes || (l->mailbox_bytes < most && charge <= most - l->mailbox_bytes);
+}
+
+static bool has_room(const rovei_lane *lane, size_t size, size_t charge)
+{
+    const rove_limits *limits = &lane->set->node->env->limits;
     if (lane->waiting_count &&
         (lane->waiting_count >= limits->lane_events || lane->waiting_bytes >= limits->lane_bytes ||
          size > limits->lane_bytes - lane->waiting_bytes))
         return false;
-    return !l->mailbox_bytes || (l->mailbox_bytes < limits->mailbox_bytes &&
-                                 charge <= limits->mailbox_bytes - l->mailbox_bytes);
+    return in_mailbox(lane, charge);
+}
+
+/* Forgets what waits in blocked lanes, all of it unacknowledged. Their senders are told where they
+ * stand when the lanes are fed again. False: there was nothing. */
+static bool make_room(struct rovei_lanes *l)
+{
+    bool made = !rovei_list_empty(&l->blocked);
+    while (!rovei_list_empty(&l->blocked)) {
+        rovei_lane *lane = ROVEI_CONTAINER(l->blocked.next, rovei_lane, ready);
+        forget_unfed(lane);
+        lane->accepted = lane->position;
+        if (lane->fed)
+            lane->accepted = rovei_lane_waiting(lane, lane->fed - 1)->sequence;
+        if (lane->accepted < lane->gap)
+            lane->accepted = lane->gap;
+        lane->wanted = lane->wanted_charge = 0;
+        rovei_lane_want_room(lane, true);
+    }
+    return made;
+}
+
+bool rovei_lane_may_share(const rovei_lane *lane, const rove_buf *message)
+{
+    return message->size <= SHARED_MESSAGE_MAX && in_mailbox(lane, message->size);
 }
 
 static rove_err refusal(const rovei_lane *lane, const rove_link *link, size_t size)
@@ -231,16 +315,41 @@ static rove_err refusal(const rovei_lane *lane, const rove_link *link, size_t si
     return size > lane->set->node->env->limits.event_max ? ROVE_E_TOO_LARGE : ROVE_OK;
 }
 
+void rovei_lane_charge_rest(rovei_lane *lane, const rove_buf *message)
+{
+    rovei_waiting *last = NULL;
+    size_t counted = 0;
+    for (size_t i = lane->waiting_count; i > lane->fed; i--) {
+        rovei_waiting *w = rovei_lane_waiting(lane, i - 1);
+        if (w->owner != message)
+            continue;
+        last = last ? last : w;
+        counted += w->charge;
+    }
+    if (!last || message->size <= counted)
+        return;
+    last->charge += message->size - counted;
+    lane->set->mailbox_bytes += message->size - counted;
+    lane->owner->charge += message->size - counted;
+}
+
 bool rovei_lane_accept(rovei_lane *lane, uint64_t sequence, const rove_link *link,
-                       rove_span payload, rove_buf *message)
+                       rove_span payload, rove_buf *message, bool share)
 {
     struct rovei_lanes *l = lane->set;
     size_t charge = payload.size + ROVEI_EVENT_FRAME_OVERHEAD;
     rove_err refuse = refusal(lane, link, payload.size);
-    if (refuse) /* only its place in the order is kept */
+    bool large = payload.size >= message->size / 2;
+    if (refuse) { /* only its place in the order is kept */
         payload = (rove_span){NULL, 0};
-    if (!has_room(lane, payload.size, charge)) {
+        charge = ROVEI_EVENT_FRAME_OVERHEAD;
+    } else if (large && charge < message->size) {
+        charge = message->size;
+    }
+    if (lane->blocked || (!has_room(lane, payload.size, charge) &&
+                          !(make_room(l) && has_room(lane, payload.size, charge)))) {
         lane->wanted = payload.size;
+        lane->wanted_charge = charge;
         rovei_lane_want_room(lane, true);
         return false;
     }
@@ -252,12 +361,12 @@ bool rovei_lane_accept(rovei_lane *lane, uint64_t sequence, const rove_link *lin
         return false;
     rove_buf *owner = NULL;
     if (!refuse) {
-        bool share = message->size <= SHARED_MESSAGE_MAX || message->size / 2 <= payload.size;
-        owner = share ? rove_buf_ref(message)
-                      : rovei_buf_copy(l->node->alloc, payload.data, payload.size);
+        bool inside = share || large;
+        owner = inside ? rove_buf_ref(message)
+                       : rovei_buf_copy(l->node->alloc, payload.data, payload.size);
         if (!owner)
             return false;
-        if (!share)
+        if (!inside)
             payload = rove_buf_span(owner);
     }
     *rovei_lane_waiting(lane, lane->waiting_count) =
@@ -271,9 +380,10 @@ bool rovei_lane_accept(rovei_lane *lane, uint64_t sequence, const rove_link *lin
     lane->waiting_count++;
     lane->waiting_bytes += payload.size;
     l->mailbox_bytes += charge;
+    lane->owner->charge += charge;
     lane->accepted = sequence;
     lane->told_gap = false;
-    if (!lane->blocked && rovei_list_empty(&lane->ready))
+    if (rovei_list_empty(&lane->ready))
         rovei_list_add_tail(&l->ready, &lane->ready);
     return true;
 }
@@ -300,34 +410,38 @@ static bool give(rovei_lane *lane, rovei_waiting *w)
     return true;
 }
 
-/* One event of the lane goes on its way. False: out of memory. */
-static bool feed_one(rovei_lane *lane)
+/* One event of the lane goes on its way. E_NOMEM; E_WINDOW: when the cell is done with others. */
+static rove_err feed_one(rovei_lane *lane)
 {
     struct rovei_lanes *l = lane->set;
     rovei_waiting *w = rovei_lane_waiting(lane, lane->fed);
     rovei_list_remove(&lane->ready);
-    if (lane->kept_count && l->kept_bytes >= l->node->env->limits.outputs_max) {
-        lane->blocked = true;
-        return true;
+    if (must_block(lane)) {
+        block(lane);
+        return ROVE_OK;
+    }
+    if (must_wait(l)) {
+        rovei_list_add_head(&l->ready, &lane->ready);
+        return ROVE_E_WINDOW;
     }
     if (!rovei_lane_reserve(lane)) {
         rovei_list_add_head(&l->ready, &lane->ready);
-        return false;
+        return ROVE_E_NOMEM;
     }
     if (w->refuse) {
         rovei_kept k = {.kind = ROVEI_OUTCOME_REFUSED, .err = w->refuse};
         if (lane->fed)
-            return true; /* its turn comes when those before it are applied */
+            return ROVE_OK; /* its turn comes when those before it are applied */
         settle(lane, w->sequence, &k);
         pop_front(lane);
         close_gap(lane);
     } else if (!give(lane, w)) {
         rovei_list_add_head(&l->ready, &lane->ready);
-        return false;
+        return ROVE_E_NOMEM;
     }
     if (lane->waiting_count > lane->fed)
         rovei_list_add_tail(&l->ready, &lane->ready);
-    return true;
+    return ROVE_OK;
 }
 
 static bool cell_has_room(const struct rovei_lanes *l)
@@ -347,9 +461,10 @@ static void offer_room(struct rovei_lanes *l)
         return;
     ROVEI_LIST_EACH (it, next, &l->all) {
         rovei_lane *lane = ROVEI_CONTAINER(it, rovei_lane, all);
-        if (!lane->wants_room || lane->waiting_count > limits->lane_events / 2 ||
+        if (!lane->wants_room || lane->blocked || lane->waiting_count > limits->lane_events / 2 ||
             lane->waiting_bytes > limits->lane_bytes / 2 ||
-            !has_room(lane, lane->wanted, lane->wanted + ROVEI_EVENT_FRAME_OVERHEAD))
+            lane->owner->charge > limits->mailbox_bytes / SENDER_SHARE / 2 ||
+            !has_room(lane, lane->wanted, lane->wanted_charge))
             continue;
         rovei_lane_want_room(lane, false);
         lane->owes_position = true;
@@ -360,10 +475,11 @@ static void offer_room(struct rovei_lanes *l)
 void rovei_lanes_feed(struct rovei_lanes *l, rovei_now now)
 {
     while (!rovei_list_empty(&l->ready) && cell_has_room(l)) {
-        if (!feed_one(ROVEI_CONTAINER(l->ready.next, rovei_lane, ready))) {
+        rove_err err = feed_one(ROVEI_CONTAINER(l->ready.next, rovei_lane, ready));
+        if (err == ROVE_E_NOMEM)
             rovei_timer_set(&l->node->timers, &l->sweep, rovei_time_add(now.mono, RETRY_MEMORY));
+        if (err)
             break;
-        }
     }
     offer_room(l);
 }
@@ -402,84 +518,4 @@ void rovei_lanes_applied(struct rovei_lanes *l, rovei_now now, rovei_completion 
     if (lane->waiting_count > lane->fed && !lane->blocked && rovei_list_empty(&lane->ready))
         rovei_list_add_tail(&l->ready, &lane->ready);
     rovei_lanes_busy(l);
-}
-
-/* ---- to the sender ---- */
-
-static rovei_lane_outcome outcome_at(const rovei_lane *lane, uint64_t sequence)
-{
-    const rovei_kept *k =
-        rovei_lane_kept(lane, (size_t)(sequence - rovei_lane_confirmed(lane) - 1));
-    rovei_lane_outcome o = {k->kind, k->err, k->output_count, rove_buf_span(k->text),
-                            rove_buf_span(k->outputs)};
-    if (o.text.size > ROVEI_LANE_TEXT_MAX)
-        o.text.size = ROVEI_LANE_TEXT_MAX;
-    return o;
-}
-
-/* Writes the outcomes after `told` that fit one frame. False: it could not be sent. */
-static bool tell_some(rovei_lane *lane)
-{
-    uint8_t bytes[ROVEI_LANE_EVENTS_SIZE + ROVEI_LANE_BATCH];
-    struct rovei_lanes *l = lane->set;
-    rovei_lane_frame f;
-    rovei_lane_head(l, &f, ROVEI_LANE_OUTCOMES, lane->number);
-    f.position = lane->position;
-    f.first = lane->told + 1;
-    rove_buf *body = NULL;
-    size_t size = 0;
-    while (f.first + f.count <= lane->position) {
-        rovei_lane_outcome o = outcome_at(lane, f.first + f.count);
-        size_t more = ROVEI_LANE_OUTCOME_SIZE + o.text.size + o.outputs.size;
-        if (o.outputs.size > ROVEI_LANE_ALONE && !f.count)
-            body =
-                rovei_lane_kept(lane, (size_t)(f.first - rovei_lane_confirmed(lane) - 1))->outputs;
-        else if (o.outputs.size > ROVEI_LANE_ALONE || more > ROVEI_LANE_BATCH - size)
-            break;
-        size += more;
-        f.count++;
-        if (body)
-            break;
-    }
-    rovei_writer w = rovei_writer_of(bytes, sizeof bytes);
-    rovei_lane_frame_write(&w, &f);
-    for (uint32_t i = 0; i < f.count; i++) {
-        rovei_lane_outcome o = outcome_at(lane, f.first + i);
-        rovei_lane_outcome_write(&w, &o, !body);
-    }
-    ROVEI_CHECK(w.err == ROVE_OK && f.count);
-    rove_span head = {bytes, rovei_writer_size(&w)};
-    if (rovei_pipe_send(l->node, &lane->reply, &lane->owner->entity, ROVEI_TAG_OUTCOME, head, body))
-        return false;
-    lane->told += f.count;
-    return true;
-}
-
-void rovei_lanes_tell(struct rovei_lanes *l)
-{
-    while (!rovei_list_empty(&l->owing)) {
-        rovei_lane *lane = ROVEI_CONTAINER(l->owing.next, rovei_lane, owing);
-        rovei_list_remove(&lane->owing);
-        /* What cannot be sent now is asked for by the sender, whose own timer runs. */
-        while (lane->told < lane->position && tell_some(lane)) {
-        }
-        if (lane->owes_position) {
-            lane->owes_position = false;
-            rovei_lane_say(lane, ROVEI_LANE_POSITION);
-        }
-    }
-}
-
-void rovei_lanes_turn(rovei_node *n, rovei_now now)
-{
-    while (!rovei_list_empty(&n->busy_lanes)) {
-        struct rovei_lanes *l = ROVEI_CONTAINER(n->busy_lanes.next, struct rovei_lanes, busy);
-        rovei_list_remove(&l->busy);
-        if (!rovei_lanes_serving(l))
-            continue;
-        rovei_lanes_feed(l, now);
-        rovei_lanes_tell(l);
-        rovei_list_remove(&l->busy); /* what it owed to itself meanwhile is done */
-    }
-    rovei_senders_turn(n, now);
 }

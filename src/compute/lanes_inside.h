@@ -36,6 +36,7 @@ typedef struct rovei_lane_owner {
     rove_entity entity;
     uint64_t origin;
     size_t lanes, open; /* all, and those that are not closed */
+    size_t charge;      /* bytes that its waiting events count in the mailbox */
 } rovei_lane_owner;
 
 typedef enum rovei_lane_state {
@@ -56,8 +57,8 @@ typedef struct rovei_lane {
     bool owes_position;
     bool told_gap;   /* a frame beyond the next was answered; again after progress or a question */
     bool wants_room; /* an event was not taken: say so when there is room */
-    size_t wanted;   /* for its payload */
-    bool blocked;    /* not fed: it does not confirm, and the bound of outputs is reached */
+    size_t wanted, wanted_charge; /* for its payload, and in the mailbox */
+    bool blocked;                 /* not fed, and nothing taken: the bound of outputs is reached */
 
     uint64_t position; /* every event up to here has its outcome or is gone */
     uint64_t accepted; /* up to here applied, waiting in order, or gone */
@@ -73,7 +74,7 @@ typedef struct rovei_lane {
     size_t kept_room, kept_first, kept_count, kept_bytes;
 
     rovei_pipe reply;
-    rovei_list all, ready, owing;
+    rovei_list all, ready, owing; /* ready: in the set's list of that name, or in its blocked */
 } rovei_lane;
 
 struct rovei_lanes {
@@ -83,15 +84,17 @@ struct rovei_lanes {
     rovei_map by_ticket; /* ticket -> rovei_lane */
     rovei_map owners;    /* sender -> rovei_lane_owner */
     rovei_list all;
-    rovei_list ready; /* lanes with events to feed, round robin */
-    rovei_list owing; /* lanes with something to tell */
-    rovei_list busy;  /* in node->busy_lanes */
+    rovei_list ready;   /* lanes with events to feed, round robin */
+    rovei_list blocked; /* blocked lanes in which events wait: they make room for others */
+    rovei_list owing;   /* lanes with something to tell */
+    rovei_list busy;    /* in node->busy_lanes */
     rovei_timer sweep;
     size_t in_cell, in_cell_bytes; /* events given to the cell and not applied */
     size_t mailbox_bytes;
     size_t kept_bytes;
-    size_t wanting;      /* lanes with wants_room */
-    uint64_t *held_back; /* while frozen: the attempt's count */
+    size_t outcome_bytes; /* what one more outcome is reckoned to count */
+    size_t wanting;       /* lanes with wants_room */
+    uint64_t *held_back;  /* while frozen: the attempt's count */
 };
 
 /* ---- lanes.c ---- */
@@ -103,6 +106,8 @@ ROVE_MUST_USE rove_err rovei_lane_new(rovei_lane **ret, struct rovei_lanes *l, r
 void rovei_lane_free(rovei_lane *lane);
 void rovei_lane_touch(rovei_lane *lane, rovei_now now);
 void rovei_lane_close(rovei_lane *lane);
+/* The sender has as many closed lanes here as it may have. */
+bool rovei_lanes_closed_full(const struct rovei_lanes *l, const rove_entity *sender);
 void rovei_lanes_busy(struct rovei_lanes *l);
 void rovei_lane_owe(rovei_lane *lane);
 void rovei_lane_want_room(rovei_lane *lane, bool wants);
@@ -133,14 +138,20 @@ rovei_kept *rovei_lane_kept(const rovei_lane *lane, size_t i);
 bool rovei_lane_reserve(rovei_lane *lane);
 /* The outcome of the next event; takes its references. Room has been reserved. */
 void rovei_lane_keep(rovei_lane *lane, const rovei_kept *k);
+/* Whether there is room for a whole message of small events: then they stay inside of it. */
+bool rovei_lane_may_share(const rovei_lane *lane, const rove_buf *message);
 /* An event in order. False: it was not taken. */
 bool rovei_lane_accept(rovei_lane *lane, uint64_t sequence, const rove_link *link,
-                       rove_span payload, rove_buf *message);
+                       rove_span payload, rove_buf *message, bool share);
+/* The last of the events that hold on to a message counts what of it none of them counts. */
+void rovei_lane_charge_rest(rovei_lane *lane, const rove_buf *message);
 void rovei_lane_confirm(rovei_lane *lane, uint64_t upto);
 void rovei_lane_gone(rovei_lane *lane, uint64_t upto);
 /* Forgets what waits: all of it, or only what is not with the cell. */
 void rovei_lane_forget(rovei_lane *lane, bool all);
 void rovei_lanes_feed(struct rovei_lanes *l, rovei_now now);
+
+/* ---- lanes_tell.c ---- */
 void rovei_lanes_tell(struct rovei_lanes *l);
 
 /* ---- lanes_receive.c ---- */

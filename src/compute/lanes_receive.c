@@ -154,7 +154,9 @@ static void handle_open(struct rovei_lanes *l, rovei_now now, const rove_entity 
         return;
     }
     rove_err err = ROVE_E_NOT_DURABLE; /* no other level is offered */
-    if (f->level == ROVEI_LEVEL_MEMORY)
+    if (f->level == ROVEI_LEVEL_MEMORY && rovei_lanes_closed_full(l, from))
+        err = ROVE_E_LANE_LIMIT; /* it would be one more closed lane one day */
+    else if (f->level == ROVEI_LEVEL_MEMORY)
         err = rovei_lane_new(&lane, l, now, from, f->lane, false);
     if (!err)
         open_on(lane, ROVEI_LANE_ASKING_SEND);
@@ -174,8 +176,11 @@ static void handle_close(struct rovei_lanes *l, rovei_now now, const rove_entity
         return;
     }
     if (!lane) {
-        /* Kept as closed, so that no late Open makes a lane of this number again. */
-        rove_err err = rovei_lane_new(&lane, l, now, from, f->lane, true);
+        /* Kept as closed, so that no late Open makes a lane of this number again. At the bound of
+         * those no Open does either. */
+        rove_err err = ROVE_E_LANE_LIMIT;
+        if (!rovei_lanes_closed_full(l, from))
+            err = rovei_lane_new(&lane, l, now, from, f->lane, true);
         if (err == ROVE_E_NOMEM)
             return;
         if (err) {
@@ -183,8 +188,10 @@ static void handle_close(struct rovei_lanes *l, rovei_now now, const rove_entity
             return;
         }
     }
-    rovei_lane_close(lane);
-    rovei_lane_touch(lane, now);
+    if (lane->state != ROVEI_LANE_IS_CLOSED) {
+        rovei_lane_close(lane);
+        rovei_lane_touch(lane, now);
+    }
     rovei_lane_say(lane, ROVEI_LANE_CLOSE_DONE);
 }
 
@@ -239,26 +246,13 @@ static void acknowledge_early(rovei_lane *lane, uint64_t sequence)
                            head, NULL);
 }
 
-/* What of a message is not an accepted event is held by the last of them as well. */
-static void charge_rest(rovei_lane *lane, size_t before, const rove_buf *message)
-{
-    size_t used = lane->set->mailbox_bytes - before;
-    if (!used || message->size <= used)
-        return;
-    rovei_waiting *w = rovei_lane_waiting(lane, lane->waiting_count - 1);
-    if (w->owner != message)
-        return;
-    w->charge += message->size - used;
-    lane->set->mailbox_bytes += message->size - used;
-}
-
 static void take_events(rovei_lane *lane, const rovei_lane_frame *f, rove_buf *message)
 {
     rovei_reader r = rovei_reader_of(f->run);
     rove_link link;
     rove_span payload;
-    size_t before = lane->set->mailbox_bytes;
     uint64_t sequence = f->first;
+    bool share = rovei_lane_may_share(lane, message);
     for (; rovei_event_frame_read(&r, &link, &payload); sequence++) {
         if (sequence <= lane->accepted) {
             repeat(lane, sequence, &link, payload, message);
@@ -271,14 +265,14 @@ static void take_events(rovei_lane *lane, const rovei_lane_frame *f, rove_buf *m
             lane->told_gap = true;
             break;
         }
-        if (!rovei_lane_accept(lane, sequence, &link, payload, message)) {
+        if (!rovei_lane_accept(lane, sequence, &link, payload, message, share)) {
             lane->told_gap = true;
             break;
         }
         if (ROVEI_MUTANT(ACK_ON_RECEIVE))
             acknowledge_early(lane, sequence);
     }
-    charge_rest(lane, before, message);
+    rovei_lane_charge_rest(lane, message);
     rovei_lanes_busy(lane->set);
 }
 

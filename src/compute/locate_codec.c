@@ -27,7 +27,8 @@ static void read_flags(rovei_reader *r, rovei_locate *m, uint8_t byte)
         break;
     case ROVEI_LOCATE_ANSWER:
         m->flags = byte;
-        if (byte & ~(ROVEI_LOCATE_RECORD | ROVEI_LOCATE_STOPPED | ROVEI_LOCATE_CLAIMED) ||
+        if (byte & ~(ROVEI_LOCATE_RECORD | ROVEI_LOCATE_STOPPED | ROVEI_LOCATE_CLAIMED |
+                     ROVEI_LOCATE_HEARD) ||
             ((byte & ROVEI_LOCATE_STOPPED) && !(byte & ROVEI_LOCATE_RECORD)))
             rovei_reader_fail(r, ROVE_E_FLAG);
         break;

@@ -9,12 +9,13 @@
 typedef enum rovei_locate_type {
     ROVEI_LOCATE_ASK = 1,
     ROVEI_LOCATE_ANSWER = 2,
-    ROVEI_LOCATE_TELL = 3, /* unasked: a forced epoch */
+    ROVEI_LOCATE_TELL = 3, /* unasked */
 } rovei_locate_type;
 enum {
     ROVEI_LOCATE_RECORD = 1,  /* a record follows */
     ROVEI_LOCATE_STOPPED = 2, /* the answerer was its holder and has stopped it */
-    ROVEI_LOCATE_CLAIMED = 4, /* the answerer is about to spawn it */
+    ROVEI_LOCATE_CLAIMED = 4, /* it is about to be spawned or arrives, or could not be asked for */
+    ROVEI_LOCATE_HEARD = 8,   /* somebody knows a record that the answerer did not keep */
 };
 
 typedef struct rovei_locate {

@@ -19,6 +19,10 @@ rove_err rovei_locations_new(struct rovei_locations **ret, rovei_node *n)
         return ROVE_E_NOMEM;
     uint64_t seed = rovei_rng_u64(&n->env->rng);
     l->node = n;
+    if (rovei_location_tells_new(l)) {
+        ROVEI_DELETE(n->alloc, l);
+        return ROVE_E_NOMEM;
+    }
     rovei_map_init(&l->places, n->alloc, sizeof(rove_entity), seed);
     rovei_map_init(&l->seeks, n->alloc, sizeof(rove_entity), seed);
     rovei_map_init(&l->inquiries, n->alloc, sizeof(uint64_t), seed);
@@ -33,6 +37,7 @@ rove_err rovei_locations_new(struct rovei_locations **ret, rovei_node *n)
 static void place_free(struct rovei_locations *l, rovei_place_entry *p)
 {
     rovei_map_remove(&l->places, p->loc.record.daemon.bytes);
+    rovei_location_tellable(l, p, true);
     rovei_list_remove(&p->age);
     ROVEI_DELETE(l->node->alloc, p);
     l->node->stats.records = l->places.count;
@@ -44,6 +49,7 @@ void rovei_locations_free(struct rovei_locations *l)
         return;
     const rove_alloc *a = l->node->alloc;
     rovei_location_seeks_free(l);
+    rovei_location_tells_free(l);
     ROVEI_LIST_EACH (it, next, &l->by_age)
         place_free(l, ROVEI_CONTAINER(it, rovei_place_entry, age));
     size_t it = 0;
@@ -126,14 +132,25 @@ void rovei_location_peer_gone(rovei_node *n, const rove_entity *peer)
 
 /* ---- keeping ---- */
 
+static bool is_wanted(const rovei_node *n, const rove_entity *daemon)
+{
+    return rovei_daemon_find(n, daemon) || rovei_map_get(&n->locations->routes, daemon->bytes) ||
+           rovei_map_get(&n->locations->seeks, daemon->bytes);
+}
+
+/* A record for which there is a place although protected ones fill the table. Those that name this
+ * node and are not protected later make room for the next ones. */
+static bool concerns(const rovei_node *n, const rovei_record *r)
+{
+    return rovei_entity_equal(&r->holder, &n->self) || is_wanted(n, &r->daemon);
+}
+
 static bool is_protected(const rovei_node *n, rovei_now now, const rovei_place_entry *p)
 {
-    const rove_entity *daemon = &p->loc.record.daemon;
     uint64_t keep = n->env->limits.lane_expiry;
     if ((p->loc.tombstone || p->loc.stopped) && now.mono < rovei_time_add(p->loc.since, keep))
         return true;
-    return rovei_daemon_find(n, daemon) || rovei_map_get(&n->locations->routes, daemon->bytes) ||
-           rovei_map_get(&n->locations->seeks, daemon->bytes);
+    return is_wanted(n, &p->loc.record.daemon);
 }
 
 /* Makes room for a record from elsewhere; false: everything looked at has to stay. */
@@ -157,8 +174,9 @@ static bool make_room(rovei_node *n, rovei_now now)
 static rove_err place_add(rovei_node *n, rovei_now now, const rovei_record *r, bool own,
                           rovei_place_entry **ret)
 {
-    /* What this node itself gives away or holds is bounded elsewhere and must not fail here. */
-    if (!own && !make_room(n, now))
+    /* What this node itself gives away, holds or looks for is bounded elsewhere and must not fail
+     * here for want of a place. */
+    if (!own && !make_room(n, now) && !concerns(n, r))
         return ROVE_E_FULL;
     rovei_place_entry *p = ROVEI_NEW(n->alloc, rovei_place_entry);
     if (!p)
@@ -169,23 +187,25 @@ static rove_err place_add(rovei_node *n, rovei_now now, const rovei_record *r, b
         return err;
     }
     p->origin = rovei_entity_origin(&r->daemon);
+    rovei_list_init(&p->tell);
     rovei_list_add_tail(&n->locations->by_age, &p->age);
     n->stats.records = n->locations->places.count;
     *ret = p;
     return ROVE_OK;
 }
 
-/* A record that only its holder vouches for is believed from the holder believed so far, or when
- * that one has given the daemon to the new holder; with nothing known, from the holder itself. */
-static bool is_trusted(const rovei_node *n, const rovei_record *r, const rovei_record *known,
-                       const rove_entity *from)
+/* A record without the daemon's own signature proves nothing about a daemon of which nothing is
+ * known, and nothing against one that its own key vouched for. */
+bool rovei_location_trusts(const rovei_node *n, const rovei_record *r, const rove_entity *from)
 {
-    if (!(r->flags & ROVEI_RECORD_BY_HOLDER) || rovei_entity_equal(from, &n->self))
+    if (!(r->flags & ROVEI_RECORD_BY_HOLDER) || rovei_entity_equal(from, &n->self) ||
+        rovei_moves_accepted(n, &r->daemon, from, r->epoch))
         return true;
+    const rovei_location *known = rovei_location_get(n, &r->daemon);
     if (!known)
-        return rovei_entity_equal(from, &r->holder) || rovei_entity_equal(from, &r->giver);
-    return rovei_entity_equal(&known->holder, from) ||
-           rovei_entity_equal(&known->holder, &r->giver);
+        return false;
+    return rovei_record_compare(r, &known->record) == 0 ||
+           (r->epoch > known->record.epoch && rovei_entity_equal(&known->record.holder, &r->giver));
 }
 
 /* ---- what follows from a higher record ---- */
@@ -232,7 +252,7 @@ rove_err rovei_location_learn(rovei_node *n, rovei_now now, const rovei_record *
     if (order < 0 || (order == 0 && r->not_after <= p->loc.record.not_after))
         return ROVE_OK;
     rove_err err = own ? ROVE_OK : rovei_record_verify(r);
-    if (!err && !is_trusted(n, r, p ? &p->loc.record : NULL, from))
+    if (!err && !rovei_location_trusts(n, r, from))
         err = ROVE_E_REFUSED;
     if (!err && !p)
         err = place_add(n, now, r, own, &p);
@@ -249,6 +269,7 @@ rove_err rovei_location_learn(rovei_node *n, rovei_now now, const rovei_record *
     p->loc.stopped = false;
     rovei_list_remove(&p->age);
     rovei_list_add_tail(&n->locations->by_age, &p->age);
+    rovei_location_tellable(n->locations, p, false);
     higher_record(n, now, &kept, from);
     return ROVE_OK;
 }
@@ -282,5 +303,9 @@ void rovei_locations_check(const rovei_node *n)
         count++;
     }
     ROVEI_CHECK(count == l->places.count);
+    size_t tellable = 0;
+    ROVEI_LIST_EACH (it, next, &l->tellable)
+        tellable++;
+    ROVEI_CHECK(tellable == l->tellable_count);
     ROVEI_CHECK(l->forwarding.count <= l->inquiries.count);
 }

@@ -12,7 +12,7 @@
 #define SEEK_PEERS_MAX      64 /* nodes asked in one round of a search, or when passing on */
 #define FORWARDS_PER_SECOND 32 /* questions of one peer that are passed on */
 
-static rove_err send_to(rovei_node *n, const rove_entity *peer, const rovei_locate *m)
+rove_err rovei_locate_send(rovei_node *n, const rove_entity *peer, const rovei_locate *m)
 {
     uint8_t bytes[ROVEI_LOCATE_SIZE_MAX];
     rovei_correspondent *c = rovei_correspondent_get(n, peer);
@@ -25,39 +25,33 @@ static rove_err send_to(rovei_node *n, const rove_entity *peer, const rovei_loca
     return rovei_pipe_send(n, &c->locate, peer, ROVEI_TAG_LOCATE, head, NULL);
 }
 
-static void answer(rovei_node *n, const rove_entity *to, uint64_t nonce, const rove_entity *daemon)
+/* A copy that this node does not serve, and may serve one day without another question. */
+static bool is_coming(const rovei_daemon *d)
+{
+    return d->role == ROVEI_ROLE_CLAIMING ||
+           (d->role >= ROVEI_ROLE_RECEIVING && d->role <= ROVEI_ROLE_ACTIVATING);
+}
+
+static void answer(rovei_node *n, const rove_entity *to, uint64_t nonce, const rove_entity *daemon,
+                   uint8_t flags)
 {
     rovei_locate m;
     memset(&m, 0, sizeof m);
     m.type = ROVEI_LOCATE_ANSWER;
     m.nonce = nonce;
     m.daemon = *daemon;
+    m.flags = flags;
     const rovei_location *at = rovei_location_get(n, daemon);
     if (at) {
-        m.flags = ROVEI_LOCATE_RECORD;
+        m.flags |= ROVEI_LOCATE_RECORD;
         m.record = at->record;
         if (at->stopped)
             m.flags |= ROVEI_LOCATE_STOPPED;
     }
     const rovei_daemon *d = rovei_daemon_find(n, daemon);
-    if (d && d->role == ROVEI_ROLE_CLAIMING)
+    if (d && is_coming(d))
         m.flags |= ROVEI_LOCATE_CLAIMED;
-    (void)!send_to(n, to, &m); /* lost: the asker's own time runs out */
-}
-
-void rovei_location_tell(rovei_node *n, const rovei_record *record)
-{
-    rovei_locate m;
-    memset(&m, 0, sizeof m);
-    m.type = ROVEI_LOCATE_TELL;
-    m.flags = ROVEI_LOCATE_RECORD;
-    m.daemon = record->daemon;
-    m.record = *record;
-    rovei_peer_info info;
-    size_t it = 0;
-    while (rovei_mesh_peer_next(n->mesh, &it, &info))
-        if (rovei_node_reaches(n, &info.entity))
-            (void)!send_to(n, &info.entity, &m);
+    (void)!rovei_locate_send(n, to, &m); /* lost: the asker's own time runs out */
 }
 
 /* ---- inquiries ---- */
@@ -78,21 +72,38 @@ void rovei_inquiry_free(rovei_inquiry *q)
     ROVEI_DELETE(n->alloc, q);
 }
 
+/* What the others have said to one of those that asked. Who asked later and was not told by all
+ * gets no answer that lets it spawn: it was given less time. */
+static void answer_asker(const rovei_inquiry *q, size_t i, bool complete)
+{
+    const struct rovei_asker *to = &q->askers[i];
+    uint8_t flags = i && !complete ? ROVEI_LOCATE_CLAIMED : 0;
+    for (size_t k = 0; k < q->count; k++) {
+        const struct rovei_asked *a = &q->asked[k];
+        if (rovei_entity_equal(&a->peer, &to->peer))
+            continue;
+        flags |= (uint8_t)((a->claimed ? ROVEI_LOCATE_CLAIMED : 0) |
+                           (a->heard ? ROVEI_LOCATE_HEARD : 0));
+    }
+    answer(q->node, &to->peer, to->nonce, &q->daemon, flags);
+}
+
 /* All have answered, or the time is over. SPAWN: its owner frees it. */
 static void inquiry_end(rovei_inquiry *q, rovei_now now)
 {
     rovei_node *n = q->node;
     rove_entity daemon = q->daemon;
     rovei_inquiry_purpose purpose = q->purpose;
-    q->count = q->answered;
-    q->patient = false;
+    bool complete = rovei_inquiry_done(q);
     rovei_timer_set(&n->timers, &q->limit, ROVE_TIME_NEVER);
     if (purpose == ROVEI_INQUIRY_SPAWN) {
+        q->count = q->answered;
+        q->patient = false;
         rovei_spawn_answer(n, now, &daemon);
         return;
     }
-    if (purpose == ROVEI_INQUIRY_FORWARD)
-        answer(n, &q->asker, q->asker_nonce, &daemon);
+    for (size_t i = 0; i < q->asker_count; i++)
+        answer_asker(q, i, complete);
     rovei_inquiry_free(q);
     if (purpose == ROVEI_INQUIRY_SEEK)
         rovei_senders_unreachable(n, now, &daemon);
@@ -119,8 +130,8 @@ static bool ask_one(rovei_inquiry *q, const rove_entity *peer, size_t most, uint
     m.nonce = q->nonce;
     m.daemon = q->daemon;
     m.known = q->known;
-    if (send_to(n, peer, &m) == ROVE_OK)
-        q->asked[q->count++] = (struct rovei_asked){*peer, false};
+    if (rovei_locate_send(n, peer, &m) == ROVE_OK)
+        q->asked[q->count++] = (struct rovei_asked){.peer = *peer};
     return true;
 }
 
@@ -174,12 +185,19 @@ rove_err rovei_inquiry_new(rovei_inquiry **ret, rovei_node *n, rovei_now now,
 
 /* ---- what comes ---- */
 
-/* False: the question is not passed on, and nobody answers it. */
-static bool may_forward(rovei_node *n, rovei_now now, const rovei_locate *m,
-                        const rove_entity *from)
+static struct rovei_asked *asked_of(rovei_inquiry *q, const rove_entity *peer)
+{
+    for (size_t i = 0; i < q->count; i++)
+        if (rovei_entity_equal(&q->asked[i].peer, peer))
+            return &q->asked[i];
+    return NULL;
+}
+
+/* False: the question is not passed on. */
+static bool may_forward(rovei_node *n, rovei_now now, const rove_entity *from)
 {
     rovei_correspondent *c = rovei_correspondent_get(n, from);
-    if (!c || rovei_map_get(&n->locations->forwarding, m->daemon.bytes))
+    if (!c)
         return false;
     if (now.mono - c->forward_window >= ROVE_SECOND) {
         c->forward_window = now.mono;
@@ -188,17 +206,36 @@ static bool may_forward(rovei_node *n, rovei_now now, const rovei_locate *m,
     return c->forwards++ < FORWARDS_PER_SECOND;
 }
 
+/* Waits for the answers to a question that is being passed on already. Those who asked it are asked
+ * as well, unlike before. */
+static bool join(rovei_inquiry *q, const rovei_locate *m, const rove_entity *from)
+{
+    if (q->asker_count == ROVEI_ASKERS_MAX)
+        return false;
+    for (size_t i = 0; i < q->asker_count; i++) {
+        const rove_entity *other = &q->askers[i].peer;
+        if (!rovei_entity_equal(other, from) && !asked_of(q, other) &&
+            (!ask_one(q, other, SEEK_PEERS_MAX + ROVEI_ASKERS_MAX, (uint8_t)(m->hops - 1)) ||
+             !asked_of(q, other)))
+            return false;
+    }
+    q->askers[q->asker_count++] = (struct rovei_asker){*from, m->nonce};
+    return true;
+}
+
 static bool pass_on(rovei_node *n, rovei_now now, const rovei_locate *m, const rove_entity *from)
 {
     rovei_inquiry *q;
-    if (!may_forward(n, now, m, from))
+    if (!may_forward(n, now, from))
         return false;
+    q = rovei_map_get(&n->locations->forwarding, m->daemon.bytes);
+    if (q)
+        return join(q, m, from);
     uint64_t wait = n->env->limits.locate_wait / 2;
     if (rovei_inquiry_new(&q, n, now, &m->daemon, ROVEI_INQUIRY_FORWARD, from, SEEK_PEERS_MAX,
                           (uint8_t)(m->hops - 1), m->known, wait))
         return false;
-    q->asker = *from;
-    q->asker_nonce = m->nonce;
+    q->askers[q->asker_count++] = (struct rovei_asker){*from, m->nonce};
     if (rovei_map_put(&n->locations->forwarding, m->daemon.bytes, q)) {
         rovei_inquiry_free(q);
         return false;
@@ -218,21 +255,13 @@ static bool can_help(const rovei_node *n, rovei_now now, const rove_entity *daem
 
 static void handle_ask(rovei_node *n, rovei_now now, const rove_entity *from, const rovei_locate *m)
 {
-    bool here = rovei_daemon_find(n, &m->daemon) != NULL;
-    bool known = here || rovei_location_get(n, &m->daemon);
-    bool enough = here || !m->hops || can_help(n, now, &m->daemon, m->known);
-    if (!enough && pass_on(n, now, m, from))
-        return;
-    if (known || !m->hops)
-        answer(n, from, m->nonce, &m->daemon);
-}
-
-static struct rovei_asked *asked_of(rovei_inquiry *q, const rove_entity *peer)
-{
-    for (size_t i = 0; i < q->count; i++)
-        if (rovei_entity_equal(&q->asked[i].peer, peer))
-            return &q->asked[i];
-    return NULL;
+    const rovei_daemon *d = rovei_daemon_find(n, &m->daemon);
+    /* Where a copy arrives, its holder is still somebody else. */
+    bool here = d && (d->role == ROVEI_ROLE_CLAIMING || !is_coming(d));
+    if (here || !m->hops || can_help(n, now, &m->daemon, m->known))
+        answer(n, from, m->nonce, &m->daemon, 0);
+    else if (!pass_on(n, now, m, from))
+        answer(n, from, m->nonce, &m->daemon, ROVEI_LOCATE_CLAIMED);
 }
 
 static void handle_answer(rovei_node *n, rovei_now now, const rove_entity *from,
@@ -241,10 +270,11 @@ static void handle_answer(rovei_node *n, rovei_now now, const rove_entity *from,
     rovei_inquiry *q = rovei_inquiry_find(n, m->nonce);
     if (!q || !rovei_entity_equal(&q->daemon, &m->daemon) || !asked_of(q, from))
         return; /* late: somebody else has answered meanwhile, or the time was over */
-    bool heard = false;
+    bool heard = m->flags & ROVEI_LOCATE_HEARD, kept = false;
     if (m->flags & ROVEI_LOCATE_RECORD) {
         rove_err err = rovei_location_learn(n, now, &m->record, from);
-        heard = !err || err == ROVE_E_REFUSED || err == ROVE_E_FULL;
+        kept = !err;
+        heard |= !err || err == ROVE_E_REFUSED || err == ROVE_E_FULL;
         q = rovei_inquiry_find(n, m->nonce); /* what was learned may have ended it */
         if (!q)
             return;
@@ -252,6 +282,10 @@ static void handle_answer(rovei_node *n, rovei_now now, const rove_entity *from,
     struct rovei_asked *a = asked_of(q, from);
     q->heard |= heard;
     q->claimed |= (m->flags & ROVEI_LOCATE_CLAIMED) != 0;
+    if (a) {
+        a->heard |= heard && !kept;
+        a->claimed |= (m->flags & ROVEI_LOCATE_CLAIMED) != 0;
+    }
     if (a && !a->answered) {
         a->answered = true;
         q->answered++;
@@ -279,8 +313,7 @@ void rovei_location_receive(rovei_node *n, rovei_now now, const rove_entity *fro
         handle_answer(n, now, from, &m);
         break;
     case ROVEI_LOCATE_TELL:
-        if (rovei_location_learn(n, now, &m.record, from))
-            n->stats.frames_refused++;
+        rovei_location_told(n, now, from, &m.record);
         break;
     }
 }
@@ -403,6 +436,7 @@ void rovei_location_peer_up(rovei_node *n, rovei_now now, const rove_entity *pee
     for (rovei_inquiry *q; (q = rovei_map_next(&n->locations->inquiries, &it));)
         if (q->purpose == ROVEI_INQUIRY_SPAWN && !asked_of(q, peer))
             (void)ask_one(q, peer, n->env->limits.peers_max, ROVEI_LOCATE_HOPS_MAX);
+    rovei_location_tell_peer(n, now, peer);
     it = 0;
     for (rovei_seek *s; (s = rovei_map_next(&n->locations->seeks, &it));)
         if (s->wanted)

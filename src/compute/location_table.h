@@ -12,7 +12,8 @@
 typedef struct rovei_place_entry {
     rovei_location loc;
     uint64_t origin;
-    rovei_list age; /* in by_age, the longest unchanged first */
+    rovei_list age;  /* in by_age, the longest unchanged first */
+    rovei_list tell; /* in tellable, when a new peer is to hear of it */
 } rovei_place_entry;
 
 /* What is kept per node that this one talks to about places and foreign lanes. */
@@ -21,6 +22,7 @@ typedef struct rovei_correspondent {
     rovei_pipe locate, outcome;
     uint64_t forward_window; /* monotonic: when the count below began */
     uint32_t forwards;
+    size_t tell_left; /* records of the round that the peer has not been told yet */
 } rovei_correspondent;
 
 typedef enum rovei_inquiry_purpose {
@@ -29,19 +31,24 @@ typedef enum rovei_inquiry_purpose {
     ROVEI_INQUIRY_FORWARD,  /* for a peer that asked */
 } rovei_inquiry_purpose;
 
+#define ROVEI_ASKERS_MAX 8 /* peers whose question about one daemon is passed on as one */
+
 /* One question to several nodes under one nonce. */
 typedef struct rovei_inquiry {
     rovei_node *node;
     uint64_t nonce;
     rove_entity daemon;
     rovei_inquiry_purpose purpose;
-    rove_entity asker; /* FORWARD */
-    uint64_t asker_nonce;
+    struct rovei_asker {
+        rove_entity peer;
+        uint64_t nonce;
+    } askers[ROVEI_ASKERS_MAX]; /* FORWARD */
+    size_t asker_count;
     uint64_t known; /* epoch of the record that did not help the asker; 0 = none */
     rovei_timer limit;
     struct rovei_asked {
         rove_entity peer;
-        bool answered;
+        bool answered, heard, claimed;
     } * asked;
     size_t count, room, answered;
     bool patient; /* SPAWN: some peers could not be asked yet, so it takes its whole time */
@@ -64,6 +71,10 @@ struct rovei_locations {
     rovei_node *node;
     rovei_map places; /* entity -> rovei_place_entry */
     rovei_list by_age;
+    rovei_list tellable; /* entries in a fixed order; new ones last */
+    size_t tellable_count;
+    rovei_list *tell_next; /* of the round through them, which never ends */
+    rovei_timer tell;
     rovei_map seeks;          /* entity -> rovei_seek */
     rovei_map inquiries;      /* nonce -> rovei_inquiry */
     rovei_map forwarding;     /* entity -> rovei_inquiry that asks on for others */
@@ -88,8 +99,21 @@ static inline bool rovei_inquiry_done(const rovei_inquiry *q)
 {
     return q->answered == q->count && !q->patient;
 }
-/* Tells every node that can be reached of a record, unasked. */
+/* A message with the tag LOCATE to a peer. */
+ROVE_MUST_USE rove_err rovei_locate_send(rovei_node *n, const rove_entity *peer,
+                                         const rovei_locate *m);
+
+/* ---- location_tell.c: Tells ---- */
+ROVE_MUST_USE rove_err rovei_location_tells_new(struct rovei_locations *l);
+void rovei_location_tells_free(struct rovei_locations *l);
+/* The entry has changed, or goes away: whether new peers hear of it is decided anew. */
+void rovei_location_tellable(struct rovei_locations *l, rovei_place_entry *p, bool gone);
+/* Tells every node that can be reached of a record. */
 void rovei_location_tell(rovei_node *n, const rovei_record *record);
+/* A peer that has been away hears of what may have changed meanwhile. */
+void rovei_location_tell_peer(rovei_node *n, rovei_now now, const rove_entity *peer);
+void rovei_location_told(rovei_node *n, rovei_now now, const rove_entity *from,
+                         const rovei_record *record);
 /* A record was learned or renewed: whoever searches for the daemon dials its holder at once. */
 void rovei_location_reach(rovei_node *n, rovei_now now, const rove_entity *daemon);
 void rovei_location_seeks_free(struct rovei_locations *l);

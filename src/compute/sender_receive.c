@@ -34,12 +34,26 @@ static rovei_old_lane *old_of(const rovei_route *r, uint64_t lane, rovei_sender 
     return NULL;
 }
 
+static bool checks_old(const rovei_sender *s)
+{
+    for (size_t i = 0; i < s->old_count; i++)
+        if (s->old[i].checking)
+            return true;
+    return false;
+}
+
+/* Progress in the present lane is no answer about an older one, whose question may be lost. */
+static void retry_from(rovei_sender *s, uint64_t at)
+{
+    s->retry_at = checks_old(s) ? rovei_time_min(s->retry_at, at) : at;
+}
+
 static void progress(rovei_sender *s)
 {
     s->pause = ROVEI_SENDER_PAUSE;
     s->hold = 0;
     s->hold_until = 0; /* the holder speaks: there is nothing to wait for */
-    s->retry_at = ROVE_TIME_NEVER;
+    retry_from(s, ROVE_TIME_NEVER);
     rovei_sender_busy(s);
 }
 
@@ -50,11 +64,22 @@ static void hold_back(rovei_sender *s, rovei_now now, uint64_t most)
     s->hold_until = rovei_time_add(now.mono, s->hold);
     s->retry_at = ROVE_TIME_NEVER;
     s->said = false;
+    for (size_t i = 0; i < s->old_count; i++)
+        s->old[i].asked = false;
     if (s->state == ROVEI_SENDER_OPEN) {
         s->state = ROVEI_SENDER_SYNC;
         s->sent = s->acked;
     }
     rovei_sender_busy(s);
+}
+
+/* An older lane's question had no answer but this. One wait is enough for all that were asked at
+ * the same time. */
+static void hold_old(rovei_sender *s, rovei_old_lane *o, rovei_now now, uint64_t most)
+{
+    o->asked = false;
+    if (o->checking && now.mono >= s->hold_until)
+        hold_back(s, now, most);
 }
 
 /* ---- outcomes ---- */
@@ -112,7 +137,7 @@ static void handle_outcomes(rovei_sender *s, rovei_now now, const rovei_lane_fra
         confirm_later(s, now);
         progress(s);
         if (s->queue_count && s->sent > s->acked)
-            s->retry_at = rovei_time_add(now.mono, s->pause);
+            retry_from(s, rovei_time_add(now.mono, s->pause));
         rovei_sender_room(s);
     }
 }
@@ -138,14 +163,14 @@ static void handle_position(rovei_sender *s, rovei_now now, const rovei_lane_fra
     progress(s);
     if (f->position > s->acked) {
         /* Outcomes are missing: the host says them again when it is asked. */
-        s->retry_at = rovei_time_add(now.mono, s->pause);
+        retry_from(s, rovei_time_add(now.mono, s->pause));
         s->sent = f->held < most ? f->held : most;
         return;
     }
     uint64_t held = f->held < most ? f->held : most;
     s->sent = held > s->acked ? held : s->acked;
     if (s->sent > s->acked)
-        s->retry_at = rovei_time_add(now.mono, s->pause);
+        retry_from(s, rovei_time_add(now.mono, s->pause));
 }
 
 static void handle_old_position(rovei_sender *s, rovei_old_lane *o, uint64_t position)
@@ -261,15 +286,23 @@ static void handle_not_here(rovei_route *r, rovei_now now, const rove_entity *fr
     if ((f->flags & ROVEI_NOT_HERE_RECORD) && rovei_location_learn(n, now, &f->record, from))
         n->stats.frames_refused++;
     rovei_sender *s = sender_of(r, f->lane);
-    if (!rovei_entity_equal(&r->holder, from) || !s || s->state == ROVEI_SENDER_NONE)
+    rovei_old_lane *o = s ? NULL : old_of(r, f->lane, &s);
+    if (!rovei_entity_equal(&r->holder, from) || !s || (!o && s->state == ROVEI_SENDER_NONE))
         return; /* looked elsewhere meanwhile */
     const rovei_location *at = rovei_location_get(n, &r->daemon);
     if ((f->flags & ROVEI_NOT_HERE_STOPPED) && at &&
         rovei_record_compare(&f->record, &at->record) == 0) {
-        handle_stopped(s);
+        if (o)
+            o->checking = false; /* there is no state any more that could have lost something */
+        else
+            handle_stopped(s);
         return;
     }
     rovei_route_trouble(r, now);
+    if (o) {
+        hold_old(s, o, now, ROVEI_SENDER_LOST_MAX);
+        return;
+    }
     hold_back(s, now, ROVEI_SENDER_LOST_MAX);
 }
 
@@ -310,6 +343,8 @@ static void holder_says(rovei_route *r, rovei_now now, const rovei_lane_frame *f
         } else if (f->type == ROVEI_LANE_NO_LANE && o->checking) {
             handle_old_position(s, o, 0);
             drop_old(s, o);
+        } else if (f->type == ROVEI_LANE_MOVING || f->type == ROVEI_LANE_CLOSE_DONE) {
+            hold_old(s, o, now, ROVEI_SENDER_HOLD_MAX);
         }
         return;
     }

@@ -69,6 +69,7 @@ static rove_err claim_take(rovei_node *n, rovei_now now, rovei_daemon *d, uint64
     bool forced = d->claim->force;
     d->epoch = epoch;
     d->forced = forced;
+    d->given = d->claim->given;
     d->sinc.number = at ? at->sinc_number : 0;
     rovei_daemon_raise_sinc(n, d, forced ? epoch : 0);
     rove_err err = rovei_daemon_serve(n, now, d);

@@ -22,11 +22,13 @@ static bool allowed(const struct rovei_host *h, rovei_question question, const r
     return h->policy.allow ? h->policy.allow(h->policy.user, &request) : request.preset;
 }
 
-static void answer(rovei_node *core, rovei_now now, const rovei_effect *e, rove_err err)
+static void answer(struct rovei_host *h, rovei_node *core, rovei_now now, const rovei_effect *e,
+                   rove_err err)
 {
     rovei_completion c = {
         .kind = ROVEI_DONE_ANSWER, .attempt = e->attempt, .ticket = e->ticket, .err = err};
     rovei_node_complete(core, now, &c);
+    h->answered = true;
 }
 
 /* The copy of a daemon that is listed here, with a reference, or NULL. */
@@ -42,7 +44,7 @@ void rovei_host_ask(struct rovei_host *h, rovei_node *core, rovei_now now, const
     bool yes = allowed(h, e->question, e, r ? r->made_of.name : NULL);
     if (r)
         rovei_resident_drop(r);
-    answer(core, now, e, yes ? ROVE_OK : ROVE_E_REFUSED);
+    answer(h, core, now, e, yes ? ROVE_OK : ROVE_E_REFUSED);
 }
 
 static bool same_name(const char *name, const rove_buf *daemon_kind)
@@ -97,7 +99,7 @@ static rove_err place(struct rovei_host *h, const rovei_effect *e)
 void rovei_host_ask_place(struct rovei_host *h, rovei_node *core, rovei_now now,
                           const rovei_effect *e)
 {
-    answer(core, now, e, place(h, e));
+    answer(h, core, now, e, place(h, e));
 }
 
 /* The key that the daemon is to have here; *ret_ours when it did not come with the effect. */
@@ -150,6 +152,7 @@ void rovei_host_restore(struct rovei_host *h, rovei_node *core, rovei_now now, r
         return;
     rovei_completion c = {.kind = ROVEI_DONE_RESTORED, .attempt = e->attempt, .err = err};
     rovei_node_complete(core, now, &c);
+    h->answered = true;
 }
 
 /* Lists an activated daemon in the place of a former copy of it. */

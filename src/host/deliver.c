@@ -278,7 +278,8 @@ static rove_err deliver(struct rovei_host *h, uint64_t origin, struct deliver *d
     rovei_entry *e = rovei_registry_find(&h->registry, origin);
     if (!e) {
         rovei_rcu_leave();
-        return rovei_host_missing(h, origin);
+        rove_err gate = rovei_host_gate(h); /* shutdown may have begun meanwhile */
+        return gate ? gate : rovei_host_missing(h, origin);
     }
     d->resident = ROVEI_CONTAINER(e, rovei_resident, entry);
     rovei_mailbox *m = &d->resident->mailbox;

@@ -207,8 +207,9 @@ static void turn(struct rovei_host *h, rovei_node *core, rovei_now now)
             rovei_host_kick(h);
         rovei_rcu_reclaim(&h->bin);
     }
-    if (rovei_work_finish(h, core, now))
+    if (rovei_work_finish(h, core, now) || h->answered)
         rovei_node_turn(core, now);
+    h->answered = false;
     flush_burst(h);
     h->turning = false;
     h->turned_at = now.mono;

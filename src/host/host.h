@@ -55,6 +55,7 @@ struct rovei_host {
     size_t burst_count;
     uint64_t turned_at; /* the instant of the last turn */
     bool turning;       /* inside of a turn: what is done now is finished by it */
+    bool answered;      /* the core was given completions since its last turn */
     bool sweep;         /* shutdown: end what the core did not end */
     size_t unlisted;    /* activated residents that still have to get into the registry */
 

@@ -154,7 +154,7 @@ rove_err rovei_registry_list(rovei_registry *r, rovei_entry ***ret, size_t *ret_
     const rove_alloc *a = r->entities.alloc;
     pthread_mutex_lock(&r->lock);
     size_t room = r->entities.count, count = 0, it = 0;
-    rovei_entry **list = rovei_calloc(a, room, sizeof *list);
+    rovei_entry **list = rovei_calloc(a, room, sizeof(void *));
     if (list)
         for (rovei_entry *e; (e = rovei_map_next(&r->entities, &it));)
             if (r->hold(e))

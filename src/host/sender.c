@@ -41,7 +41,8 @@ struct rove_sender {
     uint64_t number;        /* of the last event taken */
     size_t open_count;
     uint64_t open_bytes;
-    struct node end; /* ENDED needs no memory either */
+    struct node end;    /* ENDED needs no memory either */
+    struct node *spare; /* for LOST and its like, when memory is refused just then */
     bool closing, ended, pulled_end, posted;
 
     /* The loop thread's. */
@@ -141,7 +142,12 @@ static struct node *node_for(rove_sender *s, const rove_sent *sent)
         return close_event(s, sent->number);
     if (sent->kind == ROVE_SENT_ENDED)
         return &s->end;
-    return ROVEI_NEW(&s->env->alloc, struct node);
+    struct node *n = ROVEI_NEW(&s->env->alloc, struct node);
+    if (!n) {
+        n = s->spare;
+        s->spare = NULL; /* the next send has to bring another */
+    }
+    return n;
 }
 
 static void keep(rove_sender *s, struct node *n, const rove_sent *sent)
@@ -285,6 +291,8 @@ static void sender_delete(rove_sender *s)
     for (size_t i = 0; i < s->window; i++) /* those still in the queue are open as well */
         if (s->open[i])
             node_free(s, s->open[i]);
+    if (s->spare)
+        node_free(s, s->spare);
     rovei_free(a, s->open, s->window * sizeof(struct node *));
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
@@ -407,6 +415,8 @@ rove_err rove_sender_send(rove_sender *s, rove_span payload, bool wait, uint64_t
     }
     pthread_mutex_lock(&s->lock);
     rove_err err = await_room(s, payload.size, wait);
+    if (err == ROVE_OK && !s->spare && !(s->spare = ROVEI_NEW(&s->env->alloc, struct node)))
+        err = ROVE_E_NOMEM;
     if (err == ROVE_OK)
         take_event(s, n, ret_number);
     pthread_mutex_unlock(&s->lock);

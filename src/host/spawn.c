@@ -107,16 +107,17 @@ static rove_err make(rovei_spawning *s)
         return err;
     if (s->snapshot)
         err = restore(s, cell);
+    rovei_resident *r = NULL;
     if (err == ROVE_OK)
-        err =
-            rovei_resident_new(&s->resident, h, rovei_keypair_entity(s->key), s->key, &s->made_of);
-    if (err) {
+        err = rovei_resident_new(&r, h, rovei_keypair_entity(s->key), s->key, &s->made_of);
+    if (!r) {
         if (s->instance) /* it stays the caller's */
             rovei_cell_disown(cell);
         rovei_cell_free(cell);
         return err;
     }
-    s->resident->cell = cell;
+    r->cell = cell;
+    s->resident = r;
     return ROVE_OK;
 }
 

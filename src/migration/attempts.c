@@ -90,7 +90,7 @@ static void make_room(rovei_node *n, const rove_entity *daemon)
             if (!answered && !a->unanswered)
                 answered = a;
         }
-        if (kept < n->env->limits.outcomes_kept)
+        if (!oldest || kept < n->env->limits.outcomes_kept)
             return;
         drop(answered ? answered : oldest);
     }

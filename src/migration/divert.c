@@ -176,6 +176,18 @@ void rovei_source_results(struct rovei_source *s, rovei_now now, const rovei_mov
 
 /* ---- target: events in ---- */
 
+/* A payload that is a large part of its message stays inside of it; another would keep much more
+ * alive than it is, and is copied. NULL: out of memory. */
+static rove_buf *keep(const rovei_node *n, rove_span *payload, rove_buf *message)
+{
+    if (payload->size >= rovei_buf_size(message) / 2)
+        return rove_buf_ref(message);
+    rove_buf *own = rovei_buf_copy(n->alloc, payload->data, payload->size);
+    if (own)
+        *payload = rove_buf_span(own);
+    return own;
+}
+
 /* What is taken but not applied is bounded; the rest is asked for again. */
 static bool has_room(const struct rovei_target *t, size_t size)
 {
@@ -183,6 +195,21 @@ static bool has_room(const struct rovei_target *t, size_t size)
     uint64_t waiting = t->diverted.count - t->applying;
     return waiting == 0 || (waiting < l->divert_events && t->diverted_bytes <= l->divert_bytes &&
                             size <= l->divert_bytes - t->diverted_bytes);
+}
+
+static bool take_event(struct rovei_target *t, const rove_link *link, rove_span payload,
+                       rove_buf *message)
+{
+    const rovei_node *n = t->a->node;
+    rove_buf *owner = keep(n, &payload, message);
+    if (!owner)
+        return false;
+    bool taken = has_room(t, rovei_buf_size(owner)) &&
+                 list_add(&t->diverted, n->alloc, link, payload, owner) == ROVE_OK;
+    if (taken)
+        t->diverted_bytes += rovei_buf_size(owner);
+    rove_buf_unref(owner);
+    return taken;
 }
 
 void rovei_target_events(struct rovei_target *t, rovei_now now, const rovei_move_events *e,
@@ -200,10 +227,8 @@ void rovei_target_events(struct rovei_target *t, rovei_now now, const rovei_move
             break; /* the Commit said how many there are */
         /* The source has accepted it: a smaller event_max here is no reason to leave its caller
          * without an outcome. */
-        if (!has_room(t, payload.size) ||
-            list_add(&t->diverted, t->a->node->alloc, &link, payload, message))
+        if (!take_event(t, &link, payload, message))
             break;
-        t->diverted_bytes += payload.size;
     }
     if (t->step == ROVEI_TARGET_ACTIVE)
         rovei_target_rewind(t, e->done);
@@ -225,7 +250,7 @@ static bool apply_next(struct rovei_target *t)
     e->link = d->link;
     e->payload = d->payload;
     e->owner = d->owner;
-    t->diverted_bytes -= d->payload.size;
+    t->diverted_bytes -= rovei_buf_size(d->owner);
     d->owner = NULL;
     d->payload = (rove_span){0};
     t->applying++;

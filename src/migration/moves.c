@@ -79,6 +79,7 @@ rove_err rovei_node_move(rovei_node *n, rovei_now now, const rovei_move_order *o
     s->keep_identity = o->keep_identity;
     s->retry_not_ready = o->retry_not_ready;
     d->source = s;
+    d->widest_gap = 0;
     *ret = info.attempt;
     rovei_source_start(s, now);
     return ROVE_OK;
@@ -414,7 +415,13 @@ void rovei_moves_peer_up(rovei_node *n, rovei_now now, const rove_entity *peer)
 /* What was under way is lost; it goes on at peer_up, or the phase ends by its time. */
 void rovei_moves_peer_gone(rovei_node *n, rovei_now now, const rove_entity *peer)
 {
-    (void)n, (void)now, (void)peer;
+    struct rovei_moves *m = n->moves;
+    for (size_t i = 0; i < m->count; i++) {
+        rovei_attempt *a = m->all[i];
+        if (a->source && a->source->step == ROVEI_SOURCE_CLOSING &&
+            rovei_entity_equal(rovei_attempt_peer(a), peer))
+            rovei_source_peer_lost(a->source, now);
+    }
 }
 
 void rovei_moves_peer_failed(rovei_node *n, rovei_now now, const rove_entity *peer)
@@ -422,8 +429,8 @@ void rovei_moves_peer_failed(rovei_node *n, rovei_now now, const rove_entity *pe
     struct rovei_moves *m = n->moves;
     for (size_t i = 0; i < m->count; i++) {
         rovei_attempt *a = m->all[i];
-        if (a->source && !a->committed && rovei_entity_equal(rovei_attempt_peer(a), peer))
-            rovei_source_abort(a->source, now, ROVEI_OUTCOME_FAILED, ROVE_E_PEER_LOST);
+        if (a->source && rovei_entity_equal(rovei_attempt_peer(a), peer))
+            rovei_source_peer_lost(a->source, now);
     }
 }
 
@@ -480,6 +487,18 @@ void rovei_moves_detach(rovei_node *n, rovei_now now, rovei_daemon *d, rove_err 
         detach_source(n, now, d, err);
     if (d->target)
         detach_target(n, now, d, err);
+}
+
+/* ---- whose word is believed ---- */
+
+bool rovei_moves_accepted(const rovei_node *n, const rove_entity *daemon, const rove_entity *from,
+                          uint64_t epoch)
+{
+    const rovei_daemon *d = rovei_daemon_find(n, daemon);
+    if (!d || !d->target || !rovei_entity_equal(&d->target->a->info.source, from))
+        return false;
+    uint64_t given = d->target->a->info.epoch;
+    return epoch == given || epoch + 1 == given;
 }
 
 /* ---- invariants ---- */

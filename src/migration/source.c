@@ -335,6 +335,7 @@ void rovei_source_frozen(struct rovei_source *s, rovei_now now, rovei_completion
     memset(&c->image, 0, sizeof c->image);
     a->info.frozen_at = now.mono;
     a->info.last_applied = d->last_applied;
+    a->info.widest_gap = d->widest_gap;
     rovei_daemon_set_role(a->node, now, d, ROVEI_ROLE_FROZEN);
     rovei_lanes_freeze(d->lanes, now, &a->info.held_back);
     rovei_source_set_step(s, ROVEI_SOURCE_REJOIN);
@@ -470,8 +471,7 @@ static void refused(struct rovei_source *s, rovei_now now, uint32_t round, rove_
 static bool may_restore(const struct rovei_source *s, rovei_now now)
 {
     uint64_t stall = s->a->node->env->limits.move_stall;
-    uint64_t most = stall > UINT64_MAX / RESTORE_STALLS ? UINT64_MAX : stall * RESTORE_STALLS;
-    return now.mono - s->restoring_since < most;
+    return (now.mono - s->restoring_since) / RESTORE_STALLS < stall;
 }
 
 static void progressed(struct rovei_source *s, rovei_now now, rovei_phase phase, uint64_t bytes)

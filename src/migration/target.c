@@ -271,6 +271,7 @@ static rove_err restore(struct rovei_target *t, rovei_now now, const rovei_move_
     rovei_daemon_set_role(n, now, t->d, ROVEI_ROLE_RESTORING);
     rovei_attempt_phase(t->a, ROVEI_PHASE_RESTORE);
     rovei_attempt_stop(t->a);
+    rovei_attempt_repeat(t->a, now);
     say_progress(t);
     return ROVE_OK;
 }
@@ -526,8 +527,11 @@ void rovei_target_repeat(struct rovei_target *t, rovei_now now)
     case ROVEI_TARGET_RECEIVING: /* the source repeats its Offer */
         break;
     case ROVEI_TARGET_RESTORING:
+        rovei_attempt_repeat(t->a, now);
         if (t->restored)
             prepare(t, now);
+        else
+            say_progress(t); /* the source waits as long as this comes */
         break;
     case ROVEI_TARGET_PREPARED:
         rovei_attempt_back_off(t->a, now);

@@ -13,6 +13,47 @@ static void refuse(rovei_node *n, const rovei_place *p, rove_err reason)
     rovei_move_answer(n, &p->head, &m);
 }
 
+/* ---- the right that an Offer shows ---- */
+
+/* The record that came with the Offer: it stands, and is believed as any other. Without the
+ * daemon's own key it may have only the source's word; then `proven` is false. E_WRONG_PEER;
+ * E_NOMEM: as if the Offer was lost. The daemon's record here may be gone afterwards. */
+static rove_err prove(rovei_node *n, rovei_now now, rovei_place *p)
+{
+    const rovei_record *r = &p->offer.right;
+    const rovei_location *l = rovei_location_get(n, &p->head.daemon);
+    if (r->epoch + 1 != p->head.epoch || !rovei_entity_equal(&r->daemon, &p->head.daemon) ||
+        !rovei_entity_equal(&r->holder, &p->head.source))
+        return ROVE_E_WRONG_PEER;
+    int order = l ? rovei_record_compare(r, &l->record) : 1;
+    if (order == 0 && memcmp(r->signature, l->record.signature, sizeof r->signature) == 0) {
+        p->proven = true;
+        return ROVE_OK;
+    }
+    /* After the commit this node may know what it was given; that names the giver. */
+    bool gave = l && l->record.epoch == p->head.epoch &&
+                rovei_entity_equal(&l->record.holder, &n->self) &&
+                rovei_entity_equal(&l->record.giver, &p->head.source);
+    p->proven = gave || rovei_location_trusts(n, r, &p->head.source);
+    bool news = order > 0 || (order == 0 && r->not_after > l->record.not_after);
+    rove_err err = news ? rovei_location_learn(n, now, r, &p->head.source) : rovei_record_verify(r);
+    if (err == ROVE_E_NOMEM)
+        return err;
+    /* Refused: its signatures stand, but not the daemon's. Full: it stands, and is not kept. */
+    return !err || err == ROVE_E_REFUSED || err == ROVE_E_FULL ? ROVE_OK : ROVE_E_WRONG_PEER;
+}
+
+/* An Offer with nothing but the source's word goes to the policy only where it can displace
+ * nothing: neither a copy nor a record by the daemon's own key with another holder. */
+static bool is_harmless(const rovei_node *n, const rovei_place *p)
+{
+    const rovei_location *l = rovei_location_get(n, &p->head.daemon);
+    if (rovei_daemon_find(n, &p->head.daemon))
+        return false;
+    return !l || (l->record.flags & ROVEI_RECORD_BY_HOLDER) ||
+           rovei_entity_equal(&l->record.holder, &p->head.source);
+}
+
 /* ---- may it come? ---- */
 
 /* Against a copy that is here as target of another attempt. */
@@ -46,8 +87,7 @@ static rove_err beside(const rovei_daemon *d, const rovei_place *p)
     case ROVEI_ROLE_ACTIVATING:
         return d->target ? beside_target(d->target, p) : ROVE_E_EXISTS;
     case ROVEI_ROLE_COMMITTED:
-        /* Somebody who got it from the one it was given to: it has been served there. */
-        return d->source && p->head.epoch > d->source->a->info.epoch ? ROVE_OK : ROVE_E_STALE_EPOCH;
+        /* Only a higher record ends that, and it would have been learned by now. */
     case ROVEI_ROLE_CLAIMING:
         return ROVE_E_TARGET_NOT_READY;
     case ROVEI_ROLE_SERVING:
@@ -77,6 +117,8 @@ static rove_err may_come(const rovei_node *n, const rovei_place *p)
     rove_err err = against_record(n, p);
     if (err)
         return err;
+    if (!p->proven && !is_harmless(n, p))
+        return ROVE_E_WRONG_PEER;
     /* Nothing here survives a crash yet, so no higher level can be kept. */
     if (p->head.level != ROVEI_LEVEL_MEMORY && !(p->offer.flags & ROVEI_OFFER_LEVEL_MAY_FALL))
         return ROVE_E_NOT_DURABLE;
@@ -168,14 +210,20 @@ void rovei_target_offered(rovei_node *n, rovei_now now, const rovei_move_message
         return;
     }
     rovei_place p = {.head = *h, .offer = m->offer};
-    rove_err err = may_come(n, &p);
+    rove_err err = prove(n, now, &p);
+    if (err == ROVE_E_NOMEM)
+        return;
+    if (!err)
+        err = may_come(n, &p);
     if (!err) {
         ask(n, &p);
         return;
     }
     refuse(n, &p, err);
+    n->stats.frames_refused += err == ROVE_E_WRONG_PEER;
     rovei_daemon *d = rovei_daemon_find(n, &h->daemon);
-    if (d && d->target && d->target->step == ROVEI_TARGET_PREPARED)
+    if (err == ROVE_E_TARGET_NOT_READY && d && d->target &&
+        d->target->step == ROVEI_TARGET_PREPARED)
         rovei_target_say_prepared(d->target); /* what of the older attempt? */
 }
 
@@ -203,8 +251,6 @@ static void make_way(rovei_node *n, rovei_now now, const rove_entity *daemon)
     rovei_daemon *d = rovei_daemon_find(n, daemon);
     if (d && d->target)
         rovei_target_discard(d->target, now, ROVE_E_STALE_EPOCH, true);
-    else if (d && d->source)
-        rovei_source_close(d->source, now, ROVE_E_UNKNOWN_OUTCOME);
 }
 
 static rove_err make_target(rovei_node *n, rovei_now now, const rovei_place *p,
@@ -253,6 +299,9 @@ static void come(rovei_node *n, rovei_now now, const rovei_place *p)
     rove_err err = make_target(n, now, p, &t);
     if (err == ROVE_OK) {
         rovei_attempt_progress(t->a, now);
+        /* Accepted: from now on this source is believed also without the daemon's key. */
+        if (!p->proven)
+            (void)!rovei_location_learn(n, now, &p->offer.right, &p->head.source);
         rovei_target_accept(t, now, p->offer.round);
     } else if (err != ROVE_E_NOMEM) {
         refuse(n, p, err == ROVE_E_FULL ? ROVE_E_TARGET_NOT_READY : err);

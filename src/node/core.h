@@ -38,6 +38,7 @@ struct rovei_node {
     rovei_mesh *mesh;
     rovei_timers timers;
     rovei_map associations; /* peer's entity -> its association (node/pipe.c) */
+    bool peer_missed;       /* one is not in it, since memory was out */
     rovei_queue loopback;   /* messages of this node to itself */
     struct rovei_locations *locations;
     rovei_map daemons; /* entity -> rovei_daemon */

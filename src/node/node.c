@@ -219,6 +219,7 @@ static void peer_state(rovei_node *n, rovei_now now, const rovei_mesh_event *e)
 {
     rovei_peer_entry *p = e->kind == ROVEI_MESH_UP ? peer_entry(n, &e->peer)
                                                    : rovei_map_get(&n->associations, e->peer.bytes);
+    n->peer_missed |= !p && e->kind == ROVEI_MESH_UP;
     if (!p)
         return;
     if (e->kind == ROVEI_MESH_UP) {
@@ -282,6 +283,22 @@ static void drain_mesh(rovei_node *n, rovei_now now)
         mesh_event(n, now, &e);
 }
 
+/* Memory was out when an association came up: it is taken in now. */
+static void find_missed(rovei_node *n, rovei_now now)
+{
+    if (!n->peer_missed)
+        return;
+    n->peer_missed = false;
+    rovei_peer_info info;
+    size_t it = 0;
+    while (rovei_mesh_peer_next(n->mesh, &it, &info))
+        if (info.association && !rovei_map_get(&n->associations, info.entity.bytes))
+            peer_state(n, now,
+                       &(rovei_mesh_event){.kind = ROVEI_MESH_UP,
+                                           .peer = info.entity,
+                                           .association = info.association});
+}
+
 static void drain_loopback(rovei_node *n, rovei_now now)
 {
     rovei_loopback item;
@@ -295,6 +312,7 @@ static void drain_loopback(rovei_node *n, rovei_now now)
 void rovei_node_turn(rovei_node *n, rovei_now now)
 {
     drain_mesh(n, now);
+    find_missed(n, now);
     for (int round = 0; round < LOOPBACK_ROUNDS; round++) {
         drain_loopback(n, now);
         rovei_lanes_turn(n, now);
@@ -410,6 +428,8 @@ static void complete_applied(rovei_node *n, rovei_now now, rovei_completion *c)
         return;
     if (!d->first_applied)
         d->first_applied = c->at;
+    else if (c->at > d->last_applied && c->at - d->last_applied > d->widest_gap)
+        d->widest_gap = c->at - d->last_applied;
     d->last_applied = c->at;
     n->stats.events_applied++;
     if (c->ticket == 0 || !rovei_daemon_serves(d))

@@ -225,6 +225,7 @@ typedef struct rovei_move_info {
         active_at; /* monotonic: blackout without traffic = difference; 0 = not yet */
     uint64_t committed_at;
     uint64_t last_applied;   /* at the source, before the freeze; 0 = none */
+    uint64_t widest_gap;     /* at the source, between two applied events, order to freeze */
     uint64_t held_back;      /* events that came between freeze and commit: held or diverted */
     uint64_t applied_frozen; /* events applied in that time: always 0 */
     uint32_t attempts;       /* Offers made, NotReady retries included */
@@ -261,6 +262,7 @@ typedef struct rovei_daemon_info {
     uint64_t position;      /* bytes received or sent so far, where in_move */
     const char *note;       /* static: what an operator should know, or NULL */
     uint64_t first_applied; /* monotonic: first event applied here under this epoch; 0 = none */
+    uint64_t widest_gap;    /* between two applied events, since it came or was ordered away */
 } rovei_daemon_info;
 bool rovei_node_daemon_next(const rovei_node *n, size_t *it, rovei_daemon_info *ret);
 ROVE_MUST_USE rove_err rovei_node_daemon_get(const rovei_node *n, const rove_entity *daemon,

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #define STATE_PIECE ((size_t)256 << 10)
+#define NO_KIND     "this node has no such kind: start it with --load KIND.so"
 
 /* ---- spawn ---- */
 
@@ -38,8 +39,7 @@ static void spawn_finish(job *j, rovei_node *core, rovei_now now)
     if (j->err) {
         control_end(
             c, j->err,
-            j->err == ROVE_E_KIND_UNKNOWN
-                ? "this node has no such kind: start it with --load KIND.so"
+            j->err == ROVE_E_KIND_UNKNOWN ? NO_KIND
             : j->err == ROVE_E_LIVES_ELSEWHERE
                 ? "this identity is known to live, or to have lived, on a node already: use "
                   "that one, or --force when it is gone for good"
@@ -161,8 +161,13 @@ void control_expect(connection *c, rovei_node *core, rovei_now now, json_object 
     (void)now;
     uint64_t origin;
     const char *kind = kind_of(c, request);
-    if (kind && origin_of(c, request, &origin))
-        control_end_err(c, rove_runtime_expect_migration(c->control->runtime, kind, origin, NULL));
+    if (!kind || !origin_of(c, request, &origin))
+        return;
+    rove_err err = rove_runtime_expect_migration(c->control->runtime, kind, origin, NULL);
+    if (err == ROVE_E_KIND_UNKNOWN)
+        control_end(c, err, NO_KIND);
+    else
+        control_end_err(c, err);
 }
 
 void control_unexpect(connection *c, rovei_node *core, rovei_now now, json_object *request)

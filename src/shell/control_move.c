@@ -51,6 +51,7 @@ static json_object *move_event(const connection *c, const char *what, const rove
     control_add(o, "reason", control_reason(info->reason));
     if (c->detail) { /* for the demo, which measures at the hosts by this machine's clock */
         control_add(o, "last_applied", info->last_applied ? control_u64(info->last_applied) : NULL);
+        control_add(o, "widest_gap", control_u64(info->widest_gap));
         control_add(o, "held_back", control_u64(info->held_back));
         control_add(o, "applied_frozen", control_u64(info->applied_frozen));
     }
@@ -67,6 +68,18 @@ static void tell_phase(connection *c, rovei_phase phase, uint64_t now)
     control_say(c, o);
 }
 
+/* With a sentence that says what to do. */
+static void end_move(connection *c, rove_err err)
+{
+    if (err == ROVE_E_TARGET_NO_FACTORY)
+        control_end(c, err,
+                    "the target does not expect this daemon: say rove expect KIND ORIGIN there");
+    else if (err == ROVE_E_MOVED)
+        control_end(c, err, "the daemon lives on another node: order it there (see rove ps)");
+    else
+        control_end_err(c, err);
+}
+
 static void tell_ended(connection *c, const rovei_move_info *info, uint64_t now)
 {
     bool moved = info->outcome == ROVEI_OUTCOME_COMPLETED;
@@ -75,7 +88,7 @@ static void tell_ended(connection *c, const rovei_move_info *info, uint64_t now)
     if (!c->closing)
         control_say(c, move_event(c, moved ? "moved" : "failed", info, now));
     if (!c->closing)
-        control_end_err(c, moved ? ROVE_OK : info->reason ? info->reason : ROVE_E_CANCELLED);
+        end_move(c, moved ? ROVE_OK : info->reason ? info->reason : ROVE_E_CANCELLED);
 }
 
 void control_migrate(connection *c, rovei_node *core, rovei_now now, json_object *request)
@@ -95,11 +108,15 @@ void control_migrate(connection *c, rovei_node *core, rovei_now now, json_object
     c->detail = control_flag(request, "detail");
     c->phase = ROVEI_PHASE_NONE;
     rove_err err = rovei_node_move(core, now, &order, &c->attempt);
+    rovei_daemon_info daemon;
+    if (err == ROVE_E_NOT_FOUND && rovei_node_daemon_get(core, &order.daemon, &daemon) == ROVE_OK &&
+        daemon.state == ROVEI_DAEMON_MOVED)
+        err = ROVE_E_MOVED;
     if (err) {
         info.reason = err;
         control_say(c, move_event(c, "failed", &info, now.mono));
         if (!c->closing)
-            control_end_err(c, err);
+            end_move(c, err);
         return;
     }
     if (control_flag(request, "detach")) {

@@ -83,8 +83,10 @@ static void ps_finish(job *j, rovei_node *core, rovei_now now)
     for (size_t i = 0; !c->closing && i < j->row_count; i++) {
         json_object *o = describe(&j->rows[i], now);
         uint64_t first = j->rows[i].info.first_applied;
-        if (j->detail)
+        if (j->detail) {
             control_add(o, "first_applied", u64_or_null(first != 0, first));
+            control_add(o, "widest_gap", control_u64(j->rows[i].info.widest_gap));
+        }
         control_say(c, o);
     }
     if (!c->closing)

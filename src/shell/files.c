@@ -129,7 +129,7 @@ static rove_err open_private(const char *path, int *ret)
 
 rove_err rovei_files_load_hex32(const char *path, uint8_t ret[32])
 {
-    int fd;
+    int fd = -1;
     rove_err err = open_private(path, &fd);
     if (err)
         return err;
@@ -201,7 +201,7 @@ rove_err rovei_files_create_hex32(const char *path, const uint8_t bytes[32])
 
 rove_err rovei_identity_lock(const char *path, int *ret_fd)
 {
-    int fd;
+    int fd = -1;
     rove_err err = open_private(path, &fd);
     if (err)
         return err;

@@ -83,7 +83,16 @@ until_true 20 arrived && pass "it arrives" || fail "it arrives"
 exits "cancel after the commit is too late" 1 on one cancel "$counter" --json
 is "cancel says so" "$(field result <out)" too_late
 
+refuses "migrate of what has left" 1 "rove: *lives on another node*" \
+    on one migrate "$counter" --to "$two_id"
+
 # ---- stop ----
+for i in 1 2 3 4 5; do # at once: it waits for the former host's Closed
+    brief=$(on one spawn counter)
+    on two expect counter "$brief" && on one migrate "$brief" --to "$two_id" >out &&
+        on two stop "$brief" || break
+done >err 2>&1
+is "stop right after the arrival" "$i/$(cat err)" 5/
 refuses "stop where it is not" 1 "rove: *" on one stop "$counter"
 exits "stop" 0 on two stop "$counter"
 refuses "stop twice" 1 "rove: *" on two stop "$counter"

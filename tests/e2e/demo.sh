@@ -57,6 +57,12 @@ late=$(grep '"event":"move"' out | sed 's/null/0/' |
 is "many lines: no long stall" "$late" ""
 demo "a ring of two among four" wide 4 --nodes 4 --ring 2
 demo "one node" odd 0 --nodes 1
+awk 'BEGIN { print "a b"; for (i = 0; i < 1000000; i++) printf "word "; print "\nend" }' >long
+demo "a line of 5 MB" long 5
+awk 'BEGIN { print "a b"; for (i = 0; i < 3500000; i++) printf "word "; print "" }' >long
+refuses "a line longer than an event can be" 1 "rove: line 2 of the input*" \
+    "$rove" demo --input long --moves 1 --json
+rm long
 cat many | "$rove" demo --input /dev/stdin --moves 2 --output got --json >out 2>err
 table many >wanted
 is "from a pipe" "$?/$(cmp got wanted && echo same)" 0/same

@@ -2,6 +2,8 @@
  *
  * Nodes, the daemon and senders of the tests over real sockets. */
 #include "kit.h"
+#include <compute/daemon.h>
+#include <node/core.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -300,6 +302,7 @@ static rove_err make_runtime(spot *s, const spot_config *cfg)
     rove_runtime_config_init(&rc);
     if (cfg->workers)
         rc.workers = cfg->workers - 1;
+    rc.policy = cfg->policy;
     rove_err err = rove_runtime_new(&s->rt, s->node, &rc);
     if (!err)
         err = rove_runtime_register_kind(s->rt, NULL, &tally_kind, cfg->control);
@@ -361,6 +364,7 @@ struct look_call {
     size_t sessions;
     const rove_entity *daemon;
     rovei_daemon_state state;
+    bool freezing;
 };
 
 static void look(void *arg, rovei_node *core, rovei_now now)
@@ -376,6 +380,8 @@ static void look(void *arg, rovei_node *core, rovei_now now)
     rovei_daemon_info d;
     if (c->daemon && rovei_node_daemon_get(core, c->daemon, &d) == ROVE_OK)
         c->state = d.state;
+    const rovei_daemon *inside = c->daemon ? rovei_map_get(&core->daemons, c->daemon->bytes) : NULL;
+    c->freezing = inside && inside->role == ROVEI_ROLE_FREEZING;
 }
 
 rovei_mesh_stats spot_stats(spot *s)
@@ -404,6 +410,13 @@ rovei_daemon_state spot_daemon_state(spot *s, const rove_entity *daemon)
     struct look_call c = {.daemon = daemon};
     rovei_node_call(s->node, look, &c);
     return c.state;
+}
+
+bool spot_is_freezing(spot *s, const rove_entity *daemon)
+{
+    struct look_call c = {.daemon = daemon};
+    rovei_node_call(s->node, look, &c);
+    return c.freezing;
 }
 
 /* ---- daemons ---- */
@@ -482,6 +495,48 @@ void subject_check(const subject *x, spot *at, uint32_t who, uint32_t count)
     assert_int_equal(s.last[who], count);
 }
 
+/* ---- two of them ---- */
+
+void pair_open_with(pair *p, const spot_config *of_b)
+{
+    tally_control_init(&p->control);
+    spot_with(&p->a, &p->control);
+    spot_config cfg = *of_b;
+    cfg.control = &p->control;
+    spot_open(&p->b, &cfg);
+    spot_meet(&p->a, &p->b);
+    subject_spawn(&p->x, &p->a);
+    for (uint32_t i = 1; i <= 3; i++)
+        assert_ok(subject_deliver(&p->x, &p->a, 1, i, NULL));
+}
+
+void pair_open(pair *p)
+{
+    pair_open_with(p, &(spot_config){0});
+}
+
+void pair_close(pair *p)
+{
+    subject_fini(&p->x);
+    spot_close(&p->b);
+    spot_close(&p->a);
+    tally_control_fini(&p->control);
+}
+
+void pair_counts(pair *p, size_t at_a, size_t at_b)
+{
+    assert_int_equal(rove_runtime_daemon_count(p->a.rt), at_a);
+    assert_int_equal(rove_runtime_daemon_count(p->b.rt), at_b);
+}
+
+void await_phase(spot *at, rove_migration m, rove_phase least)
+{
+    while (rove_migration_phase(at->rt, m) < least)
+        sched_yield();
+}
+
+/* ---- local traffic ---- */
+
 static void *local_main(void *arg)
 {
     local *l = arg;
@@ -492,7 +547,8 @@ static void *local_main(void *arg)
             meter_add(&l->progress, 1);
             continue;
         }
-        must(err == ROVE_E_MOVED || err == ROVE_E_NOT_FOUND || err == ROVE_E_STALE);
+        if (err != ROVE_E_MOVED && err != ROVE_E_NOT_FOUND && err != ROVE_E_STALE)
+            must_ok(err);
         at = (at + 1) % l->spot_count;
         sched_yield();
     }
@@ -511,102 +567,4 @@ void local_stop(local *l)
     l->stop = true;
     pthread_join(l->thread, NULL);
     meter_fini(&l->progress);
-}
-
-/* ---- senders ---- */
-
-void pump_open(pump *p, spot *at, const rove_entity *daemon, uint32_t who, uint32_t target,
-               size_t size)
-{
-    *p = (pump){.who = who, .target = target, .size = size < 8 ? 8 : size};
-    p->room = calloc(1, p->size);
-    must(p->room);
-    must_ok(rove_sender_open(&p->sender, at->node, daemon, NULL));
-}
-
-static void fill(const pump *p, uint32_t number)
-{
-    uint32_t head[2] = {p->who, number};
-    memset(p->room, (int)(number & 0xFF), p->size);
-    memcpy(p->room, head, sizeof head);
-}
-
-static void feed(pump *p)
-{
-    while (p->sent < p->target) {
-        uint64_t number;
-        fill(p, p->sent + 1);
-        rove_err err =
-            rove_sender_send(p->sender, (rove_span){p->room, p->size}, false, &number);
-        if (err == ROVE_E_WINDOW)
-            return;
-        must_ok(err);
-        must(number == ++p->sent);
-    }
-}
-
-static void check_outcome(pump *p, const rove_sent *sent)
-{
-    size_t it = 0;
-    rove_link link;
-    rove_span payload;
-    tally_output out;
-    if (sent->kind == ROVE_SENT_UNREACHABLE || sent->kind == ROVE_SENT_REACHED)
-        return;
-    must(sent->kind == ROVE_SENT_APPLIED);
-    must_ok(sent->err);
-    must(sent->number == ++p->applied);
-    must(sent->output_count == 1 && rove_sent_next(sent, &it, &link, &payload));
-    must(payload.size == sizeof out);
-    memcpy(&out, payload.data, sizeof out);
-    fill(p, p->applied);
-    must(out.who == p->who && out.number == p->applied && out.count > p->count);
-    must(out.sum == sum_of(p->room, p->size));
-    p->count = out.count;
-}
-
-void pump_run(pump *p, uint32_t applied)
-{
-    while (p->applied < applied) {
-        rove_sent sent;
-        feed(p);
-        must_ok(rove_sender_next(p->sender, PATIENCE, &sent));
-        check_outcome(p, &sent);
-        rove_sent_fini(&sent);
-    }
-}
-
-void pump_finish(pump *p)
-{
-    rove_sent sent;
-    pump_run(p, p->target);
-    rove_sender_close(p->sender);
-    must(rove_sender_send(p->sender, (rove_span){"x", 1}, true, NULL) == ROVE_E_CLOSED);
-    must_ok(rove_sender_next(p->sender, PATIENCE, &sent));
-    must(sent.kind == ROVE_SENT_ENDED);
-    rove_sent_fini(&sent);
-    must(rove_sender_next(p->sender, PATIENCE, &sent) == ROVE_E_CLOSED);
-    pump_drop(p);
-}
-
-void pump_drop(pump *p)
-{
-    rove_sender_free(p->sender);
-    free(p->room);
-}
-
-static void *pump_main(void *arg)
-{
-    pump_finish(arg);
-    return NULL;
-}
-
-void pump_start(pump *p)
-{
-    must(pthread_create(&p->thread, NULL, pump_main, p) == 0);
-}
-
-void pump_join(pump *p)
-{
-    pthread_join(p->thread, NULL);
 }

@@ -23,7 +23,7 @@
 #define PATIENCE (60 * ROVE_SECOND)
 
 /* An assertion for any thread: ends the program. */
-#define must(what) ((what) ? (void)0 : kit_failed(__FILE__, __LINE__, #what))
+#define must(what)    ((what) ? (void)0 : kit_failed(__FILE__, __LINE__, #what))
 #define must_ok(call) kit_must_ok((call), __FILE__, __LINE__, #call)
 _Noreturn void kit_failed(const char *file, int line, const char *what);
 void kit_must_ok(rove_err err, const char *file, int line, const char *what);
@@ -107,6 +107,7 @@ typedef struct spot_config {
     const uint8_t *psk, *seed;
     const char *listen, *file;
     const rove_limits *limits;
+    rove_policy policy;
 } spot_config;
 
 extern const uint8_t kit_psk[32];
@@ -121,6 +122,7 @@ rovei_node_stats spot_counters(spot *s);
 size_t spot_sessions(spot *s); /* how many peers are up */
 /* What the core knows of a daemon: 0 when it is not listed. */
 rovei_daemon_state spot_daemon_state(spot *s, const rove_entity *daemon);
+bool spot_is_freezing(spot *s, const rove_entity *daemon); /* the freeze waits for an event */
 void spot_hold(spot *s, rovei_move_type type); /* messages of this type that the node sends */
 void spot_let(spot *s);                        /* nothing is held any longer */
 
@@ -142,6 +144,18 @@ rove_err subject_deliver(const subject *x, spot *at, uint32_t who, uint32_t numb
 void subject_ask(const subject *x, spot *at, tally_state *ret);
 /* All `count` events of `who` were applied, once and in order. */
 void subject_check(const subject *x, spot *at, uint32_t who, uint32_t count);
+
+/* Two nodes that have met; the daemon is on `a` and has counted three events of source 1. */
+typedef struct pair {
+    tally_control control;
+    spot a, b;
+    subject x;
+} pair;
+void pair_open(pair *p);
+void pair_open_with(pair *p, const spot_config *of_b);
+void pair_close(pair *p);
+void pair_counts(pair *p, size_t at_a, size_t at_b); /* of daemons */
+void await_phase(spot *at, rove_migration m, rove_phase least);
 
 /* A thread that delivers one event after the other, wherever the daemon is, until it is told to
  * stop; it counts those that were applied. */

@@ -241,8 +241,8 @@ int child_main(int argc, char **argv)
     must(argc == 2);
     tally_control_init(&control);
     control.many = true;
-    spot_open(&s, &(spot_config){.control = &control,
-                                 .file = strcmp(argv[1], "-") ? argv[1] : NULL});
+    spot_open(&s,
+              &(spot_config){.control = &control, .file = strcmp(argv[1], "-") ? argv[1] : NULL});
     printf("%s %s\n", kit_hex(s.info.entity.bytes, 32), s.info.address);
     fflush(stdout);
     while (scanf("%31s", word) == 1) {
@@ -257,7 +257,7 @@ int child_main(int argc, char **argv)
         else if (!strcmp(word, "send"))
             child_send(&s);
         else
-            must(!"a known order");
+            kit_failed(__FILE__, __LINE__, word);
     }
     spot_close(&s);
     return 0;

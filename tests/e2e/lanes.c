@@ -104,9 +104,9 @@ static void test_sender_killed(void **state)
     long told = 0;
     for (uint32_t who = 1; who <= 2; who++) {
         child_start(&s, file);
-        assert_int_equal(child_say(&s, "connect %s %s", kit_hex(a.info.entity.bytes, 32),
-                                   a.info.address),
-                         ROVE_OK);
+        assert_int_equal(
+            child_say(&s, "connect %s %s", kit_hex(a.info.entity.bytes, 32), a.info.address),
+            ROVE_OK);
         told = child_say(&s, "send %s %u %u", kit_hex(x.entity.bytes, 32), who,
                          who == 1 ? 100000 : 1000);
         if (who == 1) {
@@ -189,8 +189,7 @@ static void test_window(void **state)
     }
     tally_await(&control);
     uint64_t number = 77;
-    assert_int_equal(rove_sender_send(w.sender, (rove_span){"", 0}, false, &number),
-                     ROVE_E_WINDOW);
+    assert_int_equal(rove_sender_send(w.sender, (rove_span){"", 0}, false, &number), ROVE_E_WINDOW);
     assert_int_equal(number, 77);
     rove_sent sent;
     assert_int_equal(rove_sender_next(w.sender, 0, &sent), ROVE_E_TIMED_OUT);
@@ -361,133 +360,15 @@ static void test_large_events(void **state)
     tally_control_fini(&control);
 }
 
-/* ---- outcomes that are no success ---- */
-
-typedef struct told {
-    meter count;
-    rove_sent sent[8];
-    char text[8][32];
-} told;
-
-static void on_sent(void *user, const rove_sent *sent)
-{
-    told *t = user;
-    uint64_t at = meter_get(&t->count);
-    must(at < 8);
-    t->sent[at] = *sent;
-    snprintf(t->text[at], sizeof t->text[at], "%.*s", (int)sent->text.size,
-             sent->text.size ? (const char *)sent->text.data : "");
-    meter_add(&t->count, 1);
-}
-
-/* Errors of process are outcomes in order, told to the callback; what a stopped daemon had is
- * said too. */
-static void test_outcomes(void **state)
-{
-    (void)state;
-    tally_control control;
-    tally_control_init(&control);
-    spot a, b;
-    spot_with(&a, &control);
-    spot_open(&b, &(spot_config){0});
-    spot_meet(&b, &a);
-    subject x;
-    subject_spawn(&x, &a);
-    told t = {0};
-    meter_init(&t.count);
-    rove_sender_config cfg;
-    rove_sender_config_init(&cfg);
-    cfg.sent = on_sent;
-    cfg.user = &t;
-    rove_sender *s;
-    assert_ok(rove_sender_open(&s, b.node, &x.entity, &cfg));
-    const uint32_t events[3][2] = {{1, 1}, {TALLY_FAIL, 0}, {1, 2}};
-    for (int i = 0; i < 3; i++)
-        assert_ok(rove_sender_send(s, (rove_span){events[i], 8}, true, NULL));
-    meter_await(&t.count, 3);
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(t.sent[i].kind, ROVE_SENT_APPLIED);
-        assert_int_equal(t.sent[i].number, i + 1);
-        assert_int_equal(t.sent[i].err, i == 1 ? ROVE_E_PROCESS : ROVE_OK);
-        assert_int_equal(t.sent[i].output_count, i == 1 ? 0 : 1);
-    }
-    assert_string_equal(t.text[1], "not 4294967293");
-    rove_sent none;
-    assert_int_equal(rove_sender_next(s, 0, &none), ROVE_E_USAGE);
-    subject_check(&x, &a, 1, 2);
-    assert_ok(rove_runtime_stop(a.rt, x.d));
-    assert_ok(rove_sender_send(s, (rove_span){events[0], 8}, true, NULL));
-    meter_await(&t.count, 4); /* it was on its way: its fate is not known */
-    assert_int_equal(t.sent[3].kind, ROVE_SENT_UNKNOWN);
-    assert_int_equal(t.sent[3].err, ROVE_E_UNKNOWN_OUTCOME);
-    assert_ok(rove_sender_send(s, (rove_span){events[0], 8}, true, NULL));
-    meter_await(&t.count, 5);
-    assert_int_equal(t.sent[4].kind, ROVE_SENT_REFUSED);
-    assert_int_equal(t.sent[4].err, ROVE_E_STOPPED);
-    rove_sender_close(s);
-    meter_await(&t.count, 6);
-    assert_int_equal(t.sent[5].kind, ROVE_SENT_ENDED);
-    rove_sender_free(s);
-    meter_fini(&t.count);
-    subject_fini(&x);
-    spot_close(&b);
-    spot_close(&a);
-    tally_control_fini(&control);
-}
-
-/* Nobody knows the daemon: said so, and tried again until somebody does. */
-static void test_unreachable(void **state)
-{
-    (void)state;
-    tally_control control;
-    tally_control_init(&control);
-    rove_limits limits;
-    kit_limits(&limits);
-    limits.locate_wait = 50 * ROVE_MILLISECOND;
-    limits.locate_backoff = 100 * ROVE_MILLISECOND;
-    spot a, b;
-    spot_with(&a, &control);
-    spot_open(&b, &(spot_config){.limits = &limits});
-    spot_meet(&b, &a);
-    subject x;
-    assert_ok(rove_identity_generate(&x.id, a.node));
-    x.entity = rove_identity_entity(x.id);
-    rove_sender *s;
-    const uint32_t event[2] = {1, 1};
-    rove_sent sent;
-    assert_ok(rove_sender_open(&s, b.node, &x.entity, NULL));
-    assert_ok(rove_sender_send(s, (rove_span){event, 8}, true, NULL));
-    assert_ok(rove_sender_next(s, PATIENCE, &sent));
-    assert_int_equal(sent.kind, ROVE_SENT_UNREACHABLE);
-    rove_sent_fini(&sent);
-    assert_ok(rove_runtime_spawn(a.rt, "tally", x.id, NULL, &x.d));
-    assert_ok(rove_sender_next(s, PATIENCE, &sent));
-    assert_int_equal(sent.kind, ROVE_SENT_REACHED);
-    rove_sent_fini(&sent);
-    pull_applied(s, 1);
-    rove_sender_free(s);
-    subject_check(&x, &a, 1, 1);
-    subject_fini(&x);
-    spot_close(&b);
-    spot_close(&a);
-    tally_control_fini(&control);
-}
-
 int main(int argc, char **argv)
 {
     if (argc > 1)
         return child_main(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_redirect),
-        cmocka_unit_test(test_old_host_killed),
-        cmocka_unit_test(test_sender_killed),
-        cmocka_unit_test(test_window),
-        cmocka_unit_test(test_window_of_bytes),
-        cmocka_unit_test(test_ten_thousand_over_five_moves),
-        cmocka_unit_test(test_several_senders),
-        cmocka_unit_test(test_large_events),
-        cmocka_unit_test(test_outcomes),
-        cmocka_unit_test(test_unreachable),
+        cmocka_unit_test(test_redirect),        cmocka_unit_test(test_old_host_killed),
+        cmocka_unit_test(test_sender_killed),   cmocka_unit_test(test_window),
+        cmocka_unit_test(test_window_of_bytes), cmocka_unit_test(test_ten_thousand_over_five_moves),
+        cmocka_unit_test(test_several_senders), cmocka_unit_test(test_large_events),
     };
     return cmocka_run_group_tests_name("lanes", tests, NULL, NULL);
 }

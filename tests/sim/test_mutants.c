@@ -36,9 +36,14 @@ static const mutant mutants[] = {
 
 /* These are to be caught by random seeds; the others by their scenarios. */
 static const char *const random_ones[] = {
-    "no-divert",           "ack-on-receive",       "no-dedup",
-    "positions-late",      "serve-before-commit",  "resume-after-commit",
-    "redirect-ignores-epoch", "replay-accepted",
+    "no-divert",
+    "ack-on-receive",
+    "no-dedup",
+    "positions-late",
+    "serve-before-commit",
+    "resume-after-commit",
+    "redirect-ignores-epoch",
+    "replay-accepted",
 };
 
 static const mutant *mutant_by_name(const char *name)
@@ -85,7 +90,8 @@ static void caught_at_random(void **state)
     assert_int_equal(waitpid(pid, &status, 0), pid);
     bool caught = (WIFEXITED(status) && WEXITSTATUS(status) == 1) ||
                   (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-    print_message("# %s: %s at seed %" PRIu64 "\n", m->name, caught ? "caught" : "NOT caught", seed);
+    print_message("# %s: %s at seed %" PRIu64 "\n", m->name, caught ? "caught" : "NOT caught",
+                  seed);
     assert_true(caught);
 }
 

@@ -17,10 +17,9 @@ static void play(void **state)
     assert_true(sim_scenario_run(s, stderr));
 }
 
-/* Seeds that once showed a broken rule, each with what it was. */
-static const uint64_t regressions[] = {
-    2,
-};
+/* Seeds that once showed a broken rule; most of what they found has a scenario of its own.
+ * 363: memory was out when an association came up, and its peer was never reached again. */
+static const uint64_t regressions[] = {363};
 
 static void once_failed(void **state)
 {

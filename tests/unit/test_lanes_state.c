@@ -87,6 +87,52 @@ static void lane_unknown_to_a_new_state(void **state)
     kit_free(k);
 }
 
+/* The question about an older lane is asked again when its answer was none, or was lost, also while
+ * the present lane makes progress. */
+static void older_lanes_are_asked_again(void **state)
+{
+    (void)state;
+    static const rovei_lane_type answers[] = {ROVEI_LANE_MOVING, ROVEI_LANE_NOT_HERE, 0};
+    for (size_t i = 0; i < 3; i++) {
+        kit *k = kit_new(2);
+        rove_entity d = world_spawn(&k->w, 0, 1);
+        uint64_t s = kit_open(k, 1, &d);
+        kit_stream(k, 1, s, "x", 1, 10);
+        world_run(&k->w, ROVE_SECOND);
+        uint64_t old = kit_sender(k, 1, s)->lane;
+        rovei_lane_free(kit_lane(k, 0, 1, s));
+        kit_send(k, 1, s, "y"); /* NoLane */
+        world_run(&k->w, 2 * ROVE_SECOND);
+        kit_send(k, 1, s, "z");
+        world_run(&k->w, 2 * ROVE_SECOND);
+        assert_int_equal(kit_sender(k, 1, s)->old_count, 1);
+        kit_go_back(k, 0, &d, kit_save(k, 0, &d));
+        /* What answers the question about the older lane is lost. */
+        k->taps[0].swallow[ROVEI_LANE_NO_LANE] = answers[i] ? UINT_MAX : 1;
+        kit_send(k, 1, s, "a");
+        world_run(&k->w, 200 * ROVE_MILLISECOND);
+        rovei_sender *sender = kit_sender(k, 1, s);
+        assert_int_equal(sender->old_count, 1);
+        assert_true(sender->old[0].checking && sender->old[0].asked);
+        if (answers[i]) {
+            rovei_lane_frame f;
+            rovei_lane_head(world_daemon(&k->w, 0, &d)->lanes, &f, answers[i], old);
+            kit_inject(k, 0, 1, &f);
+            world_run(&k->w, ROVE_MILLISECOND);
+            assert_false(sender->old[0].asked);
+        }
+        k->taps[0].swallow[ROVEI_LANE_NO_LANE] =
+            answers[i] ? 0 : k->taps[0].swallow[ROVEI_LANE_NO_LANE];
+        for (int n = 0; n < 100; n++) {
+            kit_send(k, 1, s, "b");
+            world_run(&k->w, 50 * ROVE_MILLISECOND);
+        }
+        assert_int_equal(kit_sender(k, 1, s)->old_count, 0);
+        assert_int_equal(kit_lost(k, 1, s), 10);
+        kit_free(k);
+    }
+}
+
 /* Frames of the state before: acknowledgements are not believed, events not applied, gap statements
  * not obeyed. */
 static void frames_of_an_older_state(void **state)
@@ -336,11 +382,17 @@ static void memory_runs_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(losses_are_told),          cmocka_unit_test(lane_unknown_to_a_new_state),
-        cmocka_unit_test(frames_of_an_older_state), cmocka_unit_test(given_up_events_never_come),
-        cmocka_unit_test(cut_off_sender_gives_up),  cmocka_unit_test(gap_over_an_event_at_the_cell),
-        cmocka_unit_test(stopped_daemon),           cmocka_unit_test(unknown_daemon_is_found_later),
-        cmocka_unit_test(holder_that_forgot),       cmocka_unit_test(sender_restarts),
+        cmocka_unit_test(losses_are_told),
+        cmocka_unit_test(lane_unknown_to_a_new_state),
+        cmocka_unit_test(older_lanes_are_asked_again),
+        cmocka_unit_test(frames_of_an_older_state),
+        cmocka_unit_test(given_up_events_never_come),
+        cmocka_unit_test(cut_off_sender_gives_up),
+        cmocka_unit_test(gap_over_an_event_at_the_cell),
+        cmocka_unit_test(stopped_daemon),
+        cmocka_unit_test(unknown_daemon_is_found_later),
+        cmocka_unit_test(holder_that_forgot),
+        cmocka_unit_test(sender_restarts),
         cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -163,22 +163,29 @@ static void the_table_is_bounded(void **state)
     kit_free(k);
 }
 
-/* Where only the holder signs, its word counts from itself, or from whom it has given to. */
+/* Where only the holder signs, its word counts about what is known: as a renewal, and when it has
+ * given the daemon to another. */
 static void records_signed_by_holders(void **state)
 {
     (void)state;
     kit *k = kit_new(3);
     rovei_keypair *key, *full = key_of(&k->w.nodes[0].t, 9);
     assert_ok(rovei_keypair_public_only(&key, &k->w.nodes[0].t.env, rovei_keypair_entity(full)));
-    rovei_keypair_unref(full);
     rovei_node *n = node_of(k, 1);
     const rove_entity *a = &k->w.nodes[0].entity, *c = &k->w.nodes[2].entity;
-    rovei_record own, given, claim;
+    rovei_record first, own, given, claim;
+    assert_ok(rovei_record_own(node_of(k, 0), k->w.now, full, 1, false, &first));
+    rovei_keypair_unref(full);
+    k->w.now.wall += ROVE_SECOND;
     assert_ok(rovei_record_own(node_of(k, 0), k->w.now, key, 1, false, &own));
     assert_int_equal(own.flags, ROVEI_RECORD_BY_HOLDER);
     assert_ok(rovei_record_verify(&own));
     assert_int_equal(rovei_location_learn(n, k->w.now, &own, c), ROVE_E_REFUSED);
-    assert_ok(rovei_location_learn(n, k->w.now, &own, a));
+    assert_int_equal(rovei_location_learn(n, k->w.now, &own, a), ROVE_E_REFUSED);
+    assert_ok(rovei_location_learn(n, k->w.now, &first, c));
+    assert_ok(rovei_location_learn(n, k->w.now, &own, c));
+    assert_int_equal(rovei_location_get(n, rovei_keypair_entity(key))->record.flags,
+                     ROVEI_RECORD_BY_HOLDER);
     /* Somebody else's claim for itself, however high. */
     assert_ok(rovei_record_own(node_of(k, 2), k->w.now, key, 7, false, &claim));
     assert_ok(rovei_record_verify(&claim));
@@ -261,7 +268,7 @@ static void questions_are_bytes(void **state)
         size_t at;
         uint8_t value;
         rove_err err;
-    } bad[] = {{0, 0, ROVE_E_FLAG}, {0, 4, ROVE_E_FLAG}, {1, 8, ROVE_E_FLAG},   {1, 2, ROVE_E_FLAG},
+    } bad[] = {{0, 0, ROVE_E_FLAG}, {0, 4, ROVE_E_FLAG}, {1, 16, ROVE_E_FLAG},  {1, 2, ROVE_E_FLAG},
                {2, 1, ROVE_E_FLAG}, {0, 3, ROVE_E_FLAG}, {12, 1, ROVE_E_FORMAT}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         uint8_t was = bytes[bad[i].at];
@@ -554,6 +561,141 @@ static void tombstones(void **state)
     kit_free(k);
 }
 
+/* ---- copies that must not be two ---- */
+
+/* A spawn of a cell that can stand aside. */
+static rove_entity spawn_cell(kit *k, size_t node, uint64_t seed, bool forced)
+{
+    world_node *n = &k->w.nodes[node];
+    world_cell *c = world_cell_new(n);
+    c->key = key_of(&n->t, seed);
+    c->daemon = *rovei_keypair_entity(c->key);
+    c->state = CELL_SERVING;
+    rovei_chain_init(&c->chain, rovei_keypair_origin(c->key));
+    rovei_spawn s = {
+        .key = c->key, .kind = "log", .cell = c->number, .given = true, .force = forced};
+    assert_ok(rovei_node_spawn(n->node, k->w.now, &s));
+    return c->daemon;
+}
+
+/* Node 1 sees both others, who do not see each other. */
+static kit *in_a_line(void)
+{
+    kit *k = kit_new(3);
+    world_cut(&k->w, 0, 2, true);
+    world_run(&k->w, 15 * ROVE_SECOND);
+    return k;
+}
+
+static void claims_over_a_relay(void **state)
+{
+    (void)state;
+    kit *k = in_a_line();
+    uint64_t a, b;
+    assert_ok(spawn(k, 0, 7, true, false, &a));
+    assert_ok(spawn(k, 2, 7, true, false, &b));
+    world_until(&k->w, SOON, spawned(k, 0, a) && spawned(k, 2, b));
+    assert_false(spawned(k, 0, a)->err == ROVE_OK && spawned(k, 2, b)->err == ROVE_OK);
+    /* Nobody else claims it now. */
+    assert_ok(spawn(k, 0, 8, true, false, &a));
+    world_until(&k->w, SOON, spawned(k, 0, a) != NULL);
+    assert_ok(spawned(k, 0, a)->err);
+    kit_free(k);
+}
+
+/* The question is answered also while the relay asks the same for others, and when it asks no more
+ * questions for this peer. */
+static void claims_beside_other_questions(void **state)
+{
+    (void)state;
+    kit *k = in_a_line();
+    k->w.delay = 20 * ROVE_MILLISECOND;
+    rove_entity d = world_spawn(&k->w, 2, 7);
+    uint64_t s = kit_open(k, 0, &d), r;
+    kit_send(k, 0, s, "a");
+    world_run(&k->w, 5 * ROVE_MILLISECOND);
+    assert_ok(spawn(k, 0, 7, true, false, &r));
+    world_until(&k->w, SOON, spawned(k, 0, r) != NULL);
+    assert_int_equal(spawned(k, 0, r)->err, ROVE_E_LIVES_ELSEWHERE);
+    d = world_spawn(&k->w, 2, 99);
+    for (uint64_t i = 0; i < 40; i++)
+        assert_ok(spawn(k, 0, 200 + i, true, false, &r));
+    assert_ok(spawn(k, 0, 99, true, false, &r));
+    world_until(&k->w, SOON, spawned(k, 0, r) != NULL);
+    assert_int_equal(spawned(k, 0, r)->err, ROVE_E_LIVES_ELSEWHERE);
+    kit_free(k);
+}
+
+/* A node at which a copy is only prepared asks on for its holder. */
+static void prepared_copies_hide_nobody(void **state)
+{
+    (void)state;
+    kit *k = in_a_line();
+    rove_entity d = world_spawn(&k->w, 0, 7);
+    k->w.nodes[0].hold = 1u << ROVEI_EFFECT_COMMIT;
+    world_move(&k->w, 0, 1, &d, 0);
+    world_until(&k->w, SOON, k->w.nodes[0].held_count > 0);
+    uint64_t r;
+    assert_ok(spawn(k, 2, 7, true, false, &r));
+    world_until(&k->w, SOON, spawned(k, 2, r) != NULL);
+    assert_int_equal(spawned(k, 2, r)->err, ROVE_E_LIVES_ELSEWHERE);
+    /* Also when the holder cannot be asked. */
+    world_stop(&k->w, 0);
+    world_run(&k->w, ROVE_SECOND);
+    assert_ok(spawn(k, 2, 7, true, false, &r));
+    world_until(&k->w, SOON, spawned(k, 2, r) != NULL);
+    assert_int_equal(spawned(k, 2, r)->err, ROVE_E_LIVES_ELSEWHERE);
+    kit_free(k);
+}
+
+/* After a partition the lower copy yields: to a forced epoch, and to the lower entity of two first
+ * ones; also when the holders meet only by way of a third. */
+static void partitions_heal(void **state)
+{
+    (void)state;
+    for (int forced = 0; forced < 2; forced++)
+        for (int direct = 0; direct < 2; direct++) {
+            kit *k = kit_new(3);
+            for (size_t i = 0; i < 3; i++)
+                for (size_t j = i + 1; j < 3; j++)
+                    world_cut(&k->w, i, j, true);
+            world_run(&k->w, 30 * ROVE_SECOND);
+            rove_entity d = spawn_cell(k, 0, 7, false);
+            (void)spawn_cell(k, 2, 7, forced);
+            world_run(&k->w, 5 * ROVE_SECOND);
+            assert_int_equal(world_serving(&k->w, &d), 2);
+            world_cut(&k->w, 0, 1, false);
+            if (direct)
+                world_cut(&k->w, 0, 2, false);
+            world_run(&k->w, 60 * ROVE_SECOND);
+            world_cut(&k->w, 1, 2, false);
+            world_run(&k->w, 60 * ROVE_SECOND);
+            assert_int_equal(world_serving(&k->w, &d), 1);
+            if (forced)
+                assert_true(rovei_daemon_serves(world_daemon(&k->w, 2, &d)));
+            kit_free(k);
+        }
+}
+
+/* A peer that comes up hears of many, some at a time. */
+static void tells_are_paced(void **state)
+{
+    (void)state;
+    kit *k = kit_new(2);
+    uint64_t r;
+    world_cut(&k->w, 0, 1, true);
+    world_run(&k->w, 30 * ROVE_SECOND);
+    for (uint64_t i = 0; i < WORLD_CELLS - 1; i++)
+        assert_ok(spawn(k, 0, 300 + i, true, false, &r));
+    world_run(&k->w, 5 * ROVE_SECOND);
+    assert_int_equal(node_of(k, 0)->locations->tellable_count, WORLD_CELLS - 1);
+    world_cut(&k->w, 0, 1, false);
+    world_run(&k->w, 30 * ROVE_SECOND);
+    assert_int_equal(rovei_node_stats_get(node_of(k, 1)).records, WORLD_CELLS - 1);
+    assert_false(rovei_timer_is_set(&node_of(k, 0)->locations->tell));
+    kit_free(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -574,6 +716,11 @@ int main(void)
         cmocka_unit_test(prepared_copies_yield),
         cmocka_unit_test(origins),
         cmocka_unit_test(tombstones),
+        cmocka_unit_test(claims_over_a_relay),
+        cmocka_unit_test(claims_beside_other_questions),
+        cmocka_unit_test(prepared_copies_hide_nobody),
+        cmocka_unit_test(partitions_heal),
+        cmocka_unit_test(tells_are_paced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

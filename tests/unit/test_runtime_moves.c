@@ -393,7 +393,10 @@ static void see_index(void *user, rove_daemon d, uint64_t index, const rove_even
     index_seen *s = user;
     (void)d;
     assert_span(event->payload, "x", 1);
-    atomic_store(&s->last, index);
+    /* Two threads may tell of their events in either order. */
+    uint_fast64_t last = atomic_load(&s->last);
+    while (index > last && !atomic_compare_exchange_weak(&s->last, &last, index))
+        ;
     atomic_fetch_add(&s->count, 1);
 }
 

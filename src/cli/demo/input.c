@@ -48,7 +48,10 @@ static bool measure(demo_input *in)
         for (const char *p = bytes, *end = bytes + n; p < end;) {
             const char *newline = memchr(p, '\n', (size_t)(end - p));
             line += (uint64_t)((newline ? newline : end) - p);
-            in->longest = line > in->longest ? line : in->longest;
+            if (line > in->longest) {
+                in->longest = line;
+                in->longest_line = in->lines + 1;
+            }
             in->lines += newline != NULL;
             line = newline ? 0 : line;
             p = newline ? newline + 1 : end;

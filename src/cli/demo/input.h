@@ -9,7 +9,8 @@
 typedef struct demo_input {
     int fd; /* at its beginning */
     uint64_t lines;
-    uint64_t longest; /* bytes of its longest line */
+    uint64_t longest;      /* bytes of its longest line */
+    uint64_t longest_line; /* the number of that */
 } demo_input;
 
 /* `path` NULL: the default. CLI_DONE, or CLI_FAILED after saying why. */

@@ -11,6 +11,7 @@ typedef struct move_report {
     json_object *moved;
     uint64_t first_after; /* monotonic: the first event applied at the target; 0 = none */
     uint64_t last_before; /* the last one before it, wherever that was */
+    uint64_t widest;      /* between two events that the same host applied, around the move */
     uint64_t during, stalled;
 } move_report;
 
@@ -81,28 +82,36 @@ static bool fail(demo_mover *m, demo_node *n, const char *what, rove_err err)
     m->failed = true;
     if (stopped || err == ROVE_E_CANCELLED)
         return false;
-    if (demo_node_ended(n))
+    if (demo_node_ended(n, err == ROVE_E_CLOSED))
         demo_node_lost(n);
     else
         cli_fail("%s at node %zu: %s", what, n->number, rove_strerror(err));
     return false;
 }
 
-/* When the target applied its first event under the new epoch; it may be that none ever comes. */
-static bool find_first(demo_mover *m, demo_node *target, uint64_t *ret)
+static bool look(demo_mover *m, demo_node *target, move_report *r)
+{
+    rove_err err;
+    json_object *request = cli_request("ps");
+    cli_add_text(request, "daemon", m->origin);
+    json_object_object_add(request, "detail", json_object_new_boolean(true));
+    json_object *o = demo_node_ask(target, request, NULL, &err);
+    uint64_t gap = cli_u64(o, "widest_gap");
+    r->first_after = cli_u64(o, "first_applied");
+    r->widest = gap > r->widest ? gap : r->widest;
+    json_object_put(o);
+    return !err || fail(m, target, "the daemon cannot be looked at", err);
+}
+
+/* Until the target has applied its first event under the new epoch; it may be that none ever
+ * comes. */
+static bool find_first(demo_mover *m, demo_node *target, move_report *r)
 {
     uint64_t seen = 0;
-    do {
-        rove_err err;
-        json_object *request = cli_request("ps");
-        cli_add_text(request, "daemon", m->origin);
-        json_object_object_add(request, "detail", json_object_new_boolean(true));
-        json_object *o = demo_node_ask(target, request, NULL, &err);
-        *ret = cli_u64(o, "first_applied");
-        json_object_put(o);
-        if (err)
-            return fail(m, target, "the daemon cannot be looked at", err);
-    } while (!*ret && wait_outcome(m->progress, &seen));
+    do
+        if (!look(m, target, r))
+            return false;
+    while (!r->first_after && wait_outcome(m->progress, &seen));
     return true;
 }
 
@@ -131,6 +140,7 @@ static bool order(demo_mover *m, demo_node *source, const demo_node *target, mov
         return fail(m, source, "the move failed", err ? err : ROVE_E_INTERNAL);
     r->during = cli_u64(r->moved, "held_back");
     r->last_before = cli_u64(r->moved, "last_applied");
+    r->widest = cli_u64(r->moved, "widest_gap");
     if (cli_u64(r->moved, "applied_frozen")) {
         m->failed = true;
         cli_fail("node %zu applied events of a daemon that it had frozen", source->number);
@@ -145,6 +155,7 @@ static void print(const demo_mover *m, const demo_node *source, const demo_node 
     bool dark = r->first_after && r->last_before;
     uint64_t blackout =
         dark && r->first_after > r->last_before ? r->first_after - r->last_before : 0;
+    blackout = r->widest > blackout ? r->widest : blackout;
     if (!m->json) {
         printf("move %llu: node %zu -> node %zu, %llu bytes in %.1f ms, ",
                (unsigned long long)m->made, source->number, target->number,
@@ -172,8 +183,12 @@ static bool make_move(demo_mover *m)
     demo_node *source = &m->nodes->at[m->place];
     demo_node *target = &m->nodes->at[(m->place + 1) % m->ring];
     move_report r = {0};
-    bool good =
-        expect(m, target) && order(m, source, target, &r) && find_first(m, target, &r.first_after);
+    bool good = expect(m, target) && order(m, source, target, &r) && find_first(m, target, &r);
+    if (good)
+        r.stalled = wait_flow(m->progress);
+    /* The stream may have stopped at the target again before it flowed. */
+    if (good && r.first_after)
+        good = look(m, target, &r);
     if (good) {
         m->made++;
         m->place = (m->place + 1) % m->ring;
@@ -182,7 +197,6 @@ static bool make_move(demo_mover *m)
         if (!r.last_before)
             r.last_before = m->last_before;
         m->last_before = r.first_after ? r.first_after : r.last_before;
-        r.stalled = wait_flow(m->progress);
         print(m, source, target, &r);
     }
     json_object_put(r.moved);

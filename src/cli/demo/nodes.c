@@ -18,9 +18,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define START_TIME (20 * ROVE_SECOND)
-#define STOP_TIME  (10 * ROVE_SECOND)
-#define EVENT_MAX  (UINT64_C(1) << 20) /* a node's default */
+#define START_TIME  (20 * ROVE_SECOND)
+#define STOP_TIME   (10 * ROVE_SECOND)
+#define END_TIME_MS 2000                /* from the end of a process's sockets to its own */
+#define EVENT_MAX   (UINT64_C(1) << 20) /* a node's default */
 
 /* ---- a process ---- */
 
@@ -141,10 +142,10 @@ static int start_node(demo_nodes *all, size_t index, uint64_t longest_line)
     return status;
 }
 
-bool demo_node_ended(const demo_node *n)
+bool demo_node_ended(const demo_node *n, bool closed)
 {
     struct pollfd p = {.fd = n->pid_fd, .events = POLLIN};
-    return n->pid_fd < 0 || (poll(&p, 1, 0) == 1 && p.revents);
+    return n->pid_fd < 0 || (poll(&p, 1, closed ? END_TIME_MS : 0) == 1 && p.revents);
 }
 
 int demo_node_lost(const demo_node *n)
@@ -271,7 +272,7 @@ bool demo_nodes_stop(demo_nodes *n, bool kindly)
     cli_client_close(&n->events);
     for (size_t i = 0; i < n->count; i++) {
         cli_client_close(&n->at[i].client);
-        n->at[i].killed = demo_node_ended(&n->at[i]); /* by somebody else, before */
+        n->at[i].killed = demo_node_ended(&n->at[i], false); /* by somebody else, before */
         if (n->at[i].pid > 0 && !n->at[i].killed)
             kill(n->at[i].pid, kindly ? SIGTERM : SIGKILL);
     }
@@ -344,7 +345,7 @@ rove_err demo_node_state(demo_node *n, const char *origin, void **ret, size_t *r
         err = wait_frame(n, &type, &body);
         if (err || type == ROVEI_FRAME_END)
             break;
-        if (type != ROVEI_FRAME_BYTES)
+        if (type != ROVEI_FRAME_BYTES || !body.size)
             continue;
         if (body.size > room - size) {
             size_t fresh = 2 * room + body.size;

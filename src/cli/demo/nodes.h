@@ -32,7 +32,8 @@ int demo_nodes_start(demo_nodes *ret, size_t count, uint64_t longest_line);
 bool demo_nodes_stop(demo_nodes *n, bool kindly);
 /* Says that a node is gone, with the last line of its log. Gives CLI_FAILED. */
 int demo_node_lost(const demo_node *n);
-bool demo_node_ended(const demo_node *n);
+/* `closed`: its sockets are, so that its end is waited for a little. */
+bool demo_node_ended(const demo_node *n, bool closed);
 
 /* One request to a node and its answer: the last object, or the one whose "event" is `wanted`; NULL
  * when there is none. *ret_err: how the request ended; E_CANCELLED when interrupted. */
