@@ -83,8 +83,8 @@ bool rovei_location_next(const rovei_node *n, size_t *it, const rovei_location *
  * record, when it is only prepared here, may be gone afterwards. */
 ROVE_MUST_USE rove_err rovei_location_learn(rovei_node *n, rovei_now now, const rovei_record *r,
                                             const rove_entity *from);
-/* Whether `from` is believed about a record that only its holder or giver has signed; true for every
- * other one. The signatures are not looked at. */
+/* Whether `from` is believed about a record that only its holder or giver has signed; true for
+ * every other one. The signatures are not looked at. */
 bool rovei_location_trusts(const rovei_node *n, const rovei_record *r, const rove_entity *from);
 /* Marks at stop, at giving away. */
 void rovei_location_mark(rovei_node *n, rovei_now now, const rove_entity *daemon, bool stopped,
