@@ -171,7 +171,7 @@ static int stream(demo *d)
         return CLI_DONE;
     if (err == ROVE_E_CANCELLED)
         return CLI_INTERRUPTED;
-    if (err == ROVE_E_GONE)
+    if (err == ROVE_E_GONE || !demo_progress_tell(&d->progress))
         return CLI_FAILED; /* the mover has said why */
     if (!lost && demo_node_ended(&d->nodes.at[0], err == ROVE_E_CLOSED))
         lost = &d->nodes.at[0];

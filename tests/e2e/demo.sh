@@ -74,6 +74,7 @@ is "table to standard output" "$(tail -n "$(wc -l <wanted)" out)" "$(cat wanted)
 
 # ---- killed nodes, interruptions ----
 yes 'again and again the same line' | head -n 400000 >endless
+: >out # what is waited for is the new one
 "$rove" demo --input endless --moves 40 --nodes 3 --ring 2 --json >out 2>err &
 demo_pid=$!
 until_true 20 grep -q '"event":"move"' out
@@ -82,6 +83,7 @@ kill -9 "$outside"
 wait "$demo_pid"
 is "a node outside of the ring dies" "$?/$(tail -n 1 out | field lost)" 0/0
 
+: >out # what is waited for is the new one
 "$rove" demo --input endless --moves 40 --json >out 2>err &
 demo_pid=$!
 until_true 20 grep -q '"event":"move"' out
@@ -92,6 +94,7 @@ like "and the error says which" "$(cat err)" "rove: node 2 *has ended*"
 
 TMPDIR=$work/tmp
 export TMPDIR
+: >out # what is waited for is the new one
 "$rove" demo --input endless --moves 40 --json >out 2>err &
 demo_pid=$!
 until_true 20 grep -q '"event":"move"' out
@@ -101,6 +104,7 @@ is "interrupted" "$?" 130
 left=$(grep '"event":"node"' out | field pid | while read -r pid; do kill -0 "$pid" 2>/dev/null && echo "$pid"; done)
 is "interrupted: no process left" "$left" ""
 is "interrupted: no file left" "$(ls -A tmp)" ""
+: >out # what is waited for is the new one
 "$rove" demo --input endless --moves 40 --json >out 2>err &
 demo_pid=$!
 until_true 20 grep -q '"event":"move"' out

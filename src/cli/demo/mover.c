@@ -34,6 +34,15 @@ void demo_progress_fini(demo_progress *p)
     pthread_cond_destroy(&p->changed);
 }
 
+bool demo_progress_tell(demo_progress *p)
+{
+    pthread_mutex_lock(&p->lock);
+    bool first = !p->stop && !p->told;
+    p->told = true;
+    pthread_mutex_unlock(&p->lock);
+    return first;
+}
+
 /* ---- waiting for the stream ---- */
 
 /* Until `due` lines are handed over, or all. False: stop. */
@@ -76,11 +85,8 @@ static uint64_t wait_flow(demo_progress *p)
 
 static bool fail(demo_mover *m, demo_node *n, const char *what, rove_err err)
 {
-    pthread_mutex_lock(&m->progress->lock);
-    bool stopped = m->progress->stop;
-    pthread_mutex_unlock(&m->progress->lock);
     m->failed = true;
-    if (stopped || err == ROVE_E_CANCELLED)
+    if (err == ROVE_E_CANCELLED || !demo_progress_tell(m->progress))
         return false;
     if (demo_node_ended(n, err == ROVE_E_CLOSED))
         demo_node_lost(n);

@@ -20,6 +20,7 @@ typedef struct demo_progress {
     bool streamed;     /* all lines are handed over */
     bool settled;      /* and all have their outcome */
     bool stop;         /* something went wrong, or it was interrupted */
+    bool told;         /* what went wrong has been said */
 } demo_progress;
 
 typedef struct demo_mover {
@@ -40,6 +41,8 @@ typedef struct demo_mover {
 
 bool demo_progress_init(demo_progress *p, uint64_t lines);
 void demo_progress_fini(demo_progress *p);
+/* Whoever finds that something went wrong says so when this gives true: to the first. */
+bool demo_progress_tell(demo_progress *p);
 
 bool demo_mover_start(demo_mover *m);
 /* Waits for its end. */
