@@ -44,7 +44,7 @@ one() {
 case $what in
 build)
     setup address,undefined -O1
-    ninja -C "$folder" -j "$3" --quiet
+    ninja -C "$folder" -j "$3" --quiet fuzz-targets
     ;;
 run)
     export ASAN_OPTIONS=detect_leaks=1
@@ -62,7 +62,7 @@ one)
     ;;
 coverage)
     setup none "-O1 -fprofile-instr-generate -fcoverage-mapping"
-    ninja -C "$folder" -j 2 --quiet
+    ninja -C "$folder" -j 2 --quiet fuzz-targets
     rm -f "$folder"/*.profraw
     for target in $(targets); do
         LLVM_PROFILE_FILE=$folder/$(basename "$target").profraw one "$target" "$3"

@@ -9,7 +9,7 @@ set -eu
 
 build="gcc libc6-dev meson ninja-build pkg-config libsodium-dev libssl-dev libxxhash-dev \
 liburcu-dev libjson-c-dev"
-test="$build libcmocka-dev"
+test="$build libcmocka-dev iproute2 nftables"
 lint="$test g++ clang clang-tidy clang-format libclang-rt-14-dev"
 fuzz="$build clang libclang-rt-14-dev llvm-14"
 

@@ -126,6 +126,8 @@ int cli_migrate(int argc, char **argv)
     cli_add_text(request, "daemon", operands.at[0]);
     cli_add_text(request, "to", to);
     json_object_object_add(request, "retry_ns", json_object_new_uint64(retry));
+    if (timeout)
+        json_object_object_add(request, "timeout_ns", json_object_new_uint64(timeout));
     json_object_object_add(request, "keep_identity", json_object_new_boolean(no_identity));
     json_object_object_add(request, "detach", json_object_new_boolean(detach));
     cli_signals_hold();

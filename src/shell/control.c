@@ -121,7 +121,7 @@ static void take_frame(connection *c, rovei_node *core, rovei_now now, uint8_t t
     } else if (c->mode == MODE_SEND && (type == ROVEI_FRAME_EVENT || type == ROVEI_FRAME_FINISH ||
                                         type == ROVEI_FRAME_DROP)) {
         control_send_frame(c, core, now, type, body);
-    } else if (c->mode == MODE_MOVE && type == ROVEI_FRAME_ABORT) {
+    } else if ((c->mode == MODE_MOVE || c->mode == MODE_JOB) && type == ROVEI_FRAME_ABORT) {
         control_move_abort(c, core, now);
     } else if (type != ROVEI_FRAME_EVENT && type != ROVEI_FRAME_FINISH &&
                type != ROVEI_FRAME_DROP && type != ROVEI_FRAME_ABORT) {

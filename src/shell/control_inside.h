@@ -75,6 +75,8 @@ typedef struct connection {
     rove_entity daemon, target;
     uint64_t ordered; /* monotonic */
     bool detail;
+    bool met;     /* the target's session has been waited for */
+    bool aborted; /* the client's time was up before the move began */
 
     /* MODE_STATE */
     rove_snapshot *snapshot;

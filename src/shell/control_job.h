@@ -26,6 +26,7 @@ typedef struct job {
     bool force, detail, has_seed;
     uint8_t seed[32];
     rove_snapshot *snapshot;
+    json_object *request;
     struct ps_row *rows;
     size_t row_count, row_room;
     rovei_control *control;

@@ -2,9 +2,11 @@
  *
  * Moves ordered, followed and cancelled over the control socket. */
 #include <identity/entity.h>
-#include <shell/control_inside.h>
+#include <shell/control_job.h>
 #include <shell/files.h>
 #include <string.h>
+
+#define MEETING_TIME (5 * ROVE_SECOND)
 
 /* The node that a request names by entity or node id, among the peers and this node itself. */
 static bool find_node(connection *c, rovei_node *core, json_object *request, rove_entity *ret)
@@ -91,7 +93,57 @@ static void tell_ended(connection *c, const rovei_move_info *info, uint64_t now)
         end_move(c, moved ? ROVE_OK : info->reason ? info->reason : ROVE_E_CANCELLED);
 }
 
-void control_migrate(connection *c, rovei_node *core, rovei_now now, json_object *request)
+/* ---- the order ---- */
+
+static void give_order(connection *c, rovei_node *core, rovei_now now, json_object *request);
+
+static void meet_work(job *j)
+{
+    j->err = rove_node_wait_peer(j->node, &j->entity, j->timeout);
+}
+
+static void meet_finish(job *j, rovei_node *core, rovei_now now)
+{
+    connection *c = j->connection;
+    c->mode = MODE_IDLE;
+    give_order(c, core, now, j->request);
+}
+
+static void meet_drop(job *j)
+{
+    json_object_put(j->request);
+}
+
+/* A session with the target that is still being opened for the first time is waited for, shortly:
+ * the move is then ordered again. False: there is nothing to wait for. */
+static bool wait_meeting(connection *c, rovei_node *core, const rovei_move_order *order,
+                         json_object *request)
+{
+    rovei_peer_info peer;
+    json_object *timeout = NULL;
+    uint64_t wait = order->retry_not_ready < MEETING_TIME ? order->retry_not_ready : MEETING_TIME;
+    if (json_object_object_get_ex(request, "timeout_ns", &timeout) &&
+        json_object_get_uint64(timeout) < wait)
+        wait = json_object_get_uint64(timeout);
+    if (c->met || !wait ||
+        rovei_mesh_peer(rovei_node_mesh(core), &order->target, &peer) != ROVE_OK ||
+        peer.state != ROVEI_PEER_CONNECTING)
+        return false;
+    c->met = true;
+    job *j = control_job_new(c);
+    if (!j)
+        return true; /* and the request has ended */
+    j->entity = order->target;
+    j->timeout = wait;
+    j->request = json_object_get(request);
+    j->work = meet_work;
+    j->finish = meet_finish;
+    j->drop = meet_drop;
+    control_job_start(j);
+    return true;
+}
+
+static void give_order(connection *c, rovei_node *core, rovei_now now, json_object *request)
 {
     rovei_move_order order = {.keep_identity = control_flag(request, "keep_identity")};
     json_object *retry = NULL;
@@ -102,13 +154,14 @@ void control_migrate(connection *c, rovei_node *core, rovei_now now, json_object
     order.retry_not_ready = rovei_node_env(c->control->node)->limits.retry_not_ready;
     if (json_object_object_get_ex(request, "retry_ns", &retry))
         order.retry_not_ready = json_object_get_uint64(retry);
-    c->ordered = now.mono;
     c->target = order.target;
     c->daemon = order.daemon;
     c->detail = control_flag(request, "detail");
     c->phase = ROVEI_PHASE_NONE;
-    rove_err err = rovei_node_move(core, now, &order, &c->attempt);
+    rove_err err = c->aborted ? ROVE_E_TIMED_OUT : rovei_node_move(core, now, &order, &c->attempt);
     rovei_daemon_info daemon;
+    if (err == ROVE_E_TARGET_UNAVAILABLE && wait_meeting(c, core, &order, request))
+        return;
     if (err == ROVE_E_NOT_FOUND && rovei_node_daemon_get(core, &order.daemon, &daemon) == ROVE_OK &&
         daemon.state == ROVEI_DAEMON_MOVED)
         err = ROVE_E_MOVED;
@@ -134,6 +187,13 @@ void control_migrate(connection *c, rovei_node *core, rovei_now now, json_object
         tell_ended(c, &info, now.mono);
 }
 
+void control_migrate(connection *c, rovei_node *core, rovei_now now, json_object *request)
+{
+    c->ordered = now.mono;
+    c->met = c->aborted = false;
+    give_order(c, core, now, request);
+}
+
 void control_move_note(rovei_control *control, rovei_node *core, rovei_now now,
                        const rovei_note *note)
 {
@@ -156,6 +216,9 @@ void control_move_note(rovei_control *control, rovei_node *core, rovei_now now,
 void control_move_abort(connection *c, rovei_node *core, rovei_now now)
 {
     rovei_move_info info = {0};
+    c->aborted = true;
+    if (c->mode != MODE_MOVE)
+        return; /* there is no move yet, and there will be none */
     rove_err err = rovei_node_cancel(core, now, &c->attempt, ROVE_E_TIMED_OUT);
     if (err != ROVE_E_TOO_LATE)
         return; /* the end comes as a note, or has come */

@@ -46,6 +46,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             ROVEI_CHECK(memcmp(out.out + out.out_at + at, data + at, 5 + body.size) == 0);
             at += 5 + body.size;
         }
+        /* And sent back it is read as the same. */
+        rovei_channel back = {.fd = in.fd, .alloc = &rovei_alloc_libc, .frame_max = 4096};
+        ROVEI_CHECK(rovei_channel_flush(&out) == ROVE_OK && rovei_channel_queued(&out) == 0);
+        ROVEI_CHECK(at == 0 || rovei_channel_fill(&back) == ROVE_OK);
+        ROVEI_CHECK(rovei_channel_unread(&back) == at);
+        ROVEI_CHECK(at == 0 || memcmp(back.in, data, at) == 0);
+        back.fd = -1; /* it is `in`'s */
+        rovei_channel_fini(&back);
     }
     rovei_channel_fini(&in);
     rovei_channel_fini(&out);
