@@ -66,8 +66,9 @@ void control_flush(connection *c)
         control_close(c);
         return;
     }
-    uint32_t wanted =
-        (left ? (uint32_t)EPOLLOUT : 0u) | (c->eof || is_clogged(c) ? 0u : (uint32_t)EPOLLIN);
+    /* A reader that is quick enough to take all of it wants the rest of a state all the same. */
+    uint32_t wanted = (left || c->mode == MODE_STATE ? (uint32_t)EPOLLOUT : 0u) |
+                      (c->eof || is_clogged(c) ? 0u : (uint32_t)EPOLLIN);
     if (wanted != c->watched) {
         c->watched = wanted;
         if (rovei_loop_modify(c->control->node, c->channel.fd, wanted))
