@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The history file: one JSON object a line, for checkers outside of the simulator
- * (docs/testing-sim.md). Nothing is written when no file is open. */
+ * (sim/README.md). Nothing is written when no file is open. */
 #ifndef SIM_HISTORY_H
 #define SIM_HISTORY_H
 

@@ -3,6 +3,7 @@
  * The kind of daemon that all cells run: its state is the list of the events that it has applied,
  * its outputs name the event and its place in that list. */
 #include "cells.h"
+#include "guest.h"
 #include <base/alloc.h>
 #include <inttypes.h>
 
@@ -12,6 +13,7 @@ typedef struct instance {
     uint64_t *ids;
     size_t room;
     sim_belief belief;
+    sim_lodger lodger; /* a guest's instance, where there is a guest */
 } instance;
 
 static rove_err kind_create(void **ret, const rove_alloc *alloc, void *user)
@@ -21,6 +23,11 @@ static rove_err kind_create(void **ret, const rove_alloc *alloc, void *user)
         return ROVE_E_NOMEM;
     in->alloc = alloc;
     in->cell = user;
+    rove_err err = sim_lodger_create(&in->lodger, in->cell->node->world, in->cell->daemon, alloc);
+    if (err) {
+        ROVEI_DELETE(alloc, in);
+        return err;
+    }
     *ret = in;
     return ROVE_OK;
 }
@@ -28,6 +35,7 @@ static rove_err kind_create(void **ret, const rove_alloc *alloc, void *user)
 static void kind_destroy(void *self)
 {
     instance *in = self;
+    sim_lodger_destroy(&in->lodger);
     rovei_free(in->alloc, in->ids, in->room * sizeof *in->ids);
     ROVEI_DELETE(in->alloc, in);
 }
@@ -57,6 +65,8 @@ static rove_err kind_process(void *self, rove_ctx *ctx, const rove_event *event)
     rove_err err = keep_id(in, id);
     if (err)
         return err;
+    if (w->guest)
+        return sim_lodger_process(&in->lodger, ctx, e, event);
     if (e->fails)
         return rove_fail(ctx, "event %" PRIu64 " fails on purpose", id);
     uint8_t out[32] = {0};
@@ -88,7 +98,7 @@ static rove_err kind_snapshot(void *self, rove_ctx *ctx)
         err = rove_write(ctx, (rove_span){filler, part});
         left -= part;
     }
-    return err;
+    return err ? err : sim_lodger_snapshot(&in->lodger, ctx, in->belief.count);
 }
 
 static rove_err kind_restore(void *self, rove_ctx *ctx, rove_span state)
@@ -103,9 +113,11 @@ static rove_err kind_restore(void *self, rove_ctx *ctx, rove_span state)
         if (err)
             return err;
     }
-    if (rovei_reader_left(&r) != in->cell->daemon->filler)
+    size_t filler = in->cell->daemon->filler;
+    if (rovei_reader_left(&r) < filler)
         return rove_fail(ctx, "the state has another size");
-    return ROVE_OK;
+    (void)rovei_read_span(&r, filler);
+    return sim_lodger_restore(&in->lodger, ctx, rovei_read_span(&r, rovei_reader_left(&r)));
 }
 
 const rove_kind sim_kind = {.abi = ROVE_ABI,

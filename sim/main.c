@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The programs sim and sim-mutants: run seeds, print what happened over all of them
- * (docs/testing-sim.md). */
+ * (sim/README.md). */
+#include "guest.h"
 #include "scenario.h"
 #include "seed.h"
 #include <base/mutant.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <shell/plugin.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +42,7 @@ static bool choose_mutant(const char *name)
 typedef struct options {
     uint64_t from, to;
     bool seeds_given, json, story;
-    const char *history, *mutant, *scenario;
+    const char *history, *mutant, *scenario, *kind, *events;
 } options;
 
 static void usage(FILE *to)
@@ -52,7 +54,9 @@ static void usage(FILE *to)
           "--seeds A..B [--profile all] [--history FILE] [--json] [--story]\n"
           "Runs the seeds A to B, B included. Exit status: 0 nothing is violated, 1 something is,\n"
           "2 wrong usage. --story tells everything that happens. --scenario NUMBER|all instead of\n"
-          "--seeds plays the scripted scenarios.\n",
+          "--seeds plays the scripted scenarios.\n"
+          "--kind KIND.so runs a kind of your own in every daemon; --events FILE are its events,\n"
+          "one a line (sim/README.md).\n",
           to);
 #ifdef ROVEI_MUTANTS
     fputs("Mutants:", to);
@@ -111,6 +115,12 @@ static bool parse(int argc, char **argv, options *o)
         } else if (!strcmp(argv[i], "--history") && value) {
             o->history = value;
             i++;
+        } else if (!strcmp(argv[i], "--kind") && value) {
+            o->kind = value;
+            i++;
+        } else if (!strcmp(argv[i], "--events") && value) {
+            o->events = value;
+            i++;
 #ifdef ROVEI_MUTANTS
         } else if (!strcmp(argv[i], "--mutant") && value) {
             o->mutant = value;
@@ -120,7 +130,8 @@ static bool parse(int argc, char **argv, options *o)
             return false;
         }
     }
-    return o->seeds_given != (o->scenario != NULL);
+    return o->seeds_given != (o->scenario != NULL) && (!o->kind || o->seeds_given) &&
+           (!o->events || o->kind);
 }
 
 static void add_totals(sim_totals *sum, const sim_totals *t)
@@ -164,7 +175,7 @@ static void on_abort(int number)
     _Exit(1);
 }
 
-static int run(const options *o)
+static int run(const options *o, const sim_guest *guest)
 {
     FILE *history = NULL;
     if (o->history && !(history = fopen(o->history, "w"))) {
@@ -174,7 +185,8 @@ static int run(const options *o)
     sim_totals sum = {0};
     bool good = true;
     for (uint64_t seed = o->from; good; seed++) {
-        sim_seed_options so = {.seed = seed, .history = history, .story = stderr, .echo = o->story};
+        sim_seed_options so = {
+            .seed = seed, .history = history, .story = stderr, .guest = guest, .echo = o->story};
         sim_seed_result r;
         sim_seed_run(&so, &r);
         good = r.good;
@@ -194,6 +206,28 @@ static int run(const options *o)
         good = false;
     }
     return good ? 0 : 1;
+}
+
+/* The same with a kind out of a shared object. */
+static int run_guest(const options *o)
+{
+    char why[256];
+    rovei_plugin plugin;
+    rove_err err = rovei_plugin_load(&plugin, o->kind, why, sizeof why);
+    if (err) {
+        fprintf(stderr, PROGRAM ": cannot load the kind %s: %s%s%s\n", o->kind, rove_strerror(err),
+                why[0] ? ": " : "", why);
+        return 2;
+    }
+    sim_guest guest = {.kind = plugin.kind};
+    int status = 2;
+    if (sim_guest_events(&guest, o->events, why, sizeof why))
+        status = run(o, &guest);
+    else
+        fprintf(stderr, PROGRAM ": cannot take events from %s: %s\n", o->events, why);
+    sim_guest_fini(&guest);
+    rovei_plugin_unload(&plugin);
+    return status;
 }
 
 /* The scenarios by number, from 1; wrong numbers are wrong usage. */
@@ -236,5 +270,7 @@ int main(int argc, char **argv)
     }
 #endif
     signal(SIGABRT, on_abort);
-    return o.scenario ? play(&o) : run(&o);
+    if (o.scenario)
+        return play(&o);
+    return o.kind ? run_guest(&o) : run(&o, NULL);
 }

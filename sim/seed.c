@@ -122,7 +122,8 @@ void sim_seed_run(const sim_seed_options *o, sim_seed_result *ret)
 {
     *ret = (sim_seed_result){0};
     sim_history_seed(o->history, o->seed);
-    sim_shape shape = {.seed = o->seed, .echo = o->echo ? stdout : NULL, .history = o->history};
+    sim_shape shape = {
+        .seed = o->seed, .echo = o->echo ? stdout : NULL, .history = o->history, .guest = o->guest};
     sim_world *w = sim_world_new(&shape);
     running = w;
     uint64_t storm = sim_rng_between(&w->rng[SIM_FOR_SHAPE], 2500, 9000) * MS;

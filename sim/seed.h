@@ -8,9 +8,10 @@
 
 typedef struct sim_seed_options {
     uint64_t seed;
-    FILE *history; /* or NULL */
-    FILE *story;   /* where a failure is told; NULL: nowhere */
-    bool echo;     /* tell everything, as it happens */
+    FILE *history;                 /* or NULL */
+    FILE *story;                   /* where a failure is told; NULL: nowhere */
+    const struct sim_guest *guest; /* or NULL */
+    bool echo;                     /* tell everything, as it happens */
 } sim_seed_options;
 
 typedef struct sim_seed_result {

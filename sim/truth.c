@@ -3,6 +3,7 @@
  * The record of what really happened. */
 #include "truth.h"
 #include "check.h"
+#include "guest.h"
 #include "history.h"
 #include <crypto/crypto.h>
 #include <inttypes.h>
@@ -44,7 +45,7 @@ sim_daemon *sim_daemon_new(sim_world *w)
     d->entity = *rovei_keypair_entity(k);
     d->origin = rovei_keypair_origin(k);
     rovei_keypair_unref(k);
-    if (!w->scripted && sim_rng_chance(r, 4000))
+    if (!w->scripted && sim_rng_chance(r, 4000) && !w->guest)
         d->filler = (size_t)sim_rng_below(r, sim_rng_chance(r, 500) ? 2500000 : 40000);
     w->daemons[w->daemon_count++] = d;
     return d;
@@ -66,7 +67,10 @@ sim_event *sim_event_new(sim_world *w, sim_daemon *d, uint64_t source, uint64_t 
         abort();
     *e = (sim_event){
         .id = w->event_count + 1, .source = source, .number = number, .daemon = d, .local = local};
-    e->fails = e->id % 23 == 0;
+    if (w->guest)
+        e->text = sim_guest_line(w->guest, w->seed, e->id);
+    else
+        e->fails = e->id % 23 == 0;
     w->events[w->event_count++] = e;
     return e;
 }
@@ -79,6 +83,8 @@ sim_event *sim_event_by_id(sim_world *w, uint64_t id)
 /* Most are small; some fill a packet, a few need several. */
 size_t sim_event_size(const sim_event *e)
 {
+    if (e->text.data)
+        return 8 + e->text.size;
     uint64_t h = e->id * UINT64_C(0x9e3779b97f4a7c15);
     size_t size = 8 + (size_t)(h >> 58);
     if (h % 13 == 0)
@@ -91,7 +97,10 @@ size_t sim_event_size(const sim_event *e)
 void sim_event_payload(const sim_event *e, uint8_t *ret)
 {
     size_t size = sim_event_size(e);
-    memset(ret, (int)(e->id & 0xff), size);
+    if (e->text.size)
+        memcpy(ret + 8, e->text.data, e->text.size);
+    else
+        memset(ret, (int)(e->id & 0xff), size);
     rovei_store64(ret, e->id);
 }
 
@@ -263,6 +272,7 @@ void sim_truth_free(sim_world *w)
 {
     for (unsigned i = 0; i < w->daemon_count; i++) {
         sim_daemon *d = w->daemons[i];
+        sim_guest_forget(d);
         free(d->applied);
         free(d->outputs_then);
         free(d->outputs);

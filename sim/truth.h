@@ -25,6 +25,9 @@ struct sim_event {
     uint64_t number; /* within the source */
     sim_daemon *daemon;
     bool local, diverted, fails;
+    rove_span text;       /* a guest's event, behind the number */
+    rove_link link;       /* as it was applied; a guest's only */
+    uint64_t received_at; /* the same */
     bool outside; /* had its outcome without being handed to the daemon: its horizon was full */
     sim_fate fate;
     uint32_t applied; /* how often, over all lines */
@@ -63,6 +66,7 @@ struct sim_daemon {
     uint64_t cut;  /* how often the line went back */
     /* moves */
     uint64_t epoch;
+    struct sim_reference *reference; /* sim/guest.c */
 };
 
 sim_daemon *sim_daemon_new(sim_world *w);

@@ -42,7 +42,8 @@ void sim_limits(sim_world *w)
     l->retry_not_ready = 2000 * MS;
     l->mailbox_bytes = sim_rng_chance(r, 2000) ? sim_rng_between(r, 4096, 30000) : l->mailbox_bytes;
     w->tight = !w->scripted && sim_rng_chance(r, 1500);
-    l->outputs_max = sim_rng_chance(r, 2000) ? 4096 : l->outputs_max;
+    /* A guest may answer with more. */
+    l->outputs_max = sim_rng_chance(r, 2000) && !w->guest ? 4096 : l->outputs_max;
     if (w->scripted) {
         l->rekey_time = 20 * ROVE_SECOND;
         l->reject_time = 40 * ROVE_SECOND;

@@ -424,6 +424,7 @@ sim_world *sim_world_new(const sim_shape *shape)
         abort();
     w->seed = shape->seed;
     w->scripted = shape->scripted;
+    w->guest = shape->guest;
     w->now = ROVE_SECOND;
     w->totals.seeds = 1;
     sim_story_init(&w->story);

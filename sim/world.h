@@ -147,9 +147,10 @@ struct sim_world {
     /* A scenario's look at the messages of the core; true swallows one. */
     bool (*tap)(sim_node *n, const rove_entity *to, const sim_message *m, rove_span bytes);
 
-    bool shortages; /* memory runs out at times */
-    bool strikes;   /* faults aim at moves, too */
-    bool tight;     /* nodes have limits of their own, smaller than others' */
+    const struct sim_guest *guest; /* or NULL */
+    bool shortages;                /* memory runs out at times */
+    bool strikes;                  /* faults aim at moves, too */
+    bool tight;                    /* nodes have limits of their own, smaller than others' */
     bool forced;    /* an operator has forced something: two copies may stand for a while */
     bool calm;      /* faults are over */
     bool scripted;  /* a scenario: nothing is drawn that is not asked for */
@@ -166,6 +167,7 @@ typedef struct sim_shape {
     unsigned nodes; /* 0 = drawn */
     bool scripted;
     FILE *echo, *history;
+    const struct sim_guest *guest; /* a kind of one's own, or NULL; outlives the world */
 } sim_shape;
 sim_world *sim_world_new(const sim_shape *shape);
 /* Frees everything that the nodes own and checks that nothing of it is left: true when nothing
