@@ -43,7 +43,6 @@ static void init_loop_side(struct rovei_host *h)
     rovei_list_init(&h->spawns);
     rovei_list_init(&h->waits);
     h->burst_end = &h->burst;
-    h->turned_at = ROVE_TIME_NEVER;
     atomic_init(&h->done, NULL);
     atomic_init(&h->kicked, false);
     atomic_init(&h->done_posted, false);
@@ -167,9 +166,6 @@ static void effect(struct rovei_host *h, rovei_node *core, rovei_now now, rovei_
         if (r && !r->forgotten)
             rovei_work_begin(r, core, now, e);
     }
-    /* What follows from this instant's own turn needs one more. */
-    if (now.mono == h->turned_at && !h->turning)
-        rovei_host_kick(h);
 }
 
 static void note(struct rovei_host *h, rovei_node *core, rovei_now now, rovei_note *n)
@@ -194,8 +190,9 @@ static void sweep(struct rovei_host *h, rovei_node *core, rovei_now now)
     rovei_host_end_waits(h, ROVE_E_SHUTTING_DOWN);
 }
 
-static void turn(struct rovei_host *h, rovei_node *core, rovei_now now)
+static bool turn(struct rovei_host *h, rovei_node *core, rovei_now now)
 {
+    bool more = false;
     h->turning = true;
     if (h->sweep)
         sweep(h, core, now);
@@ -203,16 +200,13 @@ static void turn(struct rovei_host *h, rovei_node *core, rovei_now now)
         rovei_host_list_again(h);
     flush_burst(h);
     if (h->workers.count == 0) {
-        if (rovei_workers_drain(&h->workers, TURNS_PER_TURN))
-            rovei_host_kick(h);
+        more = rovei_workers_drain(&h->workers, TURNS_PER_TURN);
         rovei_rcu_reclaim(&h->bin);
     }
-    if (rovei_work_finish(h, core, now) || h->answered)
-        rovei_node_turn(core, now);
+    more |= rovei_work_finish(h, core, now) || h->answered;
     h->answered = false;
-    flush_burst(h);
     h->turning = false;
-    h->turned_at = now.mono;
+    return more;
 }
 
 const rovei_host_ops rovei_host_ops_table = {effect, note, turn};

@@ -53,11 +53,10 @@ struct rovei_host {
     rovei_list waits;  /* rovei_move_wait; entries are filled under the lock */
     rovei_mailbox *burst, **burst_end;
     size_t burst_count;
-    uint64_t turned_at; /* the instant of the last turn */
-    bool turning;       /* inside of a turn: what is done now is finished by it */
-    bool answered;      /* the core was given completions since its last turn */
-    bool sweep;         /* shutdown: end what the core did not end */
-    size_t unlisted;    /* activated residents that still have to get into the registry */
+    bool turning;    /* inside of a turn: what is done now is finished by it */
+    bool answered;   /* the core was given completions since its last turn */
+    bool sweep;      /* shutdown: end what the core did not end */
+    size_t unlisted; /* activated residents that still have to get into the registry */
 
     _Atomic(struct rovei_work *) done; /* newest first */
     rovei_task done_task, kick_task;

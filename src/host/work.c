@@ -61,15 +61,15 @@ static bool by_hand_run(rovei_job *job, rovei_mailbox *m)
 static void do_by_hand(rovei_work *w, rovei_node *core, rovei_now now)
 {
     rovei_resident *r = w->resident;
+    struct rovei_host *h = r->host;
     if (r->held) { /* the role is this thread's own already */
         while (!w->job.run(&w->job, &r->mailbox))
             ;
-        (void)rovei_work_finish(r->host, core, now);
-        return;
+    } else {
+        struct by_hand b = {.ticket.job.run = by_hand_run, .work = w};
+        rovei_mailbox_wait(&r->mailbox, &b.ticket.job);
     }
-    struct by_hand b = {.ticket.job.run = by_hand_run, .work = w};
-    rovei_mailbox_wait(&r->mailbox, &b.ticket.job);
-    (void)rovei_work_finish(r->host, core, now);
+    h->answered |= rovei_work_finish(h, core, now);
 }
 
 static void put(rovei_work *w)

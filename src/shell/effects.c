@@ -45,8 +45,8 @@ void rovei_node_listen(rove_node *node, rovei_sender_fn *fn, void *user)
     node->listener_user = user;
 }
 
-/* What a node without a runtime answers. */
-static void refuse_effect(rove_node *node, rovei_now now, const rovei_effect *e)
+/* What a node without a runtime answers; false when there is nothing to say. */
+static bool refuse_effect(rove_node *node, rovei_now now, const rovei_effect *e)
 {
     rovei_completion c = {.ticket = e->ticket, .attempt = e->attempt, .cell = e->cell};
     if (e->kind == ROVEI_EFFECT_ASK_PLACE || e->kind == ROVEI_EFFECT_ASK) {
@@ -59,21 +59,24 @@ static void refuse_effect(rove_node *node, rovei_now now, const rovei_effect *e)
         c.kind = ROVEI_DONE_RESTORED;
         c.err = ROVE_E_TARGET_NO_RUNTIME;
     } else {
-        return;
+        return false;
     }
     rovei_node_complete(node->core, now, &c);
+    return true;
 }
 
-void rovei_node_drain_effects(rove_node *node, rovei_now now)
+bool rovei_node_drain_effects(rove_node *node, rovei_now now)
 {
     rovei_effect e;
+    bool answered = false;
     while (rovei_node_poll_effect(node->core, &e)) {
         if (node->host)
             node->ops->effect(node->host, node->core, now, &e);
         else
-            refuse_effect(node, now, &e);
+            answered |= refuse_effect(node, now, &e);
         rovei_effect_fini(&e);
     }
+    return answered;
 }
 
 static void keep_handshake_time(rove_node *node, uint64_t value)
@@ -85,9 +88,10 @@ static void keep_handshake_time(rove_node *node, uint64_t value)
         node->time_reserved = reserve;
 }
 
-void rovei_node_drain_notes(rove_node *node, rovei_now now)
+bool rovei_node_drain_notes(rove_node *node, rovei_now now)
 {
     rovei_note note;
+    bool told = false; /* whoever is told may give the core orders */
     while (rovei_node_poll_note(node->core, &note)) {
         route *r = note.sender ? rovei_map_get(&node->routes, &note.sender) : NULL;
         if (note.kind == ROVEI_NOTE_PEER)
@@ -101,7 +105,9 @@ void rovei_node_drain_notes(rove_node *node, rovei_now now)
         else if (node->host && !note.sender)
             node->ops->note(node->host, node->core, now, &note);
         rovei_note_fini(&note);
+        told = true;
     }
+    return told;
 }
 
 void rovei_node_free_routes(rove_node *node)

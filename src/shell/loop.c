@@ -10,6 +10,9 @@
 
 #define EVENTS_PER_TURN          64
 #define RECEIVE_BATCHES_PER_TURN 8
+#define ROUNDS_PER_TURN          16 /* of the core's work; then the socket has its turn */
+#define BUSY_TURNS               16 /* that look at the socket alone */
+#define FULL_SOCKET_WAIT         (ROVE_SECOND / 1000)
 
 typedef struct watch {
     rovei_list all;
@@ -106,32 +109,69 @@ static void send_datagrams(rove_node *node, rovei_now now)
     (void)epoll_ctl(node->epoll_fd, EPOLL_CTL_MOD, rovei_udp_fd(node->udp), &e);
 }
 
-/* Lets the core work until nothing more follows within this instant. */
-static void work(rove_node *node, rovei_now now)
+/* Lets the core work until nothing more follows within this instant; true when the rounds did not
+ * suffice and the next turn is to follow at once. */
+static bool work(rove_node *node, rovei_now now)
 {
-    rovei_node_turn(node->core, now);
-    rovei_node_drain_effects(node, now);
-    rovei_node_drain_notes(node, now);
-    if (node->host)
-        node->ops->turn(node->host, node->core, now);
-    rovei_node_drain_effects(node, now);
-    rovei_node_drain_notes(node, now);
+    for (int round = 0; round < ROUNDS_PER_TURN; round++) {
+        rovei_node_turn(node->core, now);
+        bool more = rovei_node_drain_effects(node, now);
+        more |= rovei_node_drain_notes(node, now);
+        if (node->host)
+            more |= node->ops->turn(node->host, node->core, now);
+        if (!more)
+            return false;
+    }
+    return true;
 }
 
-/* Nanoseconds until the core wants to be called; 0 when at once. */
-static uint64_t sleep_time(rove_node *node, rovei_now now)
+static void receive(rove_node *node, rovei_now now)
 {
-    if (!rovei_postbox_may_sleep(&node->postbox))
+    turn_context t = {node, now};
+    for (int batch = 0; batch < RECEIVE_BATCHES_PER_TURN; batch++)
+        if (!rovei_udp_receive(node->udp, take_datagram, &t))
+            break;
+}
+
+static void take_events(rove_node *node, rovei_now now, struct epoll_event *events, int count)
+{
+    for (int i = 0; i < count; i++) {
+        void *who = events[i].data.ptr;
+        if (who == &node->udp) {
+            receive(node, now);
+        } else if (who != &node->postbox) {
+            watch *w = who;
+            if (!w->dead)
+                w->fn(w->user, node->core, now, events[i].events);
+        }
+    }
+    rovei_loop_bury(node, false);
+}
+
+/* What follows once the input is in. */
+static void rest_of_turn(rove_node *node, rovei_now now)
+{
+    (void)rovei_postbox_run(&node->postbox, node->core, now);
+    if (rovei_node_deadline(node->core) <= now.mono)
+        rovei_node_expire(node->core, now);
+    node->more = work(node, now);
+    send_datagrams(node, now);
+}
+
+/* When the loop has to have its next turn: 0 for at once. Later: whoever posts a task from here on
+ * wakes it before that. */
+static uint64_t next_turn(rove_node *node, uint64_t now)
+{
+    if (node->more)
         return 0;
     uint64_t deadline = rovei_node_deadline(node->core);
-    if (deadline == ROVE_TIME_NEVER)
-        return ROVE_TIME_NEVER;
-    return deadline > now.mono ? deadline - now.mono : 0;
+    if (!deadline && node->socket_full) /* the core has datagrams that nobody takes just now */
+        deadline = rovei_time_add(now, FULL_SOCKET_WAIT);
+    return deadline > now && rovei_postbox_may_sleep(&node->postbox) ? deadline : 0;
 }
 
-static int wait_events(rove_node *node, struct epoll_event *events)
+static int wait_events(rove_node *node, uint64_t sleep, struct epoll_event *events)
 {
-    uint64_t sleep = sleep_time(node, rovei_clock_now());
     struct timespec t = {.tv_sec = (time_t)(sleep / ROVE_SECOND),
                          .tv_nsec = (long)(sleep % ROVE_SECOND)};
     int count = epoll_pwait2(node->epoll_fd, events, EVENTS_PER_TURN,
@@ -141,41 +181,33 @@ static int wait_events(rove_node *node, struct epoll_event *events)
                            sleep == ROVE_TIME_NEVER     ? -1
                            : sleep > 1000 * ROVE_SECOND ? 1000000
                                                         : (int)((sleep + 999999) / 1000000));
-    atomic_store(&node->postbox.awake, true);
     return count;
 }
 
-static void take_events(rove_node *node, rovei_now now, struct epoll_event *events, int count)
+/* A loop that is due again at once looks straight at its socket, and only now and then at what else
+ * there is to watch. */
+static void turn(rove_node *node)
 {
-    turn_context t = {node, now};
-    for (int i = 0; i < count; i++) {
-        void *who = events[i].data.ptr;
-        if (who == &node->udp) {
-            for (int batch = 0; batch < RECEIVE_BATCHES_PER_TURN; batch++)
-                if (!rovei_udp_receive(node->udp, take_datagram, &t))
-                    break;
-        } else if (who != &node->postbox) {
-            watch *w = who;
-            if (!w->dead)
-                w->fn(w->user, node->core, now, events[i].events);
-        }
+    rovei_now now = rovei_clock_now();
+    uint64_t next = next_turn(node, now.mono);
+    if (!next && ++node->busy_turns < BUSY_TURNS) {
+        receive(node, now);
+    } else {
+        struct epoll_event events[EVENTS_PER_TURN];
+        uint64_t sleep = next == ROVE_TIME_NEVER ? next : next > now.mono ? next - now.mono : 0;
+        int count = wait_events(node, sleep, events);
+        node->busy_turns = 0;
+        now = rovei_clock_now();
+        take_events(node, now, events, count);
     }
+    rovei_postbox_woken(&node->postbox);
+    rest_of_turn(node, now);
 }
 
 void *rovei_loop_main(void *arg)
 {
     rove_node *node = arg;
-    struct epoll_event events[EVENTS_PER_TURN];
-    while (!node->stop) {
-        int count = wait_events(node, events);
-        rovei_now now = rovei_clock_now();
-        take_events(node, now, events, count);
-        rovei_loop_bury(node, false);
-        rovei_postbox_run(&node->postbox, node->core, now);
-        if (rovei_node_deadline(node->core) <= now.mono)
-            rovei_node_expire(node->core, now);
-        work(node, now);
-        send_datagrams(node, now);
-    }
+    while (!node->stop)
+        turn(node);
     return NULL;
 }

@@ -13,8 +13,9 @@ struct rovei_host; /* host/host.h: the runtime on this node, if there is one */
 typedef struct rovei_host_ops {
     void (*effect)(struct rovei_host *h, rovei_node *core, rovei_now now, rovei_effect *e);
     void (*note)(struct rovei_host *h, rovei_node *core, rovei_now now, rovei_note *note);
-    /* Once per turn, after all effects and notes: flush wakes to workers, hand in completions. */
-    void (*turn)(struct rovei_host *h, rovei_node *core, rovei_now now);
+    /* After all effects and notes: flush wakes to workers, hand in completions. True when the core
+     * got some, or more of them are there to be made: call again after its turn. */
+    bool (*turn)(struct rovei_host *h, rovei_node *core, rovei_now now);
 } rovei_host_ops;
 
 rovei_postbox *rovei_node_postbox(rove_node *node);

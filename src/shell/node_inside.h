@@ -23,7 +23,9 @@ struct rove_node {
     rovei_postbox postbox;
     int epoll_fd, lock_fd;
     pthread_t thread;
-    bool has_thread, stop, writable, socket_full;
+    bool has_thread, stop, socket_full;
+    bool more; /* the last turn left work for one more */
+    unsigned busy_turns;
     uint64_t incarnation;
     char *identity_file;
     uint64_t time_reserved; /* handshake time that the file allows */
@@ -40,8 +42,9 @@ struct rove_node {
 void *rovei_loop_main(void *node);
 void rovei_loop_bury(rove_node *node, bool all);
 /* effects.c: what the core wants done, and what it has to say. */
-void rovei_node_drain_effects(rove_node *node, rovei_now now);
-void rovei_node_drain_notes(rove_node *node, rovei_now now);
+/* Both: true when something was given back to the core, which has to have another turn. */
+bool rovei_node_drain_effects(rove_node *node, rovei_now now);
+bool rovei_node_drain_notes(rove_node *node, rovei_now now);
 void rovei_node_free_routes(rove_node *node);
 /* peers.c: a peer's state has changed. */
 void rovei_node_wake_waiters(rove_node *node, const rove_entity *peer);

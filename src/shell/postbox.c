@@ -59,9 +59,6 @@ bool rovei_postbox_run(rovei_postbox *p, rovei_node *node, rovei_now now)
 
 bool rovei_postbox_may_sleep(rovei_postbox *p)
 {
-    uint64_t count;
-    if (read(p->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
-        return false;
     atomic_store(&p->awake, false);
     /* A poster that pushed before the store saw `awake` and did not write: look again. */
     if (atomic_load(&p->head)) {
@@ -69,4 +66,10 @@ bool rovei_postbox_may_sleep(rovei_postbox *p)
         return false;
     }
     return true;
+}
+
+void rovei_postbox_woken(rovei_postbox *p)
+{
+    if (!atomic_load_explicit(&p->awake, memory_order_relaxed))
+        atomic_store(&p->awake, true);
 }

@@ -18,7 +18,7 @@ typedef struct rovei_task {
 typedef struct rovei_postbox {
     _Atomic(rovei_task *) head; /* newest first; reversed when taken */
     atomic_bool awake;          /* a wake is on its way or the loop is running */
-    int wake_fd;                /* eventfd */
+    int wake_fd;                /* eventfd, watched for edges: never read */
 } rovei_postbox;
 
 ROVE_MUST_USE rove_err rovei_postbox_init(rovei_postbox *p);
@@ -27,7 +27,10 @@ void rovei_postbox_fini(rovei_postbox *p);
 void rovei_postbox_post(rovei_postbox *p, rovei_task *task);
 /* Runs all that is there, on the loop thread. True when there was something. */
 bool rovei_postbox_run(rovei_postbox *p, rovei_node *node, rovei_now now);
-/* Before the loop sleeps: false when something came meanwhile and it must not. */
+/* Before the loop sleeps: false when something came meanwhile and it must not. From here on the
+ * first to post wakes it. */
 bool rovei_postbox_may_sleep(rovei_postbox *p);
+/* The loop runs again: nobody need wake it. */
+void rovei_postbox_woken(rovei_postbox *p);
 
 #endif

@@ -192,7 +192,7 @@ bool rovei_udp_receive(rovei_udp *u, rovei_datagram_fn *fn, void *user)
             left -= size;
         }
     }
-    return count > 0;
+    return count == BATCH_MESSAGES;
 }
 
 /* ---- sending ---- */

@@ -22,7 +22,7 @@ int rovei_udp_fd(const rovei_udp *u);
 rovei_addr rovei_udp_address(const rovei_udp *u);
 
 /* Takes one batch off the socket and hands over each datagram, writable, valid during the call.
- * False when the socket was empty. */
+ * False when the socket was emptied by it. */
 typedef void rovei_datagram_fn(void *user, const rovei_addr *from, uint8_t *dgram, size_t size);
 bool rovei_udp_receive(rovei_udp *u, rovei_datagram_fn *fn, void *user);
 
