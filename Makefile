@@ -15,8 +15,8 @@ build: $(BUILD)/build.ninja
 $(BUILD)/build.ninja: | packages-build
 	@meson setup $(BUILD) . >/dev/null || { rm -rf $(BUILD); meson setup $(BUILD) .; }
 
-.PHONY: packages-build packages-test packages-lint packages-fuzz
-packages-build packages-test packages-lint packages-fuzz:
+.PHONY: packages-build packages-test packages-lint packages-fuzz packages-bench
+packages-build packages-test packages-lint packages-fuzz packages-bench:
 	@tools/setup.sh $(@:packages-%=%)
 
 demo: packages-build
@@ -33,7 +33,7 @@ test-asan: packages-test
 test-tsan: packages-test
 	@tools/sanitized.sh build-tsan thread $(JOBS)
 
-bench: packages-build
+bench: packages-bench
 	@$(MAKE) --no-print-directory build
 	@$(BUILD)/bench/bench
 	@$(BUILD)/rove demo

@@ -4,13 +4,14 @@
 # Sees to the Debian packages that a make target needs: does nothing when they are there, installs
 # the missing ones by name with apt when it may, and else prints the line to run, and stops.
 #
-# Usage: tools/setup.sh build|test|lint|fuzz
+# Usage: tools/setup.sh build|test|lint|fuzz|bench
 set -eu
 
 build="gcc libc6-dev meson ninja-build pkg-config libsodium-dev libssl-dev libxxhash-dev \
 liburcu-dev libjson-c-dev"
 test="$build libcmocka-dev iproute2 nftables"
 lint="$test g++ clang clang-tidy clang-format libclang-rt-14-dev"
+bench="$build libzmq3-dev nats-server erlang-base"
 fuzz="$build clang libclang-rt-14-dev llvm-14"
 
 case "${1-}" in
@@ -18,8 +19,9 @@ build) wanted=$build ;;
 test) wanted=$test ;;
 lint) wanted=$lint ;;
 fuzz) wanted=$fuzz ;;
+bench) wanted=$bench ;;
 *)
-    echo "usage: tools/setup.sh build|test|lint|fuzz" >&2
+    echo "usage: tools/setup.sh build|test|lint|fuzz|bench" >&2
     exit 2
     ;;
 esac
