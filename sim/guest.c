@@ -185,7 +185,8 @@ static rove_err write_whole(const rove_kind *kind, void *self, listener *l)
 static rove_err write_pieces(const rove_kind *kind, void *self, listener *l)
 {
     void *stream = NULL;
-    rove_err err = kind->snapshot_open(self, &l->ctx, &stream);
+    uint64_t size = 0;
+    rove_err err = kind->snapshot_open(self, &l->ctx, &size, &stream);
     if (err)
         return err;
     uint8_t room[61]; /* odd and small, so that every place of a state is an edge once */
@@ -200,6 +201,11 @@ static rove_err write_pieces(const rove_kind *kind, void *self, listener *l)
             err = hear_write(&l->ctx, (rove_span){room, got});
     }
     kind->snapshot_close(stream);
+    if (!err && l->used != size) {
+        sim_fail(l->world, "GUEST: snapshot_open says %" PRIu64 " bytes, and %zu are read", size,
+                 l->used);
+        err = ROVE_E_SNAPSHOT_FAILED;
+    }
     return err;
 }
 

@@ -7,7 +7,7 @@
  * Promises to a kind:
  *  - The functions of one instance are called one at a time and never from inside of each other;
  *    different instances run in parallel. From call to call an instance may change threads.
- *  - restore is called at most once, before the first process.
+ *  - restore (or restore_open) is called at most once, before the first process.
  *  - What process emitted is dropped when it returns an error. Nothing else is undone: a process
  *    that fails half-way has to leave its state as it wants to go on with it.
  *
@@ -153,12 +153,25 @@ typedef struct rove_kind {
     /* Whether there is state that a missing restore may pass over in silence. */
     bool is_stateful;
 
-    /* Optional, both or none: the state as a stream, for states that are not to lie in memory
-     * twice. snapshot_open fixes the state as it is now: later events do not change what is read.
-     * snapshot_read gives the next 1..size bytes, 0 at the end. restore_open is told the whole
-     * size; restore_close with complete = false gives up. Where both forms exist they carry the
-     * same bytes. */
-    rove_err (*snapshot_open)(void *self, rove_ctx *ctx, void **ret_stream);
+    /* Optional, all or none: the state as a stream, for states that are not to lie in memory twice.
+     * Where both forms exist they carry the same bytes.
+     *
+     * snapshot_open fixes the state as it is now, tells its whole size and gives a stream of it;
+     * later events do not change what is read from it. It is to be quick: the daemon stands still
+     * meanwhile. snapshot_read gives the next 1..size bytes, 0 once all of the size was read; any
+     * other end fails. Several streams may be open at once; while nothing was processed in between,
+     * each carries the same bytes. snapshot_close comes once for each, always before destroy; a
+     * stream need not have been read to its end. The calls come like all others, one at a time,
+     * and in between of them process may run.
+     *
+     * restore_open is told the whole size, restore_write is given all of it in order, in pieces of
+     * any size, and restore_close with complete = true is the point from which the state counts.
+     * With complete = false not all came, or it is not wanted: the instance is destroyed next. It
+     * comes once for every restore_open that succeeded, also after an error. Until
+     * restore_close(true) the daemon's secret may be missing: rove_sign answers ROVE_E_READ_ONLY.
+     * Errors: of snapshot_open and restore_close(true) as those of snapshot and restore, with a
+     * message; of the others without one. */
+    rove_err (*snapshot_open)(void *self, rove_ctx *ctx, uint64_t *ret_size, void **ret_stream);
     rove_err (*snapshot_read)(void *stream, void *room, size_t size, size_t *ret_size);
     void (*snapshot_close)(void *stream);
     rove_err (*restore_open)(void *self, rove_ctx *ctx, uint64_t size, void **ret_stream);

@@ -46,6 +46,8 @@ ROVE_BEGIN_DECLS
     /* events, states, lanes */                                                                    \
     X(event_max, B, UINT64_C(1) << 20, 64, UINT64_C(16) << 20, "largest payload of one event")     \
     X(state_max, B, UINT64_C(1) << 30, 1024, UINT64_C(1) << 40, "largest state of a daemon")       \
+    X(state_whole, B, UINT64_C(256) << 10, 0, UINT64_C(64) << 20,                                  \
+      "largest state that moves in one buffer; a larger one goes in pieces where its kind can")    \
     X(lane_events, N, 256, 1, 65536, "events of a lane that may be unacknowledged")                \
     X(lane_bytes, B, UINT64_C(1) << 20, 64, UINT64_C(1) << 30,                                     \
       "bytes of a lane that may be unacknowledged; one event always may")                          \

@@ -87,6 +87,18 @@ void rovei_cell_free(rovei_cell *c)
     ROVEI_DELETE(&c->env->alloc, c);
 }
 
+rove_err rovei_cell_set_key(rovei_cell *c, rovei_keypair *key)
+{
+    if (c->state != ROVEI_CELL_NEW)
+        return ROVE_E_USAGE;
+    if (!rovei_entity_equal(rovei_keypair_entity(key), rovei_keypair_entity(c->key)))
+        return ROVE_E_ORIGIN_MISMATCH;
+    rovei_keypair *before = c->key;
+    c->key = rovei_keypair_ref(key);
+    rovei_keypair_unref(before);
+    return ROVE_OK;
+}
+
 void rovei_applied_fini(rovei_applied *a)
 {
     rove_buf_unref(a->text);
@@ -211,8 +223,11 @@ rove_err rovei_cell_deliver(rovei_cell *c, uint64_t wall, const rovei_cell_event
 
 void rovei_cell_close(rovei_cell *c)
 {
-    if (c->instance)
+    rovei_cell_close_readers(c);
+    if (c->instance) {
+        rovei_cell_restore_abandon(c);
         c->kind->destroy(c->instance);
+    }
     c->instance = NULL;
     c->state = ROVEI_CELL_GONE;
 }

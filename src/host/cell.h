@@ -33,8 +33,8 @@ typedef enum rovei_cell_state {
 } rovei_cell_state;
 
 typedef struct rovei_cell_config {
-    const rovei_env *env;  /* outlives the cell; limits: event_max, state_max, outputs_max,
-                              horizon_origins, divert_events, divert_bytes */
+    const rovei_env *env;  /* outlives the cell; limits: event_max, state_max, state_whole,
+                              outputs_max, horizon_origins, divert_events, divert_bytes */
     const rove_kind *kind; /* outlives the cell */
     void *kind_user;       /* for kind->create */
     rovei_keypair *key;    /* a reference is taken */
@@ -59,6 +59,18 @@ ROVE_MUST_USE rove_err rovei_cell_restore_image(rovei_cell *c, const rovei_image
  * E_SNAPSHOT_IDENTITY (another entity). Horizon and statistics begin anew. */
 ROVE_MUST_USE rove_err rovei_cell_restore_snapshot(rovei_cell *c, const rovei_snapshot *s,
                                                    rove_buf **ret_text);
+
+/* For a state that comes in pieces: says its size, gives each piece in order, and then ends with
+ * rovei_cell_restore_image, whose image has that state_size and no state. A kind that knows only
+ * whole states gets it in one buffer at the end. E_RESTORE_FAILED (*ret_text as above),
+ * E_TOO_LARGE (state_max), E_NOMEM, E_USAGE (not NEW, begun before). */
+ROVE_MUST_USE rove_err rovei_cell_restore_begin(rovei_cell *c, uint64_t size, rove_buf **ret_text);
+/* E_RESTORE_FAILED, E_USAGE (not begun, more than was said). After an error only rovei_cell_free,
+ * which tells the kind that the state is not complete. */
+ROVE_MUST_USE rove_err rovei_cell_restore_write(rovei_cell *c, rove_span bytes);
+/* Another key for the same entity: one that was restored under its public half alone. E_USAGE (not
+ * NEW), E_ORIGIN_MISMATCH (another entity). A reference is taken. */
+ROVE_MUST_USE rove_err rovei_cell_set_key(rovei_cell *c, rovei_keypair *key);
 
 /* ---- events ---- */
 typedef struct rovei_cell_event {
@@ -88,10 +100,16 @@ ROVE_MUST_USE rove_err rovei_cell_deliver(rovei_cell *c, uint64_t wall, const ro
 /* ---- the moves of a cell's life; each is refused with E_WRONG_PHASE from a wrong state ---- */
 ROVE_MUST_USE rove_err rovei_cell_activate(rovei_cell *c);
 /* Takes the image and diverts from here on. E_SNAPSHOT_FAILED (*ret_text as above), E_TOO_LARGE
- * (state_max), E_NOMEM: goes on serving. The image's state is NULL for a stateless kind. */
+ * (state_max), E_NOMEM: goes on serving. The image's state is NULL for a stateless kind, and for a
+ * kind with the streamed form whose state is above state_whole: that is read from the cell. */
 ROVE_MUST_USE rove_err rovei_cell_freeze(rovei_cell *c, uint64_t wall,
                                          const rovei_attempt_id *attempt, rovei_image *ret,
                                          rove_buf **ret_text);
+/* The next bytes of the frozen state, before and after the commit: pieces from 0 on, in order; a
+ * piece at 0 starts again, with the same bytes. E_WRONG_PHASE (not frozen by this attempt),
+ * E_SNAPSHOT_FAILED, E_USAGE (not the next bytes, or beyond the end), E_NOMEM, E_TOO_LARGE. */
+ROVE_MUST_USE rove_err rovei_cell_read_frozen(rovei_cell *c, const rovei_attempt_id *attempt,
+                                              uint64_t offset, void *room, size_t size);
 /* Ends the freeze of this attempt: then call thaw_next until it gives false. */
 ROVE_MUST_USE rove_err rovei_cell_thaw(rovei_cell *c, const rovei_attempt_id *attempt);
 /* Applies the next diverted event: its waiter (may be NULL), the event (its references stay the
@@ -116,9 +134,29 @@ bool rovei_cell_take_result(rovei_cell *c, uint64_t number, void **ret_waiter);
 /* Takes any waiter that is left, lowest number first. */
 bool rovei_cell_take_waiter(rovei_cell *c, void **ret_waiter);
 
+/* ---- the state in pieces ---- */
+/* The state as it is when the reader is opened: later events do not change what is read. A reader
+ * is used in the order of the cell's other work, by one thread at a time; it may outlive its cell,
+ * and is stale then. Kinds that know only whole states are read from a buffer that the reader has.
+ */
+typedef struct rovei_state_reader rovei_state_reader;
+/* In SERVING, FROZEN, DEPARTED or ASIDE, else E_WRONG_PHASE. *ret is NULL for a stateless kind.
+ * Errors of freeze. */
+ROVE_MUST_USE rove_err rovei_state_open(rovei_cell *c, rovei_state_reader **ret,
+                                        rove_buf **ret_text);
+uint64_t rovei_state_size(const rovei_state_reader *r); /* of all of it; 0 for NULL */
+/* The next `size` bytes, exactly. E_SNAPSHOT_FAILED (the kind fails, or gives more or less than it
+ * said), E_STALE (the cell is gone): no more is to be had. E_USAGE: beyond the end. */
+ROVE_MUST_USE rove_err rovei_state_read(rovei_state_reader *r, void *room, size_t size);
+void rovei_state_close(rovei_state_reader *r); /* NULL is fine */
+/* The image with its state still to be read: `state` is NULL, `state_size` and the reader tell
+ * of it. Errors of freeze. */
+ROVE_MUST_USE rove_err rovei_cell_image_open(rovei_cell *c, uint64_t wall, rovei_image *ret,
+                                             rovei_state_reader **ret_reader, rove_buf **ret_text);
+
 /* ---- looking at it ---- */
-/* The image as freeze takes it, without freezing: SERVING, FROZEN, DEPARTED or ASIDE. Errors of
- * freeze. */
+/* The image as freeze takes it, without freezing and with all of the state: SERVING, FROZEN,
+ * DEPARTED or ASIDE. Errors of freeze. */
 ROVE_MUST_USE rove_err rovei_cell_image(rovei_cell *c, uint64_t wall, rovei_image *ret,
                                         rove_buf **ret_text);
 /* True for a kind without snapshot: its images have no state. */

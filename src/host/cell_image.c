@@ -6,57 +6,8 @@
 #include <base/check.h>
 #include <host/cell_impl.h>
 
-/* One step of the streamed snapshot: big enough to be worth a call, small against a state. */
+/* One step of a restore in pieces: big enough to be worth a call, small against a state. */
 #define PIECE 65536
-
-/* Reads a streamed snapshot to its end. */
-static rove_err read_stream(rovei_frame *f)
-{
-    const rove_kind *kind = f->cell->kind;
-    uint64_t most = f->cell->env->limits.state_max;
-    void *stream = NULL;
-    rove_err err = kind->snapshot_open(f->cell->instance, &f->ctx, &stream);
-    if (err)
-        return err;
-    for (size_t got = 1; got && err == ROVE_OK && f->err == ROVE_OK;) {
-        if (f->used > most) {
-            f->err = ROVE_E_TOO_LARGE;
-            break;
-        }
-        if (rovei_frame_room(f, PIECE))
-            break;
-        got = 0;
-        err = kind->snapshot_read(stream, rovei_buf_data(f->buf) + f->used, PIECE, &got);
-        if (err == ROVE_OK && got > PIECE)
-            err = ROVE_E_SNAPSHOT_FAILED;
-        if (err == ROVE_OK)
-            f->used += got;
-    }
-    kind->snapshot_close(stream);
-    return err;
-}
-
-/* The state's bytes; NULL for a stateless kind. */
-static rove_err take_state(rovei_cell *c, rove_buf **ret, rove_buf **ret_text)
-{
-    *ret = NULL;
-    if (!c->kind->snapshot && !c->kind->snapshot_open)
-        return ROVE_OK;
-    rovei_frame f = rovei_frame_of(c, ROVEI_DOING_SNAPSHOT);
-    rove_err returned =
-        c->kind->snapshot ? c->kind->snapshot(c->instance, &f.ctx) : read_stream(&f);
-    rove_err err = f.err;
-    if (err == ROVE_OK && returned) {
-        err = ROVE_E_SNAPSHOT_FAILED;
-        *ret_text = rovei_frame_take_text(&f, returned);
-    }
-    if (err == ROVE_OK && f.used > c->env->limits.state_max)
-        err = ROVE_E_TOO_LARGE;
-    if (err == ROVE_OK)
-        err = rovei_frame_take(&f, ret);
-    rovei_frame_fini(&f);
-    return err;
-}
 
 static rove_err take_horizon(const rovei_cell *c, rove_buf **ret)
 {
@@ -94,37 +45,57 @@ static rove_err take_head_payload(const rovei_cell *c, rove_buf **ret)
     return *ret ? ROVE_OK : ROVE_E_NOMEM;
 }
 
-/* The image, of whatever there is of a state. */
-static rove_err take_image(rovei_cell *c, uint64_t wall, rovei_image *ret, rove_buf **ret_text)
+/* All of the image but its state. */
+static rove_err take_parts(const rovei_cell *c, rovei_image *image)
+{
+    rove_err err = take_head_payload(c, &image->head_payload);
+    if (err == ROVE_OK)
+        err = take_horizon(c, &image->horizon);
+    if (err == ROVE_OK)
+        err = take_ledger(c, &image->ledger);
+    return err;
+}
+
+rove_err rovei_cell_image_open(rovei_cell *c, uint64_t wall, rovei_image *ret,
+                               rovei_state_reader **ret_reader, rove_buf **ret_text)
 {
     rovei_image image = {.head = c->head, .created_at = wall};
-    rove_err err = take_state(c, &image.state, ret_text);
+    rovei_state_reader *reader = NULL;
+    rove_err err = rovei_state_open(c, &reader, ret_text);
     if (err == ROVE_OK)
-        err = take_head_payload(c, &image.head_payload);
-    if (err == ROVE_OK)
-        err = take_horizon(c, &image.horizon);
-    if (err == ROVE_OK)
-        err = take_ledger(c, &image.ledger);
+        err = take_parts(c, &image);
     if (err) {
+        rovei_state_close(reader);
         rovei_image_fini(&image);
         return err;
     }
-    if (image.state)
-        c->stats.snapshots_taken++;
+    c->stats.snapshots_taken += reader != NULL;
+    image.state_size = rovei_state_size(reader);
     image.events_processed = c->stats.events_processed;
     image.events_emitted = c->stats.events_emitted;
     image.errors = c->stats.errors;
     image.snapshots_taken = c->stats.snapshots_taken;
     *ret = image;
+    *ret_reader = reader;
     return ROVE_OK;
 }
 
 rove_err rovei_cell_image(rovei_cell *c, uint64_t wall, rovei_image *ret, rove_buf **ret_text)
 {
-    *ret_text = NULL;
-    if (c->state == ROVEI_CELL_NEW || c->state == ROVEI_CELL_THAWING || c->state == ROVEI_CELL_GONE)
-        return ROVE_E_WRONG_PHASE;
-    return take_image(c, wall, ret, ret_text);
+    rovei_image image;
+    rovei_state_reader *reader;
+    rove_err err = rovei_cell_image_open(c, wall, &image, &reader, ret_text);
+    if (err)
+        return err;
+    err = rovei_state_take(reader, &image.state);
+    rovei_state_close(reader);
+    if (err) {
+        c->stats.snapshots_taken--;
+        rovei_image_fini(&image);
+    } else {
+        *ret = image;
+    }
+    return err;
 }
 
 bool rovei_cell_is_stateless(const rovei_cell *c)
@@ -133,32 +104,27 @@ bool rovei_cell_is_stateless(const rovei_cell *c)
 }
 
 /* Feeds a whole state to a kind that only takes streams. */
-static rove_err write_stream(rovei_frame *f, rove_span state)
+static rove_err write_stream(rovei_cell *c, rove_span state, rove_buf **ret_text)
 {
-    const rove_kind *kind = f->cell->kind;
-    void *stream = NULL;
-    rove_err err = kind->restore_open(f->cell->instance, &f->ctx, state.size, &stream);
-    if (err)
-        return err;
+    rove_err err = rovei_cell_restore_begin(c, state.size, ret_text);
     const uint8_t *at = state.data;
     for (size_t left = state.size; left && err == ROVE_OK;) {
         size_t piece = left < PIECE ? left : PIECE;
-        err = kind->restore_write(stream, (rove_span){at, piece});
+        err = rovei_cell_restore_write(c, (rove_span){at, piece});
         at += piece;
         left -= piece;
     }
-    rove_err ended = kind->restore_close(stream, &f->ctx, err == ROVE_OK);
-    return err ? err : ended;
+    return err ? err : rovei_cell_restore_end(c, state.size, ret_text);
 }
 
-static rove_err give_state(rovei_cell *c, rove_span state, rove_buf **ret_text)
+rove_err rovei_cell_give_state(rovei_cell *c, rove_span state, rove_buf **ret_text)
 {
+    if (!c->kind->restore && c->kind->restore_open)
+        return write_stream(c, state, ret_text);
     rovei_frame f = rovei_frame_of(c, ROVEI_DOING_RESTORE);
     rove_err returned = ROVE_OK;
     if (c->kind->restore)
         returned = c->kind->restore(c->instance, &f.ctx, state);
-    else if (c->kind->restore_open)
-        returned = write_stream(&f, state);
     else if (state.size && !c->kind->is_stateful)
         /* To pass over it in silence would lose all of the state without a sign. */
         returned =
@@ -222,7 +188,8 @@ static void settle(rovei_cell *c, struct parts *p, const rove_link *head, rove_b
 rove_err rovei_cell_restore_image(rovei_cell *c, const rovei_image *image, rove_buf **ret_text)
 {
     *ret_text = NULL;
-    if (c->state != ROVEI_CELL_NEW)
+    bool in_pieces = image->state_size && !image->state;
+    if (c->state != ROVEI_CELL_NEW || (c->writer != NULL) != in_pieces)
         return ROVE_E_USAGE;
     if (image->head.origin != rovei_keypair_origin(c->key))
         return ROVE_E_ORIGIN_MISMATCH;
@@ -232,8 +199,10 @@ rove_err rovei_cell_restore_image(rovei_cell *c, const rovei_image *image, rove_
     rove_err err = parse_horizon(c, rove_buf_span(image->horizon), &parts.horizon);
     if (err == ROVE_OK)
         err = parse_ledger(c, rove_buf_span(image->ledger), &parts.ledger);
-    if (err == ROVE_OK)
-        err = give_state(c, rove_buf_span(image->state), ret_text);
+    if (err == ROVE_OK && c->writer)
+        err = rovei_cell_restore_end(c, image->state_size, ret_text);
+    else if (err == ROVE_OK)
+        err = rovei_cell_give_state(c, rove_buf_span(image->state), ret_text);
     if (err == ROVE_OK) {
         settle(c, &parts, &image->head, image->head_payload);
         c->stats = (rove_daemon_stats){
@@ -265,7 +234,7 @@ rove_err rovei_cell_restore_snapshot(rovei_cell *c, const rovei_snapshot *s, rov
     if (err == ROVE_OK)
         err = parse_ledger(c, s->bindings, &parts.ledger);
     if (err == ROVE_OK)
-        err = give_state(c, s->state, ret_text);
+        err = rovei_cell_give_state(c, s->state, ret_text);
     if (err == ROVE_OK)
         settle(c, &parts, &s->link, head_payload);
     parts_fini(&parts);

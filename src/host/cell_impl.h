@@ -14,6 +14,8 @@ struct rovei_diverted {
     bool waiting;
 };
 
+typedef struct rovei_state_writer rovei_state_writer;
+
 struct rovei_cell {
     const rovei_env *env;
     const rove_kind *kind;
@@ -36,6 +38,12 @@ struct rovei_cell {
     size_t diverted_count, diverted_room;
     size_t next_thaw, next_waiter; /* below these all are done */
     uint64_t diverted_bytes;
+
+    /* The state in pieces. */
+    rovei_state_reader *readers; /* all that are open */
+    rovei_state_reader *frozen;  /* the one of the freeze, while there is one */
+    uint64_t frozen_size;
+    rovei_state_writer *writer; /* NEW: takes the state of another host */
 };
 
 /* What a kind is doing when it calls its context. */
@@ -65,6 +73,17 @@ rove_err rovei_frame_take(rovei_frame *f, rove_buf **ret);
 /* Gives the message; one that says at least which code it was when the kind left none. */
 rove_buf *rovei_frame_take_text(rovei_frame *f, rove_err returned);
 void rovei_frame_fini(rovei_frame *f);
+
+/* Reads all that is left of a reader at its start; NULL for a stateless kind. E_SNAPSHOT_FAILED,
+ * E_NOMEM, E_STALE. */
+ROVE_MUST_USE rove_err rovei_state_take(rovei_state_reader *r, rove_buf **ret);
+/* Ends all readers; whoever has one finds it stale. */
+void rovei_cell_close_readers(rovei_cell *c);
+/* Gives a whole state to the instance. E_RESTORE_FAILED, E_TOO_LARGE, E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_cell_give_state(rovei_cell *c, rove_span state, rove_buf **ret_text);
+/* Ends the writer, all of whose `size` bytes must have come. E_RESTORE_FAILED. */
+ROVE_MUST_USE rove_err rovei_cell_restore_end(rovei_cell *c, uint64_t size, rove_buf **ret_text);
+void rovei_cell_restore_abandon(rovei_cell *c);
 
 /* Forgets the diverted events; their waiters must all have been taken (checked). */
 void rovei_cell_reset(rovei_cell *c);

@@ -24,10 +24,26 @@ rove_err rovei_cell_freeze(rovei_cell *c, uint64_t wall, const rovei_attempt_id 
 {
     if (c->state != ROVEI_CELL_SERVING)
         return ROVE_E_WRONG_PHASE;
-    rove_err err = rovei_cell_image(c, wall, ret, ret_text);
+    rovei_image image;
+    rovei_state_reader *reader;
+    rove_err err = rovei_cell_image_open(c, wall, &image, &reader, ret_text);
     if (err)
         return err;
+    /* A kind without the streamed form has made a buffer already. */
+    bool whole = !c->kind->snapshot_open || image.state_size <= c->env->limits.state_whole;
+    if (whole) {
+        err = rovei_state_take(reader, &image.state);
+        rovei_state_close(reader);
+    }
+    if (err) {
+        c->stats.snapshots_taken--;
+        rovei_image_fini(&image);
+        return err;
+    }
     ROVEI_CHECK(c->diverted_count == 0);
+    *ret = image;
+    c->frozen = whole ? NULL : reader;
+    c->frozen_size = image.state_size;
     c->attempt = *attempt;
     c->state = ROVEI_CELL_FROZEN;
     return ROVE_OK;
@@ -37,6 +53,8 @@ rove_err rovei_cell_thaw(rovei_cell *c, const rovei_attempt_id *attempt)
 {
     if (c->state != ROVEI_CELL_FROZEN || !same_attempt(c, attempt))
         return ROVE_E_WRONG_PHASE;
+    rovei_state_close(c->frozen);
+    c->frozen = NULL;
     c->state = ROVEI_CELL_THAWING;
     return ROVE_OK;
 }
@@ -91,6 +109,8 @@ void rovei_cell_aside(rovei_cell *c, rove_err err)
 {
     if (c->state == ROVEI_CELL_GONE)
         return;
+    rovei_state_close(c->frozen);
+    c->frozen = NULL;
     c->aside = err ? err : ROVE_E_SUPERSEDED;
     c->state = ROVEI_CELL_ASIDE;
 }
@@ -142,4 +162,7 @@ void rovei_cell_check(const rovei_cell *c)
     }
     if (c->state == ROVEI_CELL_FROZEN)
         ROVEI_CHECK(bytes == c->diverted_bytes);
+    ROVEI_CHECK(!c->writer || c->state == ROVEI_CELL_NEW);
+    ROVEI_CHECK(!c->frozen || c->state == ROVEI_CELL_FROZEN || c->state == ROVEI_CELL_DEPARTED);
+    ROVEI_CHECK(c->state != ROVEI_CELL_GONE || !c->readers);
 }

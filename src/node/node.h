@@ -94,8 +94,10 @@ typedef enum rovei_question {
 /* What a daemon is made of when it comes from elsewhere, or leaves. All counted bytes; absent ones
  * are NULL. Freed by rovei_image_fini. */
 typedef struct rovei_image {
-    rove_buf *state; /* may be empty; stateless daemons have none */
-    rove_link head;  /* chain head */
+    rove_buf *state; /* may be empty. NULL: a stateless daemon, or, with a state_size, a state that
+                        goes in pieces */
+    uint64_t state_size;
+    rove_link head; /* chain head */
     rove_buf *head_payload;
     rove_buf *horizon; /* rovei_horizon_encode */
     rove_buf *ledger;  /* rovei_ledger_encode; NULL when empty */

@@ -530,10 +530,11 @@ static void test_failing_snapshot_goes_on_serving(void **state)
 
 /* ---- a kind that only has the streamed form ---- */
 
-static rove_err stream_open(void *self, rove_ctx *ctx, void **ret)
+static rove_err stream_open(void *self, rove_ctx *ctx, uint64_t *ret_size, void **ret)
 {
     (void)ctx;
     *ret = self;
+    *ret_size = sizeof(uint64_t);
     ((probe *)self)->control->arg = NULL;
     return ROVE_OK;
 }
