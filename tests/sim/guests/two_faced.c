@@ -3,7 +3,7 @@
  * Faulty: its streamed snapshot leaves out what the whole one has. */
 #include "guest.h"
 
-static rove_err snapshot_open(void *self, rove_ctx *ctx, void **ret_stream)
+static rove_err snapshot_open(void *self, rove_ctx *ctx, uint64_t *ret_size, void **ret_stream)
 {
     (void)ctx;
     guest *g = self;
@@ -12,6 +12,7 @@ static rove_err snapshot_open(void *self, rove_ctx *ctx, void **ret_stream)
         return ROVE_E_NOMEM;
     *stream = *g;
     stream->count = 0; /* from here on: how much was read */
+    *ret_size = 2 * sizeof(uint64_t);
     *ret_stream = stream;
     return ROVE_OK;
 }
