@@ -55,8 +55,6 @@ typedef enum rove_err_class {
     X(E_SNAPSHOT_ORIGIN, 25, PEER, "the snapshot's entity and its link disagree")                  \
     X(E_SNAPSHOT_SIZE, 26, USAGE, "the state or its bindings exceed the snapshot format")          \
     X(E_SNAPSHOT_ENVELOPE, 27, PEER, "the snapshot's envelope flag or envelope is malformed")      \
-    X(E_SNAPSHOT_DIGEST, 106, PEER, "the snapshot is damaged: its digest does not fit its bytes")  \
-    X(E_SNAPSHOT_KIND, 107, USAGE, "the snapshot is of a daemon of another kind")                  \
     /* identity envelope */                                                                        \
     X(E_ENVELOPE_SIGNER, 28, PEER, "the envelope's signer is not a valid or not the expected key") \
     X(E_ENVELOPE_ATTEST, 29, PEER, "the envelope's attestation is not valid")                      \
@@ -140,7 +138,10 @@ typedef enum rove_err_class {
     X(E_ABI, 102, USAGE, "the shared object is not a kind, or was built for another ABI")          \
     X(E_STRUCT_VERSION, 103, USAGE, "the caller was compiled with an unknown version of a struct") \
     X(E_BUSY, 104, RETRY, "the node is busy")                                                      \
-    X(E_INTERNAL, 105, FATAL, "an internal invariant does not hold")
+    X(E_INTERNAL, 105, FATAL, "an internal invariant does not hold")                               \
+    /* state snapshot, further */                                                                  \
+    X(E_SNAPSHOT_DIGEST, 106, PEER, "the snapshot is damaged: its digest does not fit its bytes")  \
+    X(E_SNAPSHOT_KIND, 107, USAGE, "the snapshot is of a daemon of another kind")
 
 typedef enum rove_err {
 #define ROVE_ERR_ENUM(name, number, class, text) ROVE_##name = -(number),
