@@ -107,10 +107,12 @@ ROVE_API ROVE_MUST_USE rove_err rove_limits_set(rove_limits *limits, const char 
 
 /* Checks that the values fit together (rekey below reject, heartbeat below suspect, suspect below
  * fail, fail below the stall of a move, giving up plus twice a key's life below the expiry of a
- * lane, and each within its own bounds). Errors: ROVE_E_BOUND; *ret_name, unless NULL, then names
- * the limit to change; ROVE_E_STRUCT_VERSION when rove_limits_init did not fill the struct.
- * Threads: any. */
-ROVE_API ROVE_MUST_USE rove_err rove_limits_check(const rove_limits *limits, const char **ret_name);
+ * lane, and each within its own bounds). Errors: ROVE_E_BOUND: *ret_name, unless NULL, then names
+ * the limit to change, and *ret_rule, unless NULL, says what it breaks ("must be above heartbeat");
+ * both static. ROVE_E_STRUCT_VERSION when rove_limits_init did not fill the struct. Threads: any.
+ */
+ROVE_API ROVE_MUST_USE rove_err rove_limits_check(const rove_limits *limits, const char **ret_name,
+                                                  const char **ret_rule);
 
 /* One row of the table, for help texts: false when `index` is past the last. Strings are static.
  * Threads: any. */

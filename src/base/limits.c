@@ -112,43 +112,50 @@ rove_err rove_limits_set(rove_limits *limits, const char *name, const char *valu
     return ROVE_E_NOT_FOUND;
 }
 
-/* The limit that stands against another one, or NULL when all fit together. Sums cannot overflow:
- * each value is within its own bounds by now. */
-static const char *misfit(const rove_limits *l)
+/* The rule that one limit breaks against another, or NULL when all fit together; the limit itself
+ * in *ret_name. Sums cannot overflow: each value is within its own bounds by now. */
+static const char *misfit(const rove_limits *l, const char **ret_name)
 {
-    if (l->rekey_time >= l->reject_time)
-        return "reject_time";
-    if (l->rekey_packets >= l->reject_packets)
-        return "reject_packets";
-    if (l->heartbeat >= l->suspect_after)
-        return "suspect_after";
-    if (l->suspect_after >= l->fail_after)
-        return "fail_after";
-    if (l->fail_after >= l->move_stall)
-        return "move_stall";
-    if (l->send_giveup + 2 * l->reject_time >= l->lane_expiry)
-        return "lane_expiry";
+    const struct {
+        bool good;
+        const char *name, *rule;
+    } rules[] = {
+        {l->rekey_time < l->reject_time, "reject_time", "must be above rekey_time"},
+        {l->rekey_packets < l->reject_packets, "reject_packets", "must be above rekey_packets"},
+        {l->heartbeat < l->suspect_after, "suspect_after", "must be above heartbeat"},
+        {l->suspect_after < l->fail_after, "fail_after", "must be above suspect_after"},
+        {l->fail_after < l->move_stall, "move_stall", "must be above fail_after"},
+        {l->send_giveup + 2 * l->reject_time < l->lane_expiry, "lane_expiry",
+         "must be above send_giveup and twice reject_time together"},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+        if (!rules[i].good) {
+            *ret_name = rules[i].name;
+            return rules[i].rule;
+        }
     return NULL;
 }
 
-rove_err rove_limits_check(const rove_limits *limits, const char **ret_name)
+rove_err rove_limits_check(const rove_limits *limits, const char **ret_name, const char **ret_rule)
 {
     if (!limits)
         return ROVE_E_USAGE;
     if (limits->struct_version != ROVE_LIMITS_VERSION)
         return ROVE_E_STRUCT_VERSION;
-    const char *name = NULL;
+    const char *name = NULL, *rule = "is out of its bounds";
     for (size_t i = 0; i < ROW_COUNT && !name; i++) {
         uint64_t v = value_of(limits, &rows[i]);
         if (v < rows[i].info.least || v > rows[i].info.most)
             name = rows[i].info.name;
     }
     if (!name)
-        name = misfit(limits);
+        rule = misfit(limits, &name);
     if (!name)
         return ROVE_OK;
     if (ret_name)
         *ret_name = name;
+    if (ret_rule)
+        *ret_rule = rule;
     return ROVE_E_BOUND;
 }
 

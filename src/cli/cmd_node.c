@@ -84,14 +84,14 @@ static int set_limit(rove_limits *limits, const char *text)
 
 static int set_limits(rove_limits *limits, const cli_list *set)
 {
-    const char *name = "";
+    const char *name = "", *rule = "";
     for (size_t i = 0; i < set->count; i++) {
         int status = set_limit(limits, set->items[i]);
         if (status != CLI_DONE)
             return status;
     }
-    if (rove_limits_check(limits, &name))
-        return cli_usage("the limits do not fit together: change %s", name);
+    if (rove_limits_check(limits, &name, &rule))
+        return cli_usage("the limits do not fit together: %s %s", name, rule);
     return CLI_DONE;
 }
 

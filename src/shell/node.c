@@ -163,7 +163,7 @@ static rove_err check_config(const rove_node_config *cfg, rovei_addr *ret_listen
         return ROVE_E_STRUCT_VERSION;
     if (!cfg->psk || !cfg->listen || (cfg->identity_file && cfg->seed))
         return ROVE_E_USAGE;
-    rove_err err = rove_limits_check(&cfg->limits, NULL);
+    rove_err err = rove_limits_check(&cfg->limits, NULL, NULL);
     return err ? err : rovei_address_parse(cfg->listen, false, ret_listen);
 }
 

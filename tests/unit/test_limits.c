@@ -18,7 +18,7 @@ static void test_defaults(void **state)
     assert_int_equal(l.reserved, 0);
     assert_int_equal(l.heartbeat, ROVE_SECOND);
     assert_int_equal(l.event_max, 1048576);
-    assert_ok(rove_limits_check(&l, &name));
+    assert_ok(rove_limits_check(&l, &name, NULL));
     assert_string_equal(name, "untouched");
 }
 
@@ -118,40 +118,45 @@ static void test_numbers(void **state)
     assert_int_equal(l.state_max, UINT64_C(3) << 20);
 }
 
-static void expect_misfit(const char *set, const char *value, const char *named)
+static void expect_misfit(const char *set, const char *value, const char *named, const char *said)
 {
     rove_limits l;
-    const char *name = NULL;
+    const char *name = NULL, *rule = NULL;
     rove_limits_init(&l);
     assert_ok(rove_limits_set(&l, set, value));
-    assert_int_equal(rove_limits_check(&l, &name), ROVE_E_BOUND);
+    assert_int_equal(rove_limits_check(&l, &name, &rule), ROVE_E_BOUND);
     assert_string_equal(name, named);
-    assert_int_equal(rove_limits_check(&l, NULL), ROVE_E_BOUND);
+    assert_string_equal(rule, said);
+    assert_int_equal(rove_limits_check(&l, NULL, NULL), ROVE_E_BOUND);
 }
 
 static void test_fit(void **state)
 {
     (void)state;
-    expect_misfit("suspect_after", "10", "fail_after");
-    expect_misfit("suspect_after", "1", "suspect_after");
-    expect_misfit("fail_after", "15", "move_stall");
-    expect_misfit("rekey_time", "180", "reject_time");
-    expect_misfit("reject_packets", "32", "reject_packets");
-    expect_misfit("lane_expiry", "960", "lane_expiry");
-    expect_misfit("send_giveup", "3240", "lane_expiry");
+    expect_misfit("suspect_after", "10", "fail_after", "must be above suspect_after");
+    expect_misfit("suspect_after", "1", "suspect_after", "must be above heartbeat");
+    expect_misfit("fail_after", "15", "move_stall", "must be above fail_after");
+    expect_misfit("rekey_time", "180", "reject_time", "must be above rekey_time");
+    expect_misfit("reject_packets", "32", "reject_packets", "must be above rekey_packets");
+    static const char both[] = "must be above send_giveup and twice reject_time together";
+    expect_misfit("lane_expiry", "960", "lane_expiry", both);
+    expect_misfit("send_giveup", "3240", "lane_expiry", both);
 
     rove_limits l;
     const char *name = NULL;
     rove_limits_init(&l);
     assert_ok(rove_limits_set(&l, "lane_expiry", "960.000000001"));
-    assert_ok(rove_limits_check(&l, &name));
+    assert_ok(rove_limits_check(&l, &name, NULL));
     l.event_max = 0;
-    assert_int_equal(rove_limits_check(&l, &name), ROVE_E_BOUND);
+    assert_int_equal(rove_limits_check(&l, &name, NULL), ROVE_E_BOUND);
     assert_string_equal(name, "event_max");
+    const char *rule = NULL;
+    assert_int_equal(rove_limits_check(&l, NULL, &rule), ROVE_E_BOUND);
+    assert_string_equal(rule, "is out of its bounds");
     rove_limits_init(&l);
     l.struct_version++;
-    assert_int_equal(rove_limits_check(&l, &name), ROVE_E_STRUCT_VERSION);
-    assert_int_equal(rove_limits_check(NULL, &name), ROVE_E_USAGE);
+    assert_int_equal(rove_limits_check(&l, &name, NULL), ROVE_E_STRUCT_VERSION);
+    assert_int_equal(rove_limits_check(NULL, &name, NULL), ROVE_E_USAGE);
 }
 
 int main(void)
