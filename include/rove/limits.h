@@ -82,7 +82,12 @@ ROVE_BEGIN_DECLS
     X(outcome_life, T, 600 * ROVE_SECOND, ROVE_SECOND, 604800 * ROVE_SECOND,                       \
       "how long the outcome of a move is kept")                                                    \
     X(retry_not_ready, T, 30 * ROVE_SECOND, 0, 86400 * ROVE_SECOND,                                \
-      "how long a move is offered again to a target that is not ready; 0 = not")
+      "how long a move is offered again to a target that is not ready; 0 = not")                   \
+    /* calls with a completion (rove/async.h) */                                                   \
+    X(pending_calls, N, 65536, 1, 16777216,                                                        \
+      "calls with a completion under way at once, of the node and of its runtime each")            \
+    X(pending_bytes, B, UINT64_C(256) << 20, 64, UINT64_C(1) << 40,                                \
+      "bytes of the events that such calls hold; one event always may")
 
 /* The table as a struct, one 64-bit field each. */
 typedef struct rove_limits {

@@ -4,6 +4,7 @@
 #ifndef ROVE_ROVE_H
 #define ROVE_ROVE_H
 
+#include <rove/async.h>
 #include <rove/daemon.h>
 #include <rove/error.h>
 #include <rove/identity.h>

@@ -154,6 +154,7 @@ static void rest_of_turn(rove_node *node, rovei_now now)
     (void)rovei_postbox_run(&node->postbox, node->core, now);
     if (rovei_node_deadline(node->core) <= now.mono)
         rovei_node_expire(node->core, now);
+    rovei_timers_expire(&node->timers, now);
     node->more = work(node, now);
     send_datagrams(node, now);
 }
@@ -167,6 +168,7 @@ static uint64_t next_turn(rove_node *node, uint64_t now)
     uint64_t deadline = rovei_node_deadline(node->core);
     if (!deadline && node->socket_full) /* the core has datagrams that nobody takes just now */
         deadline = rovei_time_add(now, FULL_SOCKET_WAIT);
+    deadline = rovei_time_min(deadline, rovei_timers_deadline(&node->timers));
     return deadline > now && rovei_postbox_may_sleep(&node->postbox) ? deadline : 0;
 }
 

@@ -31,6 +31,14 @@ rovei_node *rovei_node_core(rove_node *node)
 {
     return node->core;
 }
+rovei_timers *rovei_node_timers(rove_node *node)
+{
+    return &node->timers;
+}
+rovei_pendings *rovei_node_pendings(rove_node *node)
+{
+    return &node->pendings;
+}
 void rove_node_get_info(const rove_node *node, rove_node_info *ret)
 {
     *ret = node->info;
@@ -183,7 +191,10 @@ rove_err rove_node_new(rove_node **ret, const rove_node_config *cfg)
     node->env = (rovei_env){.alloc = *alloc, .rng = rovei_rng_system, .limits = cfg->limits};
     node->epoll_fd = node->lock_fd = node->postbox.wake_fd = -1;
     rovei_list_init(&node->watches);
-    rovei_list_init(&node->peer_waiters);
+    rovei_list_init(&node->peer_waits);
+    rovei_timers_init(&node->timers, &node->env.alloc);
+    rovei_pendings_init(&node->pendings, node);
+    rovei_resolver_init(&node->resolver);
     rovei_map_init(&node->routes, &node->env.alloc, sizeof(uint64_t),
                    rovei_rng_u64(&node->env.rng));
     err = rovei_slab_new(&node->env.slab, &node->env.alloc);
@@ -209,6 +220,14 @@ rove_err rove_node_new(rove_node **ret, const rove_node_config *cfg)
 
 /* ---- the end ---- */
 
+/* No call is under way any more. */
+static void stop_loop(rovei_task *task, rovei_node *core, rovei_now now)
+{
+    (void)core;
+    (void)now;
+    ROVEI_CONTAINER(task, rove_node, idle_task)->stop = true;
+}
+
 static void say_goodbye(void *arg, rovei_node *core, rovei_now now)
 {
     rove_node *node = arg;
@@ -218,13 +237,16 @@ static void say_goodbye(void *arg, rovei_node *core, rovei_now now)
     rovei_peer_info info;
     for (size_t it = 0; rovei_mesh_peer_next(mesh, &it, &info); it = 0)
         rovei_mesh_disconnect(mesh, now, &info.entity);
-    node->stop = true;
+    node->idle_task.run = stop_loop;
+    rovei_node_end_waiters(node);
+    rovei_pendings_close(&node->pendings, &node->idle_task);
 }
 
 void rove_node_free(rove_node *node)
 {
     if (!node)
         return;
+    rovei_resolver_stop(&node->resolver);
     if (node->has_thread) {
         rovei_node_call(node, say_goodbye, node);
         pthread_join(node->thread, NULL);
@@ -237,6 +259,8 @@ void rove_node_free(rove_node *node)
     if (node->env.slab)
         rovei_slab_free(node->env.slab);
     rovei_node_free_routes(node);
+    rovei_timers_fini(&node->timers);
+    rovei_resolver_fini(&node->resolver);
     if (node->epoll_fd >= 0)
         close(node->epoll_fd);
     if (node->lock_fd >= 0)

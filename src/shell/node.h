@@ -4,8 +4,9 @@
 #ifndef ROVEI_SHELL_NODE_H
 #define ROVEI_SHELL_NODE_H
 
+#include <base/timer.h>
 #include <rove/node.h>
-#include <shell/postbox.h>
+#include <shell/pending.h>
 
 struct rovei_host; /* host/host.h: the runtime on this node, if there is one */
 
@@ -21,6 +22,10 @@ typedef struct rovei_host_ops {
 rovei_postbox *rovei_node_postbox(rove_node *node);
 rovei_node *rovei_node_core(rove_node *node); /* to be touched on the loop thread only */
 const rovei_env *rovei_node_env(const rove_node *node);
+/* Timers outside of the core, fired by the loop; to be touched on the loop thread only. */
+rovei_timers *rovei_node_timers(rove_node *node);
+/* The calls with a completion that belong to the node itself. */
+rovei_pendings *rovei_node_pendings(rove_node *node);
 rovei_keypair *rovei_node_keypair(const rove_node *node);
 /* True on the node's loop thread: a call that would wait for it must not. */
 bool rovei_node_on_loop(const rove_node *node);

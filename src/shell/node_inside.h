@@ -7,8 +7,11 @@
 
 #include <base/list.h>
 #include <base/map.h>
+#include <base/timer.h>
 #include <pthread.h>
 #include <shell/loop.h>
+#include <shell/pending.h>
+#include <shell/resolver.h>
 #include <shell/udp.h>
 
 /* The handshake time is kept in the file this far ahead, so that the file is written once in that
@@ -29,7 +32,11 @@ struct rove_node {
     uint64_t incarnation;
     char *identity_file;
     uint64_t time_reserved; /* handshake time that the file allows */
-    rovei_list watches, peer_waiters;
+    rovei_list watches, peer_waits;
+    rovei_timers timers; /* of the shell and the host; the core has its own */
+    rovei_pendings pendings;
+    rovei_task idle_task; /* the last pending call has ended: stop */
+    rovei_resolver resolver;
     rovei_map routes;
     struct rovei_host *host;
     const rovei_host_ops *ops;
@@ -46,7 +53,8 @@ void rovei_loop_bury(rove_node *node, bool all);
 bool rovei_node_drain_effects(rove_node *node, rovei_now now);
 bool rovei_node_drain_notes(rove_node *node, rovei_now now);
 void rovei_node_free_routes(rove_node *node);
-/* peers.c: a peer's state has changed. */
+/* peers.c: a peer's state has changed; the node ends. */
 void rovei_node_wake_waiters(rove_node *node, const rove_entity *peer);
+void rovei_node_end_waiters(rove_node *node);
 
 #endif

@@ -1,37 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Dialling peers, and waiting for them. */
+#include <rove/async.h>
 #include <shell/call.h>
+#include <shell/latch.h>
 #include <shell/node_inside.h>
-#include <time.h>
+#include <string.h>
 
-/* Somebody waits for a session with `peer`; lives on the waiter's stack. */
-typedef struct peer_waiter {
-    rovei_list all;
-    rove_entity peer;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool up;
-} peer_waiter;
-
-void rovei_node_wake_waiters(rove_node *node, const rove_entity *peer)
-{
-    rovei_peer_info info;
-    if (rovei_mesh_peer(rovei_node_mesh(node->core), peer, &info) || info.state != ROVEI_PEER_UP)
-        return;
-    ROVEI_LIST_EACH (it, next, &node->peer_waiters) {
-        peer_waiter *w = ROVEI_CONTAINER(it, peer_waiter, all);
-        if (!rovei_entity_equal(&w->peer, peer))
-            continue;
-        pthread_mutex_lock(&w->lock);
-        w->up = true;
-        pthread_cond_signal(&w->changed);
-        pthread_mutex_unlock(&w->lock);
-    }
-}
+/* ---- dialling ---- */
 
 typedef struct connect_call {
-    const rove_entity *peer;
+    rove_entity peer;
     rovei_addr addr;
     rove_err err;
 } connect_call;
@@ -39,12 +18,14 @@ typedef struct connect_call {
 static void connect_on_loop(void *arg, rovei_node *core, rovei_now now)
 {
     connect_call *c = arg;
-    c->err = rovei_mesh_connect(rovei_node_mesh(core), now, c->peer, &c->addr);
+    c->err = rovei_mesh_connect(rovei_node_mesh(core), now, &c->peer, &c->addr);
 }
 
 rove_err rove_node_connect(rove_node *node, const rove_entity *peer, const char *address)
 {
-    connect_call c = {.peer = peer};
+    if (!node || !peer)
+        return ROVE_E_USAGE;
+    connect_call c = {.peer = *peer};
     rove_err err = rovei_address_parse(address, true, &c.addr);
     if (err)
         return err;
@@ -52,53 +33,183 @@ rove_err rove_node_connect(rove_node *node, const rove_entity *peer, const char 
     return c.err;
 }
 
-typedef struct wait_call {
-    rove_node *node;
-    peer_waiter *waiter;
-    bool end;
-} wait_call;
+typedef struct connecting {
+    rovei_pending pending;
+    rovei_lookup lookup;
+    connect_call call;
+    rove_done_fn *done;
+    void *user;
+} connecting;
 
-static void wait_on_loop(void *arg, rovei_node *core, rovei_now now)
+static void connect_run(rovei_task *task, rovei_node *core, rovei_now now)
 {
-    wait_call *c = arg;
-    (void)core;
+    connecting *c = ROVEI_CONTAINER(task, connecting, pending.task);
+    if (c->call.err == ROVE_OK)
+        connect_on_loop(&c->call, core, now);
+    c->done(c->user, c->call.err);
+    rovei_pending_end(&c->pending);
+}
+
+static void connect_found(rovei_lookup *lookup)
+{
+    connecting *c = ROVEI_CONTAINER(lookup, connecting, lookup);
+    c->call.err = lookup->err;
+    c->call.addr = lookup->found;
+    rovei_pending_post(&c->pending, connect_run);
+}
+
+rove_err rove_node_connect_async(rove_node *node, const rove_entity *peer, const char *address,
+                                 rove_done_fn *done, void *user)
+{
+    if (!node || !peer || !done)
+        return ROVE_E_USAGE;
+    size_t size = address ? strlen(address) + 1 : 0;
+    if (!size || size > ROVEI_ADDRESS_TEXT_MAX)
+        return ROVE_E_ADDRESS;
+    connecting *c;
+    rove_err err = ROVEI_PENDING_NEW(&c, &node->pendings);
+    if (err)
+        return err;
+    c->call.peer = *peer;
+    c->done = done;
+    c->user = user;
+    if (rovei_address_parse(address, false, &c->call.addr) == ROVE_OK) {
+        rovei_pending_post(&c->pending, connect_run);
+        return ROVE_OK;
+    }
+    memcpy(c->lookup.address, address, size);
+    c->lookup.done = connect_found;
+    err = rovei_resolver_ask(&node->resolver, &c->lookup);
+    if (err)
+        rovei_pending_drop(&c->pending);
+    return err;
+}
+
+/* ---- waiting for a session ---- */
+
+/* Somebody waits for a session with `peer`; the loop thread's from its begin to its end. */
+typedef struct peer_wait {
+    rovei_list all;
+    rovei_timer timer;
+    rove_node *node;
+    rove_entity peer;
+    uint64_t timeout;
+    void (*end)(struct peer_wait *w, rove_err err); /* the wait is its owner's again */
+} peer_wait;
+
+static void end_wait(peer_wait *w, rove_err err)
+{
+    rovei_list_remove(&w->all);
+    rovei_timers_release(&w->node->timers, &w->timer);
+    w->end(w, err);
+}
+
+static void time_out(rovei_timer *timer, void *user, rovei_now now)
+{
+    (void)timer;
     (void)now;
-    if (c->end) {
-        rovei_list_remove(&c->waiter->all);
+    end_wait(user, ROVE_E_TIMED_OUT);
+}
+
+static bool is_up(rove_node *node, const rove_entity *peer)
+{
+    rovei_peer_info info;
+    return !rovei_mesh_peer(rovei_node_mesh(node->core), peer, &info) &&
+           info.state == ROVEI_PEER_UP;
+}
+
+void rovei_node_wake_waiters(rove_node *node, const rove_entity *peer)
+{
+    if (rovei_list_empty(&node->peer_waits) || !is_up(node, peer))
+        return;
+    ROVEI_LIST_EACH (it, next, &node->peer_waits) {
+        peer_wait *w = ROVEI_CONTAINER(it, peer_wait, all);
+        if (rovei_entity_equal(&w->peer, peer))
+            end_wait(w, ROVE_OK);
+    }
+}
+
+void rovei_node_end_waiters(rove_node *node)
+{
+    while (!rovei_list_empty(&node->peer_waits))
+        end_wait(ROVEI_CONTAINER(node->peer_waits.next, peer_wait, all), ROVE_E_SHUTTING_DOWN);
+}
+
+static void begin_wait(void *arg, rovei_node *core, rovei_now now)
+{
+    peer_wait *w = arg;
+    (void)core;
+    rovei_list_add_tail(&w->node->peer_waits, &w->all);
+    rove_err err = rovei_timers_reserve(&w->node->timers, &w->timer, time_out, w);
+    if (err) {
+        end_wait(w, err);
         return;
     }
-    rovei_list_add_tail(&c->node->peer_waiters, &c->waiter->all);
-    rovei_node_wake_waiters(c->node, &c->waiter->peer);
+    if (is_up(w->node, &w->peer))
+        end_wait(w, ROVE_OK);
+    else
+        rovei_timer_set(&w->node->timers, &w->timer, rovei_time_add(now.mono, w->timeout));
+}
+
+/* A caller who waits. */
+typedef struct peer_waiter {
+    peer_wait wait;
+    rovei_latch latch;
+    rove_err err;
+} peer_waiter;
+
+static void wake_waiter(peer_wait *wait, rove_err err)
+{
+    peer_waiter *w = ROVEI_CONTAINER(wait, peer_waiter, wait);
+    w->err = err;
+    rovei_latch_open(&w->latch);
 }
 
 rove_err rove_node_wait_peer(rove_node *node, const rove_entity *peer, uint64_t timeout_ns)
 {
+    if (!node || !peer)
+        return ROVE_E_USAGE;
     if (rovei_node_on_loop(node))
         return ROVE_E_WOULD_BLOCK;
-    peer_waiter w = {.peer = *peer};
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_mutex_init(&w.lock, NULL);
-    pthread_cond_init(&w.changed, &monotonic);
-    rovei_list_init(&w.all);
-    wait_call c = {.node = node, .waiter = &w};
-    uint64_t until = rovei_time_add(rovei_clock_now().mono, timeout_ns);
-    if (until / ROVE_SECOND > INT32_MAX)
-        until = (uint64_t)INT32_MAX * ROVE_SECOND;
-    struct timespec t = {.tv_sec = (time_t)(until / ROVE_SECOND),
-                         .tv_nsec = (long)(until % ROVE_SECOND)};
-    rovei_node_call(node, wait_on_loop, &c);
-    pthread_mutex_lock(&w.lock);
-    int waited = 0;
-    while (!w.up && waited == 0)
-        waited = pthread_cond_timedwait(&w.changed, &w.lock, &t);
-    rove_err err = w.up ? ROVE_OK : ROVE_E_TIMED_OUT;
-    pthread_mutex_unlock(&w.lock);
-    c.end = true;
-    rovei_node_call(node, wait_on_loop, &c);
-    pthread_cond_destroy(&w.changed);
-    pthread_mutex_destroy(&w.lock);
-    pthread_condattr_destroy(&monotonic);
-    return err;
+    peer_waiter w = {
+        .wait = {.node = node, .peer = *peer, .timeout = timeout_ns, .end = wake_waiter}};
+    rovei_latch_init(&w.latch);
+    rovei_node_call(node, begin_wait, &w.wait);
+    rovei_latch_wait(&w.latch);
+    return w.err;
+}
+
+typedef struct peer_waiting {
+    rovei_pending pending;
+    peer_wait wait;
+    rove_done_fn *done;
+    void *user;
+} peer_waiting;
+
+static void tell_waiting(peer_wait *wait, rove_err err)
+{
+    peer_waiting *w = ROVEI_CONTAINER(wait, peer_waiting, wait);
+    w->done(w->user, err);
+    rovei_pending_end(&w->pending);
+}
+
+static void wait_run(rovei_task *task, rovei_node *core, rovei_now now)
+{
+    begin_wait(&ROVEI_CONTAINER(task, peer_waiting, pending.task)->wait, core, now);
+}
+
+rove_err rove_node_wait_peer_async(rove_node *node, const rove_entity *peer, uint64_t timeout_ns,
+                                   rove_done_fn *done, void *user)
+{
+    if (!node || !peer || !done)
+        return ROVE_E_USAGE;
+    peer_waiting *w;
+    rove_err err = ROVEI_PENDING_NEW(&w, &node->pendings);
+    if (err)
+        return err;
+    w->wait = (peer_wait){.node = node, .peer = *peer, .timeout = timeout_ns, .end = tell_waiting};
+    w->done = done;
+    w->user = user;
+    rovei_pending_post(&w->pending, wait_run);
+    return ROVE_OK;
 }
