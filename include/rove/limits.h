@@ -24,6 +24,12 @@ ROVE_BEGIN_DECLS
       "packets under one key after which nothing more is sent under it")                           \
     X(handshake_retry, T, ROVE_SECOND / 4, ROVE_MILLISECOND, 60 * ROVE_SECOND,                     \
       "first interval at which an unanswered handshake is repeated; doubles to 4 s")               \
+    X(handshake_load, N, 200, 1, 1000000,                                                          \
+      "first messages a second above which a cookie is asked for")                                 \
+    X(handshake_source, N, 20, 1, 1000000,                                                         \
+      "handshakes a second that one source may begin while cookies are asked for")                 \
+    X(cookie_life, T, 120 * ROVE_SECOND, ROVE_SECOND, 3600 * ROVE_SECOND,                          \
+      "age at which the secret behind cookies is drawn anew")                                      \
     X(unconfirmed_life, T, 5 * ROVE_SECOND, ROVE_SECOND / 10, 60 * ROVE_SECOND,                    \
       "time for which an answered but unconfirmed session is kept")                                \
     X(heartbeat, T, ROVE_SECOND, ROVE_MILLISECOND, 60 * ROVE_SECOND,                               \

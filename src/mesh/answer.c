@@ -106,6 +106,9 @@ rovei_drop rovei_answer_initiation(rovei_mesh *m, const rovei_addr *from,
 {
     if (rovei_mac_check(packet, m->mac_key))
         return ROVEI_DROP_MAC;
+    rovei_drop drop = rovei_gate_judge(&m->gate, m->now, from, packet);
+    if (drop != ROVEI_DROP_COUNT)
+        return drop;
     const rovei_noise_keys keys = {
         .static_secret = m->secrets,
         .static_public = m->static_public,
@@ -116,7 +119,7 @@ rovei_drop rovei_answer_initiation(rovei_mesh *m, const rovei_addr *from,
         return ROVEI_DROP_MEMORY;
     rovei_hello hello;
     rove_err err = rovei_initiation_read(&n, packet, &hello);
-    rovei_drop drop = err ? rovei_drop_of(err) : judge(m, &hello);
+    drop = err ? rovei_drop_of(err) : judge(m, &hello);
     if (drop == ROVEI_DROP_COUNT) {
         err = accept(m, &n, from, packet, &hello);
         if (err)

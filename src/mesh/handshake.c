@@ -70,12 +70,9 @@ static void mac_of(uint8_t ret[ROVEI_MAC_SIZE], const uint8_t key[32], rove_span
 
 rove_err rovei_mac_check(const rovei_packet *p, const uint8_t key[32])
 {
-    static const uint8_t none[ROVEI_MAC_SIZE];
     uint8_t mac[ROVEI_MAC_SIZE];
     mac_of(mac, key, p->maced);
-    /* The second mac is empty as long as nobody gives out cookies. */
-    bool ok = rovei_equal(mac, p->mac1, sizeof mac) && rovei_equal(none, p->mac2, sizeof none);
-    return ok ? ROVE_OK : ROVE_E_AUTH;
+    return rovei_equal(mac, p->mac1, sizeof mac) ? ROVE_OK : ROVE_E_AUTH;
 }
 
 rove_err rovei_handshake_init(rovei_noise *n, const rovei_env *env, bool initiator,

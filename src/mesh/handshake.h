@@ -32,7 +32,8 @@ uint16_t rovei_hello_choose(const rovei_hello *peer);
 
 /* The key of the macs of messages to `receiver`. */
 void rovei_mac_key(uint8_t ret[32], const uint8_t psk[32], const rove_entity *receiver);
-/* Whether a handshake message was made by somebody who knows the psk and the receiver. E_AUTH. */
+/* Whether a handshake message was made by somebody who knows the psk and the receiver. E_AUTH. The
+ * second mac is cookie.h's. */
 ROVE_MUST_USE rove_err rovei_mac_check(const rovei_packet *p, const uint8_t key[32]);
 
 /* What both messages need of Noise, for one side. */

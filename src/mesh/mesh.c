@@ -41,7 +41,7 @@ static rove_err take_secrets(rovei_mesh *m, const uint8_t psk[32])
     rovei_x25519_public(m->static_public, m->secrets);
     memcpy(m->secrets + 32, psk, 32);
     rovei_mac_key(m->mac_key, psk, &m->entity);
-    return ROVE_OK;
+    return rovei_gate_init(&m->gate, m->env, psk, &m->entity);
 }
 
 rove_err rovei_mesh_new(rovei_mesh **ret, const rovei_mesh_config *cfg, rovei_now now)
@@ -96,6 +96,7 @@ void rovei_mesh_free(rovei_mesh *m)
     rovei_map_fini(&m->associations);
     rovei_map_fini(&m->seen);
     rovei_timers_fini(&m->timers);
+    rovei_gate_fini(&m->gate);
     rovei_slab_put(m->env->slab, m->secrets);
     rovei_slab_put(m->env->slab, m->mac_key);
     rovei_keypair_unref(m->identity);
@@ -199,9 +200,9 @@ static rovei_drop receive(rovei_mesh *m, const rovei_addr *from, uint8_t *dgram,
     case ROVEI_PACKET_DATA:
         return receive_data(m, from, &packet, dgram + ROVEI_DATA_HEADER);
     case ROVEI_PACKET_COOKIE:
-    default:
-        return ROVEI_DROP_TYPE;
+        return rovei_opening_cookie(m, &packet);
     }
+    return ROVEI_DROP_TYPE;
 }
 
 void rovei_mesh_receive(rovei_mesh *m, rovei_now now, const rovei_addr *from, uint8_t *dgram,
@@ -271,6 +272,8 @@ static size_t transmit(rovei_mesh *m, uint8_t *ret, size_t room, rovei_addr *ret
 {
     if (!rovei_list_empty(&m->parcels))
         return send_parcel(m, ret, ret_to);
+    if (rovei_gate_has_reply(&m->gate))
+        return rovei_gate_reply(&m->gate, ret, ret_to);
     while (!rovei_list_empty(&m->handshakes)) {
         rovei_peer *p = ROVEI_CONTAINER(m->handshakes.next, rovei_peer, handshakes);
         size_t size = send_handshake(p, ret, ret_to);
@@ -304,8 +307,8 @@ size_t rovei_mesh_transmit(rovei_mesh *m, rovei_now now, uint8_t *ret, size_t ro
 
 uint64_t rovei_mesh_deadline(const rovei_mesh *m)
 {
-    if (!rovei_list_empty(&m->parcels) || !rovei_list_empty(&m->handshakes) ||
-        !rovei_list_empty(&m->ready))
+    if (!rovei_list_empty(&m->parcels) || rovei_gate_has_reply(&m->gate) ||
+        !rovei_list_empty(&m->handshakes) || !rovei_list_empty(&m->ready))
         return 0;
     return rovei_timers_deadline(&m->timers);
 }

@@ -55,6 +55,7 @@ void rovei_mesh_free(rovei_mesh *m);
     X(EXPIRED, "expired")                                                                          \
     X(PROTOCOL, "protocol")                                                                        \
     X(PEERS, "peers")                                                                              \
+    X(UNPROVED, "unproved")                                                                        \
     X(RATE, "rate")                                                                                \
     X(MEMORY, "memory")                                                                            \
     X(SUBPROTOCOL, "subprotocol")

@@ -130,6 +130,12 @@ size_t rovei_opening_write(rovei_peer *p, uint8_t *ret, rovei_addr *ret_to)
         drop_attempt(p);
         return 0;
     }
+    for (size_t i = 0; i < sizeof o->mac1; i++)
+        o->mac1[i] = ret[ROVEI_INITIATION_SIZE - 2 * ROVEI_MAC_SIZE + i];
+    o->proved = m->now.mono < o->cookie_until;
+    if (o->proved)
+        rovei_cookie_prove(ret, o->cookie);
+    o->wrong = 0;
     o->time = hello.time;
     o->asked = m->now.mono;
     bool lost = !p->assoc || p->assoc->state == ROVEI_PEER_FAILED;
@@ -140,15 +146,20 @@ size_t rovei_opening_write(rovei_peer *p, uint8_t *ret, rovei_addr *ret_to)
 
 rovei_drop rovei_opening_answered(rovei_mesh *m, const rovei_addr *from, const rovei_packet *packet)
 {
-    if (rovei_mac_check(packet, m->mac_key))
-        return ROVEI_DROP_MAC;
     rovei_peer *p = rovei_map_get(&m->openings, &packet->receiver);
     if (!p)
         return ROVEI_DROP_SESSION;
+    if (rovei_mac_check(packet, m->mac_key))
+        return ROVEI_DROP_MAC;
     rovei_opening *o = &p->opening;
+    /* Only a member that sees our message 1 can make this node do curve work here: not without
+     * end. The next attempt has another index. */
+    if (o->wrong >= m->env->limits.handshake_load)
+        return ROVEI_DROP_RATE;
     rovei_hello hello;
     rove_err err = rovei_response_read(&o->noise, packet, &p->entity, &hello);
     if (err) {
+        o->wrong++;
         /* What opened and is wrong inside has used the handshake up; the next attempt follows. */
         if (rovei_noise_is_done(&o->noise))
             drop_attempt(p);
@@ -180,4 +191,26 @@ rovei_drop rovei_opening_answered(rovei_mesh *m, const rovei_addr *from, const r
     err = rovei_keys_install(p, s, from);
     rovei_opening_consider(p);
     return err ? rovei_drop_of(err) : ROVEI_DROP_COUNT;
+}
+
+rovei_drop rovei_opening_cookie(rovei_mesh *m, const rovei_packet *packet)
+{
+    rovei_peer *p = rovei_map_get(&m->openings, &packet->receiver);
+    if (!p)
+        return ROVEI_DROP_SESSION;
+    rovei_opening *o = &p->opening;
+    uint8_t key[32];
+    rovei_cookie_key(key, m->secrets + 32, &p->entity);
+    rove_err err = rovei_cookie_read(packet, key, o->mac1, o->cookie);
+    rovei_wipe(key, sizeof key);
+    if (err)
+        return ROVEI_DROP_AUTH;
+    /* The giver's secret may be drawn anew at any time; then there is another cookie. */
+    o->cookie_until = rovei_time_add(m->now.mono, m->env->limits.cookie_life);
+    /* At once, but only after a message without proof: who is asked again and again by a node
+     * that never has enough keeps to its intervals. */
+    if (!o->proved && !o->due)
+        make_due(p);
+    o->proved = true;
+    return ROVEI_DROP_COUNT;
 }

@@ -24,6 +24,12 @@ void rovei_packet_write_response(rovei_writer *w, uint32_t sender, uint32_t rece
     rovei_write_u32(w, receiver);
 }
 
+void rovei_packet_write_cookie(rovei_writer *w, uint32_t receiver)
+{
+    write_start(w, ROVEI_PACKET_COOKIE);
+    rovei_write_u32(w, receiver);
+}
+
 void rovei_packet_write_data(rovei_writer *w, uint32_t receiver, uint64_t counter)
 {
     write_start(w, ROVEI_PACKET_DATA);
@@ -67,6 +73,13 @@ rove_err rovei_packet_read(rovei_packet *ret, rove_span dgram)
         p.header = (rove_span){dgram.data, ROVEI_RESPONSE_HEADER};
         p.noise = rovei_read_span(&r, ROVEI_RESPONSE_NOISE);
         read_macs(&p, &r, dgram);
+        break;
+    case ROVEI_PACKET_COOKIE:
+        p.type = ROVEI_PACKET_COOKIE;
+        p.receiver = rovei_read_u32(&r);
+        p.header = (rove_span){dgram.data, ROVEI_COOKIE_HEADER};
+        rovei_read_bytes(&r, p.nonce, sizeof p.nonce);
+        p.sealed = rovei_read_span(&r, ROVEI_COOKIE_SIZE - ROVEI_COOKIE_HEADER - sizeof p.nonce);
         break;
     case ROVEI_PACKET_DATA:
         p.type = ROVEI_PACKET_DATA;

@@ -18,6 +18,7 @@
 #include <base/list.h>
 #include <base/map.h>
 #include <base/timer.h>
+#include <mesh/gate.h>
 #include <mesh/mesh.h>
 #include <mesh/session.h>
 
@@ -40,10 +41,15 @@ typedef struct rovei_association {
 typedef struct rovei_opening {
     rovei_noise noise; /* running while noise.pattern is set */
     uint32_t index;
-    uint64_t time;     /* as written into message 1 */
-    uint64_t asked;    /* monotonic: when that was */
-    uint64_t interval; /* until the next attempt */
-    bool due;          /* a message 1 is to be sent now */
+    uint64_t time;                /* as written into message 1 */
+    uint64_t asked;               /* monotonic: when that was */
+    uint64_t interval;            /* until the next attempt */
+    bool due;                     /* a message 1 is to be sent now */
+    uint64_t wrong;               /* answers to it that were not right */
+    uint8_t mac1[ROVEI_MAC_SIZE]; /* of that message 1 */
+    bool proved;                  /* it carried the proof of a cookie */
+    uint8_t cookie[ROVEI_COOKIE_BYTES];
+    uint64_t cookie_until; /* monotonic; 0: there is none */
 } rovei_opening;
 
 typedef struct rovei_peer {
@@ -97,6 +103,7 @@ struct rovei_mesh {
     bool time_grown;
     rovei_now now;
     uint64_t associations_made;
+    rovei_gate gate;
     rovei_map peers;        /* entity -> peer */
     rovei_map sessions;     /* our index -> session */
     rovei_map openings;     /* our index -> peer */
@@ -155,6 +162,8 @@ void rovei_opening_stop(rovei_peer *p);
 size_t rovei_opening_write(rovei_peer *p, uint8_t *ret, rovei_addr *ret_to);
 /* ROVEI_DROP_COUNT: accepted. */
 rovei_drop rovei_opening_answered(rovei_mesh *m, const rovei_addr *from, const rovei_packet *p);
+/* A cookie: message 1 is said again with its proof. */
+rovei_drop rovei_opening_cookie(rovei_mesh *m, const rovei_packet *p);
 rovei_timer_fn rovei_opening_retry;
 
 /* ---- answer.c ---- */

@@ -32,17 +32,24 @@ static void check_packet(const uint8_t *data, size_t size)
         rovei_packet_write_initiation(&w, p.sender);
     else if (p.type == ROVEI_PACKET_RESPONSE)
         rovei_packet_write_response(&w, p.sender, p.receiver);
+    else if (p.type == ROVEI_PACKET_COOKIE)
+        rovei_packet_write_cookie(&w, p.receiver);
     else
         rovei_packet_write_data(&w, p.receiver, p.counter);
     ROVEI_CHECK(w.err == ROVE_OK && rovei_writer_size(&w) == p.header.size);
     ROVEI_CHECK(memcmp(header, data, p.header.size) == 0);
-    size_t rest = p.type == ROVEI_PACKET_DATA ? p.sealed.size : p.noise.size + 2 * ROVEI_MAC_SIZE;
-    ROVEI_CHECK(p.header.size + rest == size);
-    if (p.type != ROVEI_PACKET_DATA) {
+    size_t rest = p.sealed.size;
+    if (p.type == ROVEI_PACKET_COOKIE) {
+        ROVEI_CHECK(memcmp(p.nonce, data + p.header.size, sizeof p.nonce) == 0);
+        rest += sizeof p.nonce;
+    }
+    if (p.type == ROVEI_PACKET_INITIATION || p.type == ROVEI_PACKET_RESPONSE) {
+        rest = p.noise.size + 2 * ROVEI_MAC_SIZE;
         ROVEI_CHECK(p.maced.size + 2 * ROVEI_MAC_SIZE == size);
         ROVEI_CHECK(memcmp(p.mac1, data + p.maced.size, ROVEI_MAC_SIZE) == 0);
         ROVEI_CHECK(memcmp(p.mac2, data + size - ROVEI_MAC_SIZE, ROVEI_MAC_SIZE) == 0);
     }
+    ROVEI_CHECK(p.header.size + rest == size);
 }
 
 static void check_address(const uint8_t *data, size_t size)

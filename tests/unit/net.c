@@ -16,6 +16,7 @@ void net_init(net *n, size_t count)
         net_node *node = &n->nodes[i];
         test_env_init(&node->t, 100 + i);
         memset(node->psk, 0x42, sizeof node->psk);
+        node->addr = net_addr(i);
         assert_ok(rovei_keypair_generate(&node->id, &node->t.env));
         node->entity = *rovei_keypair_entity(node->id);
     }
@@ -77,12 +78,20 @@ void net_block(net *n, size_t from, size_t to, bool block)
     n->blocked = block ? n->blocked | bit : n->blocked & ~bit;
 }
 
-static net_packet *packet_new(size_t from, size_t to, const uint8_t *bytes, size_t size)
+void net_move(net *n, size_t i, const rovei_addr *addr)
+{
+    n->strays_allowed = true;
+    n->nodes[i].addr = *addr;
+}
+
+static net_packet *packet_new(const net *n, size_t from, size_t to, const uint8_t *bytes,
+                              size_t size)
 {
     net_packet *p = calloc(1, sizeof *p);
     assert_non_null(p);
     assert_true(size <= sizeof p->bytes);
     p->from = from;
+    p->from_addr = n->nodes[from].addr;
     p->to = to;
     p->size = size;
     memcpy(p->bytes, bytes, size);
@@ -101,19 +110,26 @@ static void send_off(net *n, net_packet *p)
 
 static void carry(net *n, size_t from, const rovei_addr *to_addr, const uint8_t *bytes, size_t size)
 {
-    size_t to = to_addr->ip[3] - 1u;
-    assert_true(to < n->count);
+    size_t to = 0;
+    while (to < n->count && !rovei_addr_equal(&n->nodes[to].addr, to_addr))
+        to++;
+    if (to == n->count) {
+        assert_true(n->strays_allowed);
+        n->strays++;
+        n->stray_bytes += size;
+        return;
+    }
     if (n->keep && n->kept_count < sizeof n->kept / sizeof *n->kept)
-        n->kept[n->kept_count++] = packet_new(from, to, bytes, size);
+        n->kept[n->kept_count++] = packet_new(n, from, to, bytes, size);
     if (n->blocked >> (4 * from + to) & 1)
         return;
     if (n->filter && !n->filter(n, from, to, bytes, size))
         return;
     if (n->loss && below(&n->random, 1000) < n->loss)
         return;
-    send_off(n, packet_new(from, to, bytes, size));
+    send_off(n, packet_new(n, from, to, bytes, size));
     if (n->twice && below(&n->random, 1000) < n->twice)
-        send_off(n, packet_new(from, to, bytes, size));
+        send_off(n, packet_new(n, from, to, bytes, size));
 }
 
 static void take_message(net_node *node, const rovei_mesh_event *e)
@@ -185,9 +201,8 @@ static void deliver(net *n)
             break;
         rovei_list_remove(it);
         net_node *node = &n->nodes[p->to];
-        rovei_addr from = net_addr(p->from);
         if (node->mesh)
-            rovei_mesh_receive(node->mesh, n->now, &from, p->bytes, p->size);
+            rovei_mesh_receive(node->mesh, n->now, &p->from_addr, p->bytes, p->size);
         free(p);
     }
 }
@@ -227,17 +242,21 @@ void net_run(net *n, uint64_t time)
             rovei_mesh_check(n->nodes[i].mesh);
 }
 
-void net_inject(net *n, size_t from, size_t to, const uint8_t *bytes, size_t size)
+void net_inject_from(net *n, const rovei_addr *from, size_t to, const uint8_t *bytes, size_t size)
 {
     /* Of exactly this size on the heap, so that reading past the end is noticed. */
     uint8_t *copy = malloc(size ? size : 1);
     assert_non_null(copy);
     if (size)
         memcpy(copy, bytes, size);
-    rovei_addr addr = net_addr(from);
-    rovei_mesh_receive(n->nodes[to].mesh, n->now, &addr, copy, size);
+    rovei_mesh_receive(n->nodes[to].mesh, n->now, from, copy, size);
     free(copy);
     poll(n, &n->nodes[to]);
+}
+
+void net_inject(net *n, size_t from, size_t to, const uint8_t *bytes, size_t size)
+{
+    net_inject_from(n, &n->nodes[from].addr, to, bytes, size);
 }
 
 const net_packet *net_kept(const net *n, size_t from, uint8_t type, size_t index)
@@ -424,7 +443,7 @@ void net_forge_init(net_forgery *f, net *n, uint8_t seed_byte)
                              .version_max = 1};
 }
 
-static void forge(const net_forgery *f, net *n, size_t to, uint8_t ret[ROVEI_INITIATION_SIZE])
+void net_forge(const net_forgery *f, net *n, size_t to, uint8_t ret[ROVEI_INITIATION_SIZE])
 {
     uint8_t secret[32], public_key[32], image[32], mac_key[32];
     rovei_ed25519_image_secret(secret, f->secret);
@@ -442,6 +461,6 @@ static void forge(const net_forgery *f, net *n, size_t to, uint8_t ret[ROVEI_INI
 void net_inject_forged(const net_forgery *f, net *n, size_t from, size_t to)
 {
     uint8_t bytes[ROVEI_INITIATION_SIZE];
-    forge(f, n, to, bytes);
+    net_forge(f, n, to, bytes);
     net_inject(n, from, to, bytes, sizeof bytes);
 }

@@ -20,6 +20,7 @@ typedef struct net_packet {
     rovei_list list;
     uint64_t at;
     size_t from, to;
+    rovei_addr from_addr;
     size_t size;
     uint8_t bytes[NET_DATAGRAM];
 } net_packet;
@@ -30,6 +31,7 @@ typedef struct net_node {
     rove_entity entity;
     uint8_t psk[32];
     rovei_mesh *mesh; /* NULL while it is down */
+    rovei_addr addr;  /* where it is now */
     uint64_t incarnation, time;
     /* what it reported; messages are counted and compared, not kept */
     rovei_mesh_event events[NET_EVENTS];
@@ -57,6 +59,8 @@ struct net {
     net_packet *kept[512];
     size_t kept_count;
     bool keep;
+    bool strays_allowed; /* datagrams to an address where nobody is */
+    uint64_t strays, stray_bytes;
     uint64_t checks;
     bool forget_events; /* events are not kept, only counted */
     uint64_t told;
@@ -69,12 +73,15 @@ void net_fini(net *n);
 void net_start(net *n, size_t i);
 void net_stop(net *n, size_t i);
 void net_connect(net *n, size_t from, size_t to);
-rovei_addr net_addr(size_t i);
+rovei_addr net_addr(size_t i); /* where it is at first */
+/* The node has another address from now on; what is under way to the old one goes astray. */
+void net_move(net *n, size_t i, const rovei_addr *addr);
 /* Lets everything happen that is due up to `time` from now. */
 void net_run(net *n, uint64_t time);
 void net_block(net *n, size_t from, size_t to, bool block);
 /* Hands a datagram to node `to` as if it came from `from`, now, and polls. The bytes are copied. */
 void net_inject(net *n, size_t from, size_t to, const uint8_t *bytes, size_t size);
+void net_inject_from(net *n, const rovei_addr *from, size_t to, const uint8_t *bytes, size_t size);
 /* The kept datagram of this type, counted from 0; NULL when there is none. */
 const net_packet *net_kept(const net *n, size_t from, uint8_t type, size_t index);
 void net_forget(net *n); /* drops what was kept */
@@ -127,6 +134,7 @@ typedef struct net_forgery {
     uint32_t index;
 } net_forgery;
 void net_forge_init(net_forgery *f, net *n, uint8_t seed_byte);
+void net_forge(const net_forgery *f, net *n, size_t to, uint8_t ret[ROVEI_INITIATION_SIZE]);
 void net_inject_forged(const net_forgery *f, net *n, size_t from, size_t to);
 
 #endif
