@@ -2,7 +2,8 @@
  *
  * Spawning: how this node comes to hold the right to run a daemon. A drawn identity has it at once;
  * for a given one everybody who can be reached is asked first, and only force takes it from
- * somebody who has it. */
+ * somebody who has it. One that comes back from a backup is asked for alike, and its epoch is a
+ * forced one all the same: nobody can know how far the right had moved on since. */
 #include <base/alloc.h>
 #include <compute/location_table.h>
 #include <string.h>
@@ -11,6 +12,8 @@ struct rovei_claim {
     uint64_t request;
     bool given, force;
     uint64_t nonce; /* of the inquiry */
+    bool restored;  /* from a backup: of this epoch and state incarnation */
+    uint64_t epoch, sinc_number;
 };
 
 void rovei_spawn_free(rovei_node *n, struct rovei_claim *c)
@@ -47,11 +50,12 @@ static void claim_end(rovei_node *n, rovei_daemon *d, rove_err err)
 static rove_err claim_verdict(const rovei_node *n, const rovei_daemon *d, const rovei_inquiry *q,
                               uint64_t *ret_epoch)
 {
+    const struct rovei_claim *c = d->claim;
     const rovei_location *at = rovei_location_get(n, &d->entity);
-    uint64_t known = at ? at->record.epoch : 0;
+    uint64_t known = at && at->record.epoch > c->epoch ? at->record.epoch : c->epoch;
     bool own = at && at->stopped && rovei_entity_equal(&at->record.holder, &n->self);
-    uint64_t step = d->claim->force ? ROVEI_EPOCH_FORCED : 1;
-    if (!d->claim->force) {
+    uint64_t step = c->force || c->restored ? ROVEI_EPOCH_FORCED : 1;
+    if (!c->force) {
         if (q && q->claimed)
             return ROVE_E_LIVES_ELSEWHERE;
         if (!own && (at || (q && q->heard)))
@@ -66,11 +70,12 @@ static rove_err claim_verdict(const rovei_node *n, const rovei_daemon *d, const 
 static rove_err claim_take(rovei_node *n, rovei_now now, rovei_daemon *d, uint64_t epoch)
 {
     const rovei_location *at = rovei_location_get(n, &d->entity);
-    bool forced = d->claim->force;
+    const struct rovei_claim *c = d->claim;
+    bool forced = c->force || c->restored;
     d->epoch = epoch;
     d->forced = forced;
-    d->given = d->claim->given;
-    d->sinc.number = at ? at->sinc_number : 0;
+    d->given = c->given;
+    d->sinc.number = at && at->sinc_number > c->sinc_number ? at->sinc_number : c->sinc_number;
     rovei_daemon_raise_sinc(n, d, forced ? epoch : 0);
     rove_err err = rovei_daemon_serve(n, now, d);
     if (err)
@@ -78,6 +83,8 @@ static rove_err claim_take(rovei_node *n, rovei_now now, rovei_daemon *d, uint64
     at = rovei_location_get(n, &d->entity);
     if (forced && at)
         rovei_location_tell(n, &at->record);
+    if (c->restored)
+        d->note = "restored from a backup: events after it are lost, their senders are told";
     return ROVE_OK;
 }
 
@@ -101,6 +108,34 @@ void rovei_spawn_answer(rovei_node *n, rovei_now now, const rove_entity *daemon)
         claim_decide(n, now, d);
 }
 
+/* Asks everybody, where that is to be done. */
+static rove_err claim_ask(rovei_node *n, rovei_now now, rovei_daemon *d)
+{
+    struct rovei_claim *c = d->claim;
+    if (!c->given && !c->force && !c->restored)
+        return ROVE_OK;
+    rovei_inquiry *q;
+    rove_err err = rovei_inquiry_new(&q, n, now, &d->entity, ROVEI_INQUIRY_SPAWN, NULL,
+                                     n->env->limits.peers_max, ROVEI_LOCATE_HOPS_MAX, 0,
+                                     n->env->limits.locate_wait);
+    if (err == ROVE_OK)
+        c->nonce = q->nonce;
+    return err;
+}
+
+static rove_err claim_restore(rovei_now now, rovei_daemon *d, const rovei_backup *from)
+{
+    struct rovei_claim *c = d->claim;
+    if (!from)
+        return ROVE_OK;
+    if (from->epoch > ROVEI_EPOCH_MAX || from->sinc.number > ROVEI_EPOCH_MAX)
+        return ROVE_E_BOUND;
+    c->restored = true;
+    c->epoch = from->epoch;
+    c->sinc_number = from->sinc.number;
+    return from->lanes ? rovei_lanes_import(d->lanes, now, rove_buf_span(from->lanes)) : ROVE_OK;
+}
+
 rove_err rovei_node_spawn(rovei_node *n, rovei_now now, const rovei_spawn *s)
 {
     rovei_daemon *d;
@@ -119,18 +154,14 @@ rove_err rovei_node_spawn(rovei_node *n, rovei_now now, const rovei_spawn *s)
         return err;
     }
     d->claim = c;
-    if (s->given || s->force) {
-        rovei_inquiry *q;
-        err = rovei_inquiry_new(&q, n, now, &d->entity, ROVEI_INQUIRY_SPAWN, NULL,
-                                n->env->limits.peers_max, ROVEI_LOCATE_HOPS_MAX, 0,
-                                n->env->limits.locate_wait);
-        if (err) {
-            rovei_spawn_free(n, c);
-            d->claim = NULL;
-            rovei_daemon_remove(n, d, err);
-            return err;
-        }
-        c->nonce = q->nonce;
+    err = claim_restore(now, d, s->from);
+    if (err == ROVE_OK)
+        err = claim_ask(n, now, d);
+    if (err) {
+        rovei_spawn_free(n, c);
+        d->claim = NULL;
+        rovei_daemon_remove(n, d, err);
+        return err;
     }
     rovei_daemon_set_cell(n, d, s->cell);
     claim_decide(n, now, d);

@@ -162,6 +162,24 @@ typedef struct rovei_completion {
 /* Takes over the references in `c`. One that no longer fits (its cell is gone) is ignored. */
 void rovei_node_complete(rovei_node *n, rovei_now now, rovei_completion *c);
 
+/* ---- backups ---- */
+/* What the core adds to an image, so that the whole of a daemon can be kept and brought back. */
+typedef struct rovei_backup {
+    rove_entity daemon;
+    char kind[64];
+    uint64_t epoch; /* 0: not known, it was taken without a core */
+    rovei_sinc sinc;
+    rove_buf *lanes; /* as rovei_lanes_export wrote them; NULL: not known */
+} rovei_backup;
+/* The outside takes an image of a cell as one more piece of the cell's work, and calls this in the
+ * place of that work's completion: after the completions of the work before it, before those of the
+ * work after it. Then the lanes' positions count exactly the events that the image knows. The
+ * daemon goes on. E_NOT_FOUND (no such cell any more), E_ALREADY_MIGRATING (frozen, or given away),
+ * E_SUPERSEDED, E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_node_backup(rovei_node *n, rovei_now now, uint64_t cell,
+                                         rovei_backup *ret);
+void rovei_backup_fini(rovei_backup *b);
+
 /* ---- commands about daemons ---- */
 typedef struct rovei_spawn {
     rovei_keypair *key; /* a reference is taken */
@@ -170,9 +188,12 @@ typedef struct rovei_spawn {
     bool given;       /* the identity was given, not drawn: ask around first (W5) */
     bool force;       /* take a forced epoch whatever is known */
     uint64_t request; /* comes back in the note */
+    /* The cell was restored from this: the epoch is a forced one above its own, its lanes go on
+     * under a new incarnation of the state. Only read during the call. NULL: a new daemon. */
+    const rovei_backup *from;
 } rovei_spawn;
 /* Claims the right to run a daemon. The note SPAWNED says how it ended; until then the cell must
- * not serve. E_EXISTS, E_ORIGIN_TAKEN, E_FULL, E_NOMEM at once. */
+ * not serve. E_EXISTS, E_ORIGIN_TAKEN, E_FULL, E_NOMEM, errors of the lanes' bytes at once. */
 ROVE_MUST_USE rove_err rovei_node_spawn(rovei_node *n, rovei_now now, const rovei_spawn *s);
 /* Ends a daemon for good: its lanes' senders are told, its cell gets FORGET(E_STOPPED).
  * E_NOT_FOUND, E_ALREADY_MIGRATING while it is part of a move. */

@@ -79,6 +79,55 @@ static void restore(world_cell *c, const rovei_image *image)
     assert_int_equal(image->created_at, 42);
 }
 
+void world_backup_take(world *w, size_t i, const rove_entity *daemon, world_backup *ret)
+{
+    const world_cell *c = world_cell_of(w, i, daemon);
+    assert_non_null(c);
+    memset(ret, 0, sizeof *ret);
+    fill_image(c, &ret->image);
+    assert_ok(rovei_node_backup(w->nodes[i].node, w->now, c->number, &ret->positions));
+    ret->key = rovei_keypair_ref(c->key);
+}
+
+void world_backup_fini(world_backup *b)
+{
+    rovei_image_fini(&b->image);
+    rovei_backup_fini(&b->positions);
+    rovei_keypair_unref(b->key);
+}
+
+rove_err world_spawn_from(world *w, size_t i, const world_backup *b, bool force,
+                          uint64_t *ret_request)
+{
+    world_node *n = &w->nodes[i];
+    world_cell *c = world_cell_new(n);
+    c->key = rovei_keypair_ref(b->key);
+    c->daemon = b->positions.daemon;
+    c->state = CELL_SERVING; /* and asked for nothing before the claim is granted */
+    restore(c, &b->image);
+    *ret_request = c->number;
+    rovei_spawn s = {.key = b->key,
+                     .kind = b->positions.kind,
+                     .cell = c->number,
+                     .given = true,
+                     .force = force,
+                     .request = c->number,
+                     .from = &b->positions};
+    rove_err err = rovei_node_spawn(n->node, w->now, &s);
+    if (err)
+        world_cell_fini(c);
+    return err;
+}
+
+const rovei_note *world_spawned(const world *w, size_t i, uint64_t request)
+{
+    const world_node *n = &w->nodes[i];
+    for (size_t k = 0; k < n->note_count; k++)
+        if (n->notes[k].kind == ROVEI_NOTE_SPAWNED && n->notes[k].request == request)
+            return &n->notes[k];
+    return NULL;
+}
+
 static void give_back(world *w, world_node *n, rovei_completion *c)
 {
     if (n->node)

@@ -104,6 +104,19 @@ void world_run(world *w, uint64_t time);
 
 /* A daemon on node `i`, serving. Gives its entity; the key stays with the cell. */
 rove_entity world_spawn(world *w, size_t i, uint64_t seed);
+/* All of a daemon that serves on node `i`, as it is now. */
+typedef struct world_backup {
+    rovei_image image;
+    rovei_backup positions;
+    rovei_keypair *key;
+} world_backup;
+void world_backup_take(world *w, size_t i, const rove_entity *daemon, world_backup *ret);
+void world_backup_fini(world_backup *b);
+/* Asks for a daemon from it on node `i`; the request is the number of its cell. */
+rove_err world_spawn_from(world *w, size_t i, const world_backup *b, bool force,
+                          uint64_t *ret_request);
+/* The note about a request, or NULL. */
+const rovei_note *world_spawned(const world *w, size_t i, uint64_t request);
 /* The cell of the daemon on node `i` that is not forgotten, or NULL. */
 world_cell *world_cell_of(world *w, size_t i, const rove_entity *daemon);
 /* A local deliver: applied, diverted (E_DIVERTED), or E_MOVED. */
