@@ -16,12 +16,14 @@ typedef struct rove_daemon {
     uint64_t origin;
 } rove_daemon;
 
-/* All from 0 at the first spawn; they travel with the daemon. */
+/* Counters, from 0 at the first spawn; they travel with the daemon. */
 typedef struct rove_daemon_stats {
     uint64_t events_processed; /* events that process took without an error */
     uint64_t events_emitted;   /* outputs */
     uint64_t errors;           /* events that process answered with an error */
     uint64_t snapshots_taken;
+    uint64_t sequence;      /* of the last link of its chain; 0: no output yet */
+    uint64_t subscriptions; /* channels that it is subscribed to */
 } rove_daemon_stats;
 
 ROVE_END_DECLS

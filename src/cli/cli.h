@@ -31,6 +31,8 @@ int cli_psk(int argc, char **argv);
 int cli_id(int argc, char **argv);
 int cli_node(int argc, char **argv);
 int cli_status(int argc, char **argv);
+int cli_connect(int argc, char **argv);
+int cli_kinds(int argc, char **argv);
 int cli_peers(int argc, char **argv);
 int cli_ps(int argc, char **argv);
 int cli_spawn(int argc, char **argv);
@@ -117,6 +119,10 @@ bool cli_parse_seconds(const char *text, uint64_t *ret);   /* to nanoseconds */
 bool cli_parse_u64(const char *text, uint64_t *ret);
 /* An operand that is an entity or a 0x id; usage error with `what` otherwise. */
 bool cli_check_name(const char *what, const char *text, int *ret_status);
+/* ENTITY@HOST:PORT: *ret_address points into `text`. A usage error that names `option` otherwise.
+ */
+bool cli_check_peer(const char *option, const char *text, rove_entity *ret,
+                    const char **ret_address, int *ret_status);
 
 uint64_t cli_now(void); /* monotonic nanoseconds */
 

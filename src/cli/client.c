@@ -4,7 +4,9 @@
 #include "client.h"
 #include "signals.h"
 
+#include <crypto/crypto.h>
 #include <errno.h>
+#include <shell/files.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -75,6 +77,17 @@ bool cli_client_request(cli_client *c, json_object *request)
     bool done = text && cli_client_put(c, ROVEI_FRAME_REQUEST, (rove_span){text, size});
     json_object_put(request);
     return done;
+}
+
+int cli_client_put_seed(cli_client *c, const char *identity_file)
+{
+    uint8_t seed[32];
+    rove_err err = rovei_files_load_hex32(identity_file, seed);
+    if (err)
+        return cli_fail_file("identity file", identity_file, err);
+    bool put = cli_client_put(c, ROVEI_FRAME_SEED, (rove_span){seed, sizeof seed});
+    rovei_wipe(seed, sizeof seed);
+    return put ? CLI_DONE : cli_fail("out of memory");
 }
 
 rove_err cli_client_pump(cli_client *c, uint64_t deadline)

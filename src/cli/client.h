@@ -24,6 +24,9 @@ void cli_client_close(cli_client *c);
 bool cli_client_request(cli_client *c, json_object *request);
 bool cli_client_put(cli_client *c, uint8_t type, rove_span body);
 
+/* Queues the seed in an identity file for the request that follows: an exit status. */
+int cli_client_put_seed(cli_client *c, const char *identity_file);
+
 /* Waits until something can be read, or written where something is queued; moves the bytes. OK,
  * E_TIMED_OUT, E_CANCELLED (interrupted by a signal that was handled), E_CLOSED, E_IO. */
 rove_err cli_client_pump(cli_client *c, uint64_t deadline);

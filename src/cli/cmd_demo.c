@@ -11,10 +11,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <state/chain.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define NODES_MAX  64
@@ -352,6 +354,32 @@ static int run(demo *d)
     return status;
 }
 
+/* Whether the table can be written at the end, found out at the start. */
+static int check_output(const char *path)
+{
+    char folder[PATH_MAX];
+    struct stat st;
+    if (!path || strcmp(path, "-") == 0)
+        return CLI_DONE;
+    if (stat(path, &st) == 0) {
+        if (S_ISDIR(st.st_mode))
+            errno = EISDIR;
+        else if (access(path, W_OK) == 0)
+            return CLI_DONE;
+        return cli_fail("%s cannot be written: %s", path, strerror(errno));
+    }
+    const char *slash = strrchr(path, '/');
+    size_t size = slash ? (size_t)(slash - path) + (slash == path) : 1;
+    if (size < sizeof folder) {
+        memcpy(folder, slash ? path : ".", size);
+        folder[size] = '\0';
+        if (access(folder, W_OK | X_OK) == 0)
+            return CLI_DONE;
+    }
+    return cli_fail("%s cannot be made: name a file in a folder that is there and yours to write",
+                    path);
+}
+
 static int check_options(demo *d, bool ring_given)
 {
     if (d->node_count < 1 || d->node_count > NODES_MAX)
@@ -397,6 +425,8 @@ int cli_demo(int argc, char **argv)
     if (!cli_parse(&syntax, argc, argv, &operands, &status))
         return status;
     status = check_options(d, d->ring != UINT64_MAX);
+    if (status == CLI_DONE)
+        status = check_output(d->output_path);
     if (status == CLI_DONE)
         status = demo_input_open(&d->input, d->input_path);
     if (status != CLI_DONE)

@@ -2,9 +2,11 @@
  *
  * rove node: runs a node in the foreground until it is told to stop. */
 #include "client.h"
+#include "node_log.h"
 
 #include <crypto/crypto.h>
 #include <errno.h>
+#include <poll.h>
 #include <rove/runtime.h>
 #include <shell/control.h>
 #include <shell/files.h>
@@ -12,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,6 +34,9 @@ typedef struct server {
     rovei_control *control;
     rovei_plugin *plugins;
     size_t plugin_count;
+    rovei_control_kind *kinds; /* of the plugins, and what is built in */
+    size_t kind_count;
+    node_log log;
 } server;
 
 static void limit_text(char ret[32], const rove_limit_info *info, uint64_t value)
@@ -93,21 +99,6 @@ static int set_limits(rove_limits *limits, const cli_list *set)
     if (rove_limits_check(limits, &name, &rule))
         return cli_usage("the limits do not fit together: %s %s", name, rule);
     return CLI_DONE;
-}
-
-/* ENTITY@HOST:PORT */
-static int parse_peer(const char *text, rove_entity *ret, const char **ret_address)
-{
-    char entity[65];
-    const char *at = strchr(text, '@');
-    if (at && at - text == 64) {
-        memcpy(entity, text, 64);
-        entity[64] = '\0';
-        *ret_address = at + 1;
-        if (cli_parse_entity(entity, ret))
-            return CLI_DONE;
-    }
-    return cli_usage("--peer takes ENTITY@HOST:PORT with 64 hex digits, not \"%s\"", text);
 }
 
 /* ---- start ---- */
@@ -173,13 +164,16 @@ static int load_plugin(server *s, const char *path)
     err = rove_runtime_register_kind(s->runtime, NULL, plugin->kind, NULL);
     if (err)
         return cli_fail("the kind of %s cannot be used: %s", path, rove_strerror(err));
+    s->kinds[s->kind_count++] = (rovei_control_kind){plugin->kind->name, plugin->kind->abi, path};
     return CLI_DONE;
 }
 
 static int load_kinds(server *s)
 {
+    const rove_kind *built_in = rove_wordcount_kind();
     s->plugins = calloc(s->load.count + 1, sizeof *s->plugins);
-    if (!s->plugins)
+    s->kinds = calloc(s->load.count + 1, sizeof *s->kinds);
+    if (!s->plugins || !s->kinds)
         return cli_fail("out of memory");
     for (size_t i = 0; i < s->load.count; i++) {
         int status = load_plugin(s, s->load.items[i]);
@@ -187,9 +181,11 @@ static int load_kinds(server *s)
             return status;
     }
     /* One that was loaded under the same name goes before the built-in one. */
-    rove_err err = rove_runtime_register_kind(s->runtime, NULL, rove_wordcount_kind(), NULL);
+    rove_err err = rove_runtime_register_kind(s->runtime, NULL, built_in, NULL);
     if (err && err != ROVE_E_KIND_EXISTS)
         return cli_fail("the built-in kind cannot be used: %s", rove_strerror(err));
+    if (!err)
+        s->kinds[s->kind_count++] = (rovei_control_kind){built_in->name, built_in->abi, NULL};
     return CLI_DONE;
 }
 
@@ -198,8 +194,8 @@ static int connect_peers(server *s)
     for (size_t i = 0; i < s->peers.count; i++) {
         rove_entity peer;
         const char *address = "";
-        int status = parse_peer(s->peers.items[i], &peer, &address);
-        if (status != CLI_DONE)
+        int status = CLI_DONE;
+        if (!cli_check_peer("--peer", s->peers.items[i], &peer, &address, &status))
             return status;
         rove_err err = rove_node_connect(s->node, &peer, address);
         if (err == ROVE_E_ADDRESS)
@@ -227,7 +223,13 @@ static int open_control(server *s)
     const char *path = cli_control_path(s->control_path, s->control_room, sizeof s->control_room);
     if (!s->control_path)
         make_control_folder(path);
-    rovei_control_config cfg = {.node = s->node, .runtime = s->runtime, .path = path};
+    rovei_control_config cfg = {.node = s->node,
+                                .runtime = s->runtime,
+                                .path = path,
+                                .kinds = s->kinds,
+                                .kind_count = s->kind_count,
+                                .peer_changed = node_log_peer,
+                                .user = &s->log};
     rove_err err = rovei_control_new(&s->control, &cfg);
     if (err == ROVE_E_ADDRESS)
         return cli_fail("another node listens at %s already: name another socket with --control",
@@ -268,12 +270,27 @@ static void say_ready(const server *s)
 
 /* ---- until it is told to stop ---- */
 
-static void wait_stop(const server *s, const sigset_t *signals)
+/* Waits for the next signal and writes the log meanwhile. */
+static void next_signal(server *s, int signal_fd)
+{
+    struct signalfd_siginfo info;
+    for (;;) {
+        struct pollfd p[] = {{.fd = signal_fd, .events = POLLIN},
+                             {.fd = s->log.read_fd, .events = POLLIN}};
+        if (poll(p, 2, -1) < 0)
+            continue;
+        if (p[1].revents)
+            node_log_write(&s->log);
+        if (p[0].revents && read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
+            return;
+    }
+}
+
+static void wait_stop(server *s, int signal_fd)
 {
     uint64_t warned = 0;
     for (;;) {
-        if (sigwaitinfo(signals, NULL) < 0)
-            continue;
+        next_signal(s, signal_fd);
         size_t daemons = rove_runtime_daemon_count(s->runtime);
         uint64_t now = cli_now();
         if (!daemons || s->allow_loss || (warned && now - warned <= SECOND_SIGNAL))
@@ -295,6 +312,12 @@ static int run(server *s)
     sigaddset(&signals, SIGTERM);
     /* Before any thread is made, so that all have it. */
     sigprocmask(SIG_BLOCK, &signals, NULL);
+    int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
+    if (signal_fd < 0 || !node_log_init(&s->log)) {
+        if (signal_fd >= 0)
+            close(signal_fd);
+        return cli_fail("no descriptor can be made: %s", strerror(errno));
+    }
     int status = start_node(s);
     if (status == CLI_DONE)
         status = load_kinds(s);
@@ -306,7 +329,7 @@ static int run(server *s)
         status = open_control(s);
     if (status == CLI_DONE) {
         say_ready(s);
-        wait_stop(s, &signals);
+        wait_stop(s, signal_fd);
     }
     rovei_control_free(s->control);
     rove_runtime_unref(s->runtime);
@@ -314,6 +337,9 @@ static int run(server *s)
     for (size_t i = 0; i < s->plugin_count; i++)
         rovei_plugin_unload(&s->plugins[i]);
     free(s->plugins);
+    free(s->kinds);
+    node_log_fini(&s->log);
+    close(signal_fd);
     return status;
 }
 
@@ -328,8 +354,8 @@ static int check_options(const server *s)
     for (size_t i = 0; i < s->peers.count; i++) {
         rove_entity peer;
         const char *address = "";
-        int status = parse_peer(s->peers.items[i], &peer, &address);
-        if (status != CLI_DONE)
+        int status = CLI_DONE;
+        if (!cli_check_peer("--peer", s->peers.items[i], &peer, &address, &status))
             return status;
     }
     return set_limits(&limits, &s->set);

@@ -9,12 +9,16 @@
 #include <string.h>
 #include <unistd.h>
 
+/* How long the lines are counted that were not sent when the time was up. */
+#define COUNT_TIME ROVE_SECOND
+
 typedef struct sending {
     cli_client client;
     cli_feed feed;
     cli_totals totals;
     bool json, outputs, open, dropped, unreachable, ended;
-    uint64_t shown; /* when progress was last shown */
+    uint64_t shown;  /* when progress was last shown */
+    uint64_t unsent; /* lines that the node had no room for when the time was up */
 } sending;
 
 static void print_outputs(const sending *s, const rovei_outcome_head *h, rove_span rest)
@@ -118,6 +122,8 @@ static rove_err wait_for_more(sending *s, uint64_t deadline)
 static void drop(sending *s)
 {
     s->dropped = true;
+    if (!s->feed.finished)
+        s->unsent = cli_lines_skip(&s->feed.lines, cli_now() + COUNT_TIME);
     s->feed.finished = true;
     s->feed.want_lines = false;
     (void)cli_client_put(&s->client, ROVEI_FRAME_DROP, (rove_span){NULL, 0});
@@ -176,7 +182,7 @@ static void print_summary(const sending *s)
 
 static int conclude(sending *s, rove_err err)
 {
-    s->totals.sent = s->feed.put;
+    s->totals.sent = s->feed.put + s->unsent;
     cli_totals_close(&s->totals);
     if (!s->open && s->ended)
         return cli_client_fail(&s->client, "not sent");

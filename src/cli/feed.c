@@ -4,6 +4,7 @@
 #include "feed.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,6 +48,22 @@ rove_err cli_lines_fill(cli_lines *l)
     l->size += (size_t)n;
     l->ended = n == 0;
     return ROVE_OK;
+}
+
+uint64_t cli_lines_skip(cli_lines *l, uint64_t deadline)
+{
+    uint64_t count = 0;
+    bool open_line = false; /* something stands behind the last newline */
+    for (;;) {
+        for (size_t i = l->at; i < l->size; i++) {
+            open_line = l->bytes[i] != '\n';
+            count += !open_line;
+        }
+        l->at = l->seen = l->size;
+        struct pollfd p = {.fd = l->fd, .events = POLLIN};
+        if (l->ended || cli_now() >= deadline || poll(&p, 1, 0) != 1 || cli_lines_fill(l))
+            return count + open_line;
+    }
 }
 
 rove_err cli_lines_next(cli_lines *l, rove_span *ret)

@@ -20,6 +20,9 @@ void cli_lines_init(cli_lines *l, int fd, size_t line_max);
 void cli_lines_free(cli_lines *l);
 /* Reads once. OK, also at the end; E_IO, E_NOMEM; E_CANCELLED when a signal came. */
 rove_err cli_lines_fill(cli_lines *l);
+/* Counts the lines that are left without keeping them: to the end of the file, or as far as there
+ * is something to read without waiting, or until `deadline`. */
+uint64_t cli_lines_skip(cli_lines *l, uint64_t deadline);
 /* The next line, borrowed until the next fill: E_SHORT when more has to be read, E_CLOSED at the
  * end, E_TOO_LARGE above line_max. */
 rove_err cli_lines_next(cli_lines *l, rove_span *ret);

@@ -12,6 +12,8 @@ static const cli_command commands[] = {
     {"node", "run a node", cli_node},
     {"status", "how a node is", cli_status},
     {"peers", "the nodes that it talks to", cli_peers},
+    {"connect", "make a node talk to another one", cli_connect},
+    {"kinds", "the kinds of daemon that it can run", cli_kinds},
     {"ps", "the daemons on it", cli_ps},
     {"spawn", "start a daemon", cli_spawn},
     {"expect", "let a daemon come to this node", cli_expect},

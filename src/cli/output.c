@@ -189,6 +189,24 @@ bool cli_check_name(const char *what, const char *text, int *ret_status)
     return false;
 }
 
+bool cli_check_peer(const char *option, const char *text, rove_entity *ret,
+                    const char **ret_address, int *ret_status)
+{
+    char entity[65];
+    const char *at = strchr(text, '@');
+    if (at && at - text == 64) {
+        memcpy(entity, text, 64);
+        entity[64] = '\0';
+        *ret_address = at + 1;
+        if (cli_parse_entity(entity, ret))
+            return true;
+    }
+    *ret_status = cli_usage("%s takes ENTITY@HOST:PORT with 64 hex digits, not \"%s\": the peer's "
+                            "rove status prints its entity and address",
+                            option, text);
+    return false;
+}
+
 uint64_t cli_now(void)
 {
     struct timespec t;

@@ -239,7 +239,10 @@ rovei_cell_state rovei_cell_state_of(const rovei_cell *c)
 
 rove_daemon_stats rovei_cell_stats(const rovei_cell *c)
 {
-    return c->stats;
+    rove_daemon_stats stats = c->stats;
+    stats.sequence = c->head.sequence;
+    stats.subscriptions = c->ledger ? rovei_ledger_count(c->ledger) : 0;
+    return stats;
 }
 
 rove_link rovei_cell_head(const rovei_cell *c)

@@ -56,6 +56,16 @@ rove_err rove_runtime_stats(rove_runtime *rt, rove_daemon daemon, rove_daemon_st
     return err ? err : rovei_host_with_cell(&rt->host, daemon.origin, take_stats, ret);
 }
 
+bool rovei_runtime_keeps_key(rove_runtime *rt, const rove_entity *entity)
+{
+    struct rovei_host *h = &rt->host;
+    pthread_mutex_lock(&h->lock);
+    const rovei_factory_entry *e = rovei_factory_find(&h->factory, rovei_entity_origin(entity));
+    bool kept = e && e->left && e->key && rovei_entity_equal(&e->entity, entity);
+    pthread_mutex_unlock(&h->lock);
+    return kept;
+}
+
 static rove_err take_health(void *arg, rovei_cell *cell)
 {
     rove_daemon_health *ret = arg;

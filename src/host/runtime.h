@@ -32,6 +32,8 @@ rove_snapshot *rovei_snapshot_new(const rove_alloc *a);
 /* A copy of a key in the memory of `env`: wiping it leaves the original alone. */
 ROVE_MUST_USE rove_err rovei_keypair_dup(rovei_keypair **ret, const rovei_env *env,
                                          const rovei_keypair *key);
+/* The daemon has left this node and its key has stayed, since it moved without its identity. */
+bool rovei_runtime_keeps_key(rove_runtime *rt, const rove_entity *entity);
 /* The frame at *it, which is moved behind it. */
 bool rovei_frames_next(rove_span frames, size_t *it, rove_link *ret_link, rove_span *ret_payload);
 

@@ -90,6 +90,20 @@ static bool next_of_association(rovei_mesh *m, rovei_association *a, rovei_mesh_
     return false;
 }
 
+static bool next_unanswered(rovei_mesh *m, rovei_mesh_event *ret)
+{
+    size_t it = 0;
+    for (rovei_peer *p; m->unanswered && (p = rovei_map_next(&m->peers, &it));) {
+        if (!p->opening.unanswered)
+            continue;
+        p->opening.unanswered = false;
+        m->unanswered--;
+        *ret = (rovei_mesh_event){.kind = ROVEI_MESH_UNANSWERED, .peer = p->entity};
+        return true;
+    }
+    return false;
+}
+
 bool rovei_mesh_poll(rovei_mesh *m, rovei_mesh_event *ret)
 {
     if (m->time_grown) {
@@ -102,7 +116,7 @@ bool rovei_mesh_poll(rovei_mesh *m, rovei_mesh_event *ret)
         if (next_of_association(m, a, ret))
             return true;
     }
-    return false;
+    return next_unanswered(m, ret);
 }
 
 rovei_mesh_stats rovei_mesh_stats_get(const rovei_mesh *m)
@@ -129,6 +143,7 @@ static void check_session(const rovei_peer *p, const rovei_session *s, size_t *c
 
 static void check_peer(const rovei_peer *p, size_t *sessions, size_t *openings)
 {
+    ROVEI_CHECK(!p->opening.unanswered || p->mesh->unanswered);
     ROVEI_CHECK(p->dial || p->assoc || p->next);
     ROVEI_CHECK((p->current != NULL) == (p->assoc != NULL));
     ROVEI_CHECK(p->current || !p->previous);

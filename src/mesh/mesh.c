@@ -368,6 +368,7 @@ static void describe(const rovei_peer *p, rovei_peer_info *ret)
         .state = p->assoc ? p->assoc->state : ROVEI_PEER_CONNECTING,
         .incarnation = p->incarnation,
         .addr = p->assoc ? p->addr : p->dial_addr,
+        .unanswered = !p->assoc && p->opening.tries >= ROVEI_TRIES_UNANSWERED,
     };
     if (p->assoc) {
         ret->association = p->assoc->id;

@@ -102,6 +102,10 @@ typedef enum rovei_peer_state {
     ROVEI_PEER_FAILED,  /* silent for fail_after; the association still stands */
 } rovei_peer_state;
 
+/* Handshakes sent in a row without an answer, from which on that is worth telling: nobody is there,
+ * or it has another psk or identity, and then says nothing either. */
+#define ROVEI_TRIES_UNANSWERED 5
+
 typedef struct rovei_peer_info {
     rove_entity entity;
     uint64_t node_id;
@@ -110,7 +114,8 @@ typedef struct rovei_peer_info {
     uint64_t association; /* 0 when there is none */
     uint64_t incarnation;
     rovei_addr addr;
-    uint64_t rtt; /* smoothed, nanoseconds, 0 when not measured */
+    uint64_t rtt;    /* smoothed, nanoseconds, 0 when not measured */
+    bool unanswered; /* CONNECTING: tried ROVEI_TRIES_UNANSWERED times and more */
 } rovei_peer_info;
 
 /* By entity: E_UNKNOWN_PEER. */
@@ -138,8 +143,9 @@ typedef enum rovei_mesh_event_kind {
     ROVEI_MESH_MESSAGE, /* one message of an incoming stream */
     ROVEI_MESH_FINISHED,
     ROVEI_MESH_RESET,
-    ROVEI_MESH_REFUSED, /* a stream of ours was refused at the peer's limit */
-    ROVEI_MESH_TIME,    /* the time in message 1 has grown to `value`: to be kept in the file */
+    ROVEI_MESH_REFUSED,    /* a stream of ours was refused at the peer's limit */
+    ROVEI_MESH_UNANSWERED, /* peer: tried ROVEI_TRIES_UNANSWERED times; it is tried again */
+    ROVEI_MESH_TIME,       /* the time in message 1 has grown to `value`: to be kept in the file */
 } rovei_mesh_event_kind;
 
 typedef struct rovei_mesh_event {

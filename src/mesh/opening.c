@@ -65,7 +65,22 @@ void rovei_opening_stop(rovei_peer *p)
 {
     drop_attempt(p);
     p->opening.due = false;
+    p->opening.tries = 0;
+    p->mesh->unanswered -= p->opening.unanswered;
+    p->opening.unanswered = false;
     rovei_timer_set(&p->mesh->timers, &p->retry, ROVE_TIME_NEVER);
+}
+
+/* One more message 1 goes out, and none of those before was answered. */
+static void count_try(rovei_peer *p)
+{
+    rovei_opening *o = &p->opening;
+    if (o->tries <= ROVEI_TRIES_UNANSWERED)
+        o->tries++;
+    if (o->tries != ROVEI_TRIES_UNANSWERED || p->assoc || o->unanswered)
+        return;
+    o->unanswered = true;
+    p->mesh->unanswered++;
 }
 
 void rovei_opening_retry(rovei_timer *timer, void *user, rovei_now now)
@@ -119,6 +134,7 @@ size_t rovei_opening_write(rovei_peer *p, uint8_t *ret, rovei_addr *ret_to)
     if (most < INTERVAL_MAX)
         most = INTERVAL_MAX;
     o->interval = o->interval < most / 2 ? o->interval * 2 : most;
+    count_try(p);
     if (begin_attempt(p))
         return 0;
     uint8_t mac_key[32];
@@ -212,5 +228,6 @@ rovei_drop rovei_opening_cookie(rovei_mesh *m, const rovei_packet *packet)
     if (!o->proved && !o->due)
         make_due(p);
     o->proved = true;
+    o->tries = 0; /* it is there, and busy */
     return ROVEI_DROP_COUNT;
 }

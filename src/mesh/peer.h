@@ -50,6 +50,8 @@ typedef struct rovei_opening {
     bool proved;                  /* it carried the proof of a cookie */
     uint8_t cookie[ROVEI_COOKIE_BYTES];
     uint64_t cookie_until; /* monotonic; 0: there is none */
+    uint32_t tries;        /* messages 1 in a row without an answer */
+    bool unanswered;       /* to be reported */
 } rovei_opening;
 
 typedef struct rovei_peer {
@@ -101,6 +103,7 @@ struct rovei_mesh {
     uint64_t incarnation;
     uint64_t time; /* greatest written into a handshake message */
     bool time_grown;
+    size_t unanswered; /* peers of which that is to be reported */
     rovei_now now;
     uint64_t associations_made;
     rovei_gate gate;

@@ -263,6 +263,9 @@ static void mesh_event(rovei_node *n, rovei_now now, rovei_mesh_event *e)
         peer_gone(n, now, e);
         note_peer(n, &e->peer);
         break;
+    case ROVEI_MESH_UNANSWERED:
+        note_peer(n, &e->peer);
+        break;
     case ROVEI_MESH_FINISHED:
     case ROVEI_MESH_RESET:
     case ROVEI_MESH_REFUSED:

@@ -20,7 +20,7 @@ static const struct {
     {"moves", control_moves},         {"send", control_send_begin},   {"migrate", control_migrate},
     {"cancel", control_cancel},       {"spawn", control_spawn},       {"stop", control_stop},
     {"expect", control_expect},       {"unexpect", control_unexpect}, {"state", control_state},
-    {"wait_peer", control_wait_peer},
+    {"wait_peer", control_wait_peer}, {"connect", control_connect},   {"kinds", control_kinds},
 };
 
 /* ---- a connection's life ---- */
@@ -261,6 +261,10 @@ static rove_err bind_socket(int fd, const char *path)
 static void on_note(void *user, rovei_node *core, rovei_now now, const rovei_note *note)
 {
     rovei_control *control = user;
+    rovei_peer_info peer;
+    if (note->kind == ROVEI_NOTE_PEER && control->peer_changed &&
+        rovei_mesh_peer(rovei_node_mesh(core), &note->peer, &peer) == ROVE_OK)
+        control->peer_changed(control->user, &peer);
     if (note->kind != ROVEI_NOTE_MOVE && note->kind != ROVEI_NOTE_MOVE_ENDED)
         return;
     pthread_mutex_lock(&control->lock);
@@ -291,7 +295,13 @@ rove_err rovei_control_new(rovei_control **ret, const rovei_control_config *cfg)
     rovei_control *control = ROVEI_NEW(alloc, rovei_control);
     if (!control)
         return ROVE_E_NOMEM;
-    *control = (rovei_control){.node = cfg->node, .runtime = cfg->runtime, .alloc = alloc};
+    *control = (rovei_control){.node = cfg->node,
+                               .runtime = cfg->runtime,
+                               .alloc = alloc,
+                               .kinds = cfg->kinds,
+                               .kind_count = cfg->kind_count,
+                               .peer_changed = cfg->peer_changed,
+                               .user = cfg->user};
     rovei_list_init(&control->connections);
     pthread_mutex_init(&control->lock, NULL);
     pthread_cond_init(&control->idle, NULL);

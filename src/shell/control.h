@@ -10,10 +10,22 @@
 
 typedef struct rovei_control rovei_control;
 
+/* A kind that the runtime has, as clients are told. */
+typedef struct rovei_control_kind {
+    const char *name;
+    uint32_t abi;
+    const char *file; /* NULL: built in */
+} rovei_control_kind;
+
 typedef struct rovei_control_config {
     rove_node *node;       /* outlives it */
     rove_runtime *runtime; /* outlives it */
     const char *path;
+    const rovei_control_kind *kinds; /* outlive it */
+    size_t kind_count;
+    /* Told when the state of a peer has changed; on the loop thread, must not wait. May be NULL. */
+    void (*peer_changed)(void *user, const rovei_peer_info *peer);
+    void *user;
 } rovei_control_config;
 
 /* Listens. E_ADDRESS when another process listens there, E_EXISTS when something that is no socket

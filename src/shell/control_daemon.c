@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Requests about daemons that the runtime answers: spawn, stop, expect, their states, and waiting
- * for a peer. */
+ * Requests about daemons that the runtime answers: spawn, stop, expect, and their states. */
 #include <crypto/crypto.h>
 #include <errno.h>
 #include <identity/entity.h>
@@ -115,11 +114,29 @@ static void stop_work(job *j)
     } while (j->err == ROVE_E_MOVE_NOT_CLOSED && wait_move(j->control, seen, deadline));
 }
 
-static void end_finish(job *j, rovei_node *core, rovei_now now)
+/* Ends a request about a daemon well, with the daemon's origin and, where it has one, the kind. */
+static void end_with_origin(connection *c, uint64_t origin, const char *kind)
+{
+    json_object *o = json_object_new_object();
+    control_add(o, "origin", control_id(origin));
+    if (kind)
+        control_add(o, "kind", control_text(kind));
+    control_say(c, o);
+    if (!c->closing)
+        control_end_err(c, ROVE_OK);
+}
+
+static void stop_finish(job *j, rovei_node *core, rovei_now now)
 {
     (void)core;
     (void)now;
-    control_end_err(j->connection, j->err);
+    if (j->err == ROVE_E_MOVED)
+        control_end(j->connection, j->err,
+                    "the daemon lives on another node: stop it there (see rove ps)");
+    else if (j->err)
+        control_end_err(j->connection, j->err);
+    else
+        end_with_origin(j->connection, j->daemon.origin, NULL);
 }
 
 void control_stop(connection *c, rovei_node *core, rovei_now now, json_object *request)
@@ -134,7 +151,7 @@ void control_stop(connection *c, rovei_node *core, rovei_now now, json_object *r
     j->daemon.origin = rovei_entity_origin(&entity);
     j->timeout = rovei_node_env(c->control->node)->limits.move_stall;
     j->work = stop_work;
-    j->finish = end_finish;
+    j->finish = stop_finish;
     control_job_start(j);
 }
 
@@ -155,6 +172,22 @@ static bool origin_of(connection *c, json_object *request, uint64_t *ret)
     return false;
 }
 
+/* With the key that this node is to have for a daemon that comes without it. */
+static rove_err expect_with_key(connection *c, const char *kind, uint64_t origin)
+{
+    rove_identity *identity;
+    rove_err err = rove_identity_from_seed(&identity, c->control->node, c->seed);
+    rovei_wipe(c->seed, sizeof c->seed);
+    c->has_seed = false;
+    if (err)
+        return err;
+    err = rove_identity_origin(identity) == origin
+              ? rove_runtime_register_migration_target_identity(c->control->runtime, kind, identity)
+              : ROVE_E_ORIGIN_MISMATCH;
+    rove_identity_free(identity);
+    return err;
+}
+
 void control_expect(connection *c, rovei_node *core, rovei_now now, json_object *request)
 {
     (void)core;
@@ -163,11 +196,19 @@ void control_expect(connection *c, rovei_node *core, rovei_now now, json_object 
     const char *kind = kind_of(c, request);
     if (!kind || !origin_of(c, request, &origin))
         return;
-    rove_err err = rove_runtime_expect_migration(c->control->runtime, kind, origin, NULL);
+    rove_err err = c->has_seed
+                       ? expect_with_key(c, kind, origin)
+                       : rove_runtime_expect_migration(c->control->runtime, kind, origin, NULL);
     if (err == ROVE_E_KIND_UNKNOWN)
         control_end(c, err, NO_KIND);
-    else
+    else if (err == ROVE_E_ORIGIN_MISMATCH)
+        control_end(c, err, "that identity is another daemon's: rove id show prints its origin");
+    else if (err == ROVE_E_EXISTS)
+        control_end(c, err, "the daemon is here, or is expected already");
+    else if (err)
         control_end_err(c, err);
+    else
+        end_with_origin(c, origin, kind);
 }
 
 void control_unexpect(connection *c, rovei_node *core, rovei_now now, json_object *request)
@@ -175,8 +216,17 @@ void control_unexpect(connection *c, rovei_node *core, rovei_now now, json_objec
     (void)core;
     (void)now;
     uint64_t origin;
-    if (origin_of(c, request, &origin))
-        control_end_err(c, rove_runtime_withdraw_expectation(c->control->runtime, origin));
+    if (!origin_of(c, request, &origin))
+        return;
+    rove_err err = rove_runtime_withdraw_expectation(c->control->runtime, origin);
+    if (err == ROVE_E_NOT_FOUND)
+        control_end(c, err, "this node does not expect that daemon");
+    else if (err == ROVE_E_EXISTS)
+        control_end(c, err, "the daemon is here: rove stop ends it");
+    else if (err)
+        control_end_err(c, err);
+    else
+        end_with_origin(c, origin, NULL);
 }
 
 /* ---- a daemon's state ---- */
@@ -239,34 +289,5 @@ void control_state(connection *c, rovei_node *core, rovei_now now, json_object *
     j->work = state_work;
     j->finish = state_finish;
     j->drop = state_drop;
-    control_job_start(j);
-}
-
-/* ---- waiting for a peer ---- */
-
-static void wait_peer_work(job *j)
-{
-    j->err = rove_node_wait_peer(j->node, &j->entity, j->timeout);
-}
-
-void control_wait_peer(connection *c, rovei_node *core, rovei_now now, json_object *request)
-{
-    (void)core;
-    (void)now;
-    rove_entity peer;
-    json_object *timeout = NULL;
-    const char *name = control_field(request, "peer");
-    if (!name || !rovei_hex_decode(name, strlen(name), peer.bytes, sizeof peer.bytes) ||
-        !json_object_object_get_ex(request, "timeout_ns", &timeout)) {
-        control_end_err(c, ROVE_E_USAGE);
-        return;
-    }
-    job *j = control_job_new(c);
-    if (!j)
-        return;
-    j->entity = peer;
-    j->timeout = json_object_get_uint64(timeout);
-    j->work = wait_peer_work;
-    j->finish = end_finish;
     control_job_start(j);
 }

@@ -19,6 +19,10 @@ struct rovei_control {
     rove_node *node;
     rove_runtime *runtime;
     const rove_alloc *alloc;
+    const rovei_control_kind *kinds;
+    size_t kind_count;
+    void (*peer_changed)(void *user, const rovei_peer_info *peer);
+    void *user;
     int fd;
     char path[108];
     rovei_list connections;
@@ -98,6 +102,8 @@ void control_flush(connection *c);
  * that was closed meanwhile. */
 void control_leave(connection *c);
 
+/* One peer as clients see it. */
+json_object *control_peer(const rovei_peer_info *peer);
 json_object *control_id(uint64_t id);
 json_object *control_hex(const void *bytes, size_t size);
 json_object *control_attempt(const rovei_attempt_id *a);
@@ -116,7 +122,7 @@ void control_add(json_object *o, const char *name, json_object *value);
 typedef void control_fn(connection *c, rovei_node *core, rovei_now now, json_object *request);
 control_fn control_status, control_peers, control_ps, control_moves, control_send_begin,
     control_migrate, control_cancel, control_spawn, control_stop, control_expect, control_unexpect,
-    control_state, control_wait_peer;
+    control_state, control_wait_peer, control_connect, control_kinds;
 
 /* The daemon that a request names by entity or origin; ends the request when there is none. */
 bool control_daemon(connection *c, rovei_node *core, json_object *request, rove_entity *ret);

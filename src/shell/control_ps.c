@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The list of daemons: what the core knows, and what the runtime counts. */
+#include <host/runtime.h>
 #include <identity/entity.h>
 #include <shell/control_job.h>
 #include <string.h>
+
+#define KEY_KEPT "moved without its identity: the key is still here"
 
 typedef struct ps_row {
     rovei_daemon_info info;
     char kind[ROVE_KIND_NAME_MAX + 1];
     bool counted;
+    bool key_kept; /* it left, and its key stayed here */
     rove_daemon_stats stats;
 } ps_row;
 
@@ -38,6 +42,8 @@ static void count_work(job *j)
     for (size_t i = 0; i < j->row_count; i++) {
         ps_row *row = &j->rows[i];
         rove_daemon daemon = {rovei_entity_origin(&row->info.entity)};
+        row->key_kept = row->info.state == ROVEI_DAEMON_MOVED &&
+                        rovei_runtime_keeps_key(j->runtime, &row->info.entity);
         row->counted =
             (row->info.state == ROVEI_DAEMON_RUNNING || row->info.state == ROVEI_DAEMON_MOVING) &&
             rove_runtime_stats(j->runtime, daemon, &row->stats) == ROVE_OK;
@@ -60,11 +66,10 @@ static json_object *describe(const ps_row *row, rovei_now now)
     control_add(o, "state", control_text(state_name(d->state)));
     control_add(o, "node_id", control_id(rovei_entity_node_id(&d->holder)));
     control_add(o, "epoch", control_u64(d->epoch));
-    /* Each output is a link of the chain. */
-    control_add(o, "sequence", u64_or_null(row->counted, row->stats.events_emitted));
+    control_add(o, "sequence", u64_or_null(row->counted, row->stats.sequence));
     control_add(o, "events", u64_or_null(row->counted, row->stats.events_processed));
     control_add(o, "lanes", u64_or_null(here, d->lanes));
-    control_add(o, "subscriptions", u64_or_null(here, 0));
+    control_add(o, "subscriptions", u64_or_null(row->counted, row->stats.subscriptions));
     control_add(o, "attempt", d->in_move ? control_attempt(&d->attempt) : NULL);
     control_add(o, "counterpart",
                 d->in_move ? control_id(rovei_entity_node_id(&d->counterpart)) : NULL);
@@ -72,7 +77,7 @@ static json_object *describe(const ps_row *row, rovei_now now)
                 d->in_move || d->state == ROVEI_DAEMON_ASIDE ? control_s(now.mono - d->since)
                                                              : NULL);
     control_add(o, "position", u64_or_null(d->in_move, d->position));
-    control_add(o, "note", control_text(d->note));
+    control_add(o, "note", control_text(row->key_kept ? KEY_KEPT : d->note));
     return o;
 }
 

@@ -49,11 +49,11 @@ void control_status(connection *c, rovei_node *core, rovei_now now, json_object 
         control_end_err(c, ROVE_OK);
 }
 
-static const char *peer_state_name(rovei_peer_state state)
+static const char *peer_state_name(const rovei_peer_info *peer)
 {
-    switch (state) {
+    switch (peer->state) {
     case ROVEI_PEER_CONNECTING:
-        return "connecting";
+        return peer->unanswered ? "no_answer" : "connecting";
     case ROVEI_PEER_UP:
         return "up";
     case ROVEI_PEER_SUSPECT:
@@ -64,23 +64,43 @@ static const char *peer_state_name(rovei_peer_state state)
     return NULL;
 }
 
+json_object *control_peer(const rovei_peer_info *peer)
+{
+    char address[64] = "";
+    if (peer->addr.family)
+        rovei_address_format(&peer->addr, address, sizeof address);
+    json_object *o = json_object_new_object();
+    control_add(o, "entity", control_hex(peer->entity.bytes, sizeof peer->entity.bytes));
+    control_add(o, "node_id", control_id(peer->node_id));
+    control_add(o, "class", control_text(peer->session_class == ROVEI_CLASS_NET ? "net" : "rove"));
+    control_add(o, "state", control_text(peer_state_name(peer)));
+    control_add(o, "addr", peer->addr.family ? control_text(address) : NULL);
+    control_add(o, "rtt_us", peer->rtt ? control_us(peer->rtt) : NULL);
+    return o;
+}
+
 void control_peers(connection *c, rovei_node *core, rovei_now now, json_object *request)
 {
     (void)now;
     (void)request;
     rovei_peer_info peer;
-    for (size_t it = 0; !c->closing && rovei_mesh_peer_next(rovei_node_mesh(core), &it, &peer);) {
-        char address[64] = "";
-        if (peer.addr.family)
-            rovei_address_format(&peer.addr, address, sizeof address);
+    for (size_t it = 0; !c->closing && rovei_mesh_peer_next(rovei_node_mesh(core), &it, &peer);)
+        control_say(c, control_peer(&peer));
+    if (!c->closing)
+        control_end_err(c, ROVE_OK);
+}
+
+void control_kinds(connection *c, rovei_node *core, rovei_now now, json_object *request)
+{
+    (void)core;
+    (void)now;
+    (void)request;
+    for (size_t i = 0; !c->closing && i < c->control->kind_count; i++) {
+        const rovei_control_kind *kind = &c->control->kinds[i];
         json_object *o = json_object_new_object();
-        control_add(o, "entity", control_hex(peer.entity.bytes, sizeof peer.entity.bytes));
-        control_add(o, "node_id", control_id(peer.node_id));
-        control_add(o, "class",
-                    control_text(peer.session_class == ROVEI_CLASS_NET ? "net" : "rove"));
-        control_add(o, "state", control_text(peer_state_name(peer.state)));
-        control_add(o, "addr", peer.addr.family ? control_text(address) : NULL);
-        control_add(o, "rtt_us", peer.rtt ? control_us(peer.rtt) : NULL);
+        control_add(o, "kind", control_text(kind->name));
+        control_add(o, "abi", control_u64(kind->abi));
+        control_add(o, "file", control_text(kind->file));
         control_say(c, o);
     }
     if (!c->closing)

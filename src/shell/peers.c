@@ -27,8 +27,8 @@ rove_err rove_node_connect(rove_node *node, const rove_entity *peer, const char 
         return ROVE_E_USAGE;
     connect_call c = {.peer = *peer};
     rove_err err = rovei_address_parse(address, true, &c.addr);
-    if (err)
-        return err;
+    if (err || !c.addr.port)
+        return ROVE_E_ADDRESS;
     rovei_node_call(node, connect_on_loop, &c);
     return c.err;
 }

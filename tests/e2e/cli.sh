@@ -7,7 +7,7 @@
 exits "help" 0 "$rove" --help
 exits "version" 0 "$rove" --version
 like "version names itself" "$(cat out)" "rove [0-9]*"
-for command in psk id node status peers ps spawn expect send migrate moves cancel stop demo; do
+for command in psk id node status peers connect kinds ps spawn expect send migrate moves cancel stop demo; do
     exits "help of $command" 0 "$rove" "$command" --help
     like "help of $command says how to use it" "$(head -n 1 out)" "Usage: rove $command *"
     refuses "$command refuses an unknown option" 2 "rove: *--no-such-thing*" \
@@ -50,6 +50,10 @@ refuses "socket from the user's folder" 1 "rove: *$work/rove/control*" "$rove" p
 unset XDG_RUNTIME_DIR
 refuses "ring larger than the mesh" 2 "rove: *--ring*" "$rove" demo --nodes 2 --ring 3
 refuses "ring of one" 2 "rove: *--moves 0*" "$rove" demo --nodes 2 --ring 1
+refuses "table into a folder" 1 "rove: $work cannot be written*" "$rove" demo --output "$work"
+refuses "table into no folder" 1 "rove: none/table cannot be made*" \
+    "$rove" demo --output none/table
+refuses "connect to nonsense" 2 "rove: *ENTITY@HOST:PORT*" "$rove" connect 12@localhost:1
 refuses "demo without its input" 1 "rove: *none*" "$rove" demo --input "$work/none"
 
 # ---- keys ----

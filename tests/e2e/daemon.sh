@@ -16,6 +16,11 @@ until_true 20 is_up two "$(field entity <one.out)" || fail "the nodes meet"
 on two peers --json >out
 like "peers" "$(cat out)" '{"entity":"*","node_id":"'"$one_id"'","class":"rove","state":"up","addr":"127.0.0.1:*","rtt_us":*}'
 
+# ---- kinds ----
+on one kinds --json >out
+is "kinds: what was loaded, and what is built in" "$(tr '\n' ' ' <out)" \
+    '{"kind":"echo","abi":1,"file":"'"$kinds"'/echo.so"} {"kind":"counter","abi":1,"file":"'"$kinds"'/counter.so"} {"kind":"wordcount","abi":1,"file":null} '
+
 # ---- spawn ----
 refuses "unknown kind" 2 "rove: *no such kind*" on one spawn nothing
 exits "spawn" 0 on one spawn counter --json
@@ -48,15 +53,22 @@ head -c 1048577 /dev/zero | tr '\0' x >long
 is "send: a line that is too long" "$?" 1
 like "send: names the line" "$(cat err)" "rove: line 2 is longer*"
 refuses "send to a daemon that nobody knows" 1 "rove: *" on one send 0xdead
+seq 5000 | on one send "$(printf 'ab%.0s' $(seq 32))" --timeout 0.3 --json >out 2>err
+is "send: what was not taken in time is unknown" "$?/$(tail -n 1 out)" \
+    '4/{"event":"summary","sent":5000,"applied":0,"errors":0,"refused":0,"unknown":5000,"lost":0}'
 head -c 1048576 long | on one send "$echo_daemon" --json >out
 is "send: the longest line" "$?/$(field applied <out)" 0/1
 
 # ---- move ----
 like "a target that does not expect it" "$(on one migrate "$counter" --to "$two_id" --json 2>err)" \
     '*"event":"failed"*"reason":"target_no_factory"*'
-exits "expect" 0 on two expect counter "$counter"
+exits "expect" 0 on two expect counter "$counter" --json
+is "expect: says what" "$(cat out)" '{"origin":"'"$counter"'","kind":"counter"}'
+refuses "expect what is expected already" 1 "rove: *expected already" \
+    on two expect counter "$counter"
 refuses "expect an unknown kind" 2 "rove: *" on two expect nothing "$counter"
-exits "take it back" 0 on two expect --cancel "$counter"
+exits "take it back" 0 on two expect --cancel "$counter" --json
+is "take it back: says what" "$(cat out)" '{"origin":"'"$counter"'"}'
 refuses "take it back twice" 1 "rove: *" on two expect --cancel "$counter"
 exits "expect again" 0 on two expect counter "$counter"
 refuses "migrate to nobody" 1 "rove: *" on one migrate "$counter" --to 0x1234
@@ -86,6 +98,22 @@ is "cancel says so" "$(field result <out)" too_late
 refuses "migrate of what has left" 1 "rove: *lives on another node*" \
     on one migrate "$counter" --to "$two_id"
 
+# ---- without its identity ----
+kept=$(on one spawn echo)
+on two expect echo "$kept"
+exits "the key does not come, and there is none" 1 \
+    on one migrate "$kept" --to "$two_id" --no-identity
+exits "it stays" 0 on one stop "$kept"
+"$rove" id new -o kept.id
+kept=$(on one spawn echo --identity kept.id)
+refuses "expect with the key of another" 1 "rove: *another daemon's*" \
+    on two expect echo "$kept" --identity id
+exits "expect with its key" 0 on two expect echo "$kept" --identity kept.id
+exits "migrate without its identity" 0 on one migrate "$kept" --to "$two_id" --no-identity
+like "the key that stayed is told of" "$(on one ps --json | grep "$kept")" \
+    '*"state":"moved"*"note":"moved without its identity: the key is still here"}'
+is "and serves with the key that was there" "$(echo x | on one send "$kept" --outputs 2>err)" x
+
 # ---- stop ----
 for i in 1 2 3 4 5; do # at once: it waits for the former host's Closed
     brief=$(on one spawn counter)
@@ -94,7 +122,9 @@ for i in 1 2 3 4 5; do # at once: it waits for the former host's Closed
 done >err 2>&1
 is "stop right after the arrival" "$i/$(cat err)" 5/
 refuses "stop where it is not" 1 "rove: *" on one stop "$counter"
-exits "stop" 0 on two stop "$counter"
+refuses "stop where it was" 1 "rove: *lives on another node*" on one stop "$counter"
+exits "stop" 0 on two stop "$counter" --json
+is "stop: says what" "$(cat out)" '{"origin":"'"$counter"'"}'
 refuses "stop twice" 1 "rove: *" on two stop "$counter"
 echo x | on one send "$entity" --timeout 20 --json >out 2>err
 is "a stopped daemon applies nothing" "$(field applied <out)" 0

@@ -99,7 +99,31 @@ wait "$pid" 2>/dev/null
 start one --identity id
 pass "a socket that was left over is replaced"
 
+# ---- peers that answer, and such that do not ----
+one=$pid
+start friend
+friend=$(peer_of friend)
+exits "connect" 0 on one connect "$friend" --timeout 20 --json
+like "connect: fields" "$(cat out)" \
+    '{"entity":"'"${friend%@*}"'","node_id":"0x*","class":"rove","state":"up","addr":"'"${friend#*@}"'","rtt_us":*}'
+exits "connect again" 0 on one connect "$friend"
+refuses "connect to itself" 1 "rove: *this node itself*" on one connect "$(peer_of one)"
+refuses "connect to no address" 1 "rove: *HOST:PORT*" on one connect "${friend%@*}@nowhere"
+refuses "connect to port 0" 1 "rove: *HOST:PORT*" on one connect "${friend%@*}@127.0.0.1:0"
+"$rove" psk new -o other.psk
+"$rove" node --listen 127.0.0.1:0 --psk-file other.psk --control "$work/stranger.sock" --json \
+    --set handshake_retry=0.02 --peer "$friend" >stranger.out 2>stranger.err &
+pids="$pids $!"
+"$rove" status --ready --timeout 20 --control "$work/stranger.sock" >/dev/null
+until_true 20 grep -q "no answer" stranger.err
+like "another psk: the log says what it may be" "$(grep -c . stranger.err)/$(cat stranger.err)" \
+    "1/no answer from ${friend#*@}: *another psk*${friend%@*}*"
+like "another psk: peers say so" "$(on stranger peers --json)" '*"state":"no_answer"*'
+exits "another psk: connect gives up" 1 on stranger connect "$friend" --timeout 0.1 --json
+like "and says what to look at" "$(cat err)" "rove: not connected: no answer yet*psk*"
+
 # ---- signals with a daemon on board ----
+pid=$one
 exits "spawn" 0 on one spawn wordcount --json
 kill -TERM "$pid"
 until_true 10 grep -q "would be lost" one.err
