@@ -67,7 +67,8 @@ typedef struct rove_link {
 typedef struct rove_event {
     rove_link link;
     rove_span payload;
-    uint64_t received_at; /* wall clock, nanoseconds since 1970, at the node that applies it */
+    uint64_t received_at; /* wall clock, nanoseconds since 1970, at the node that applies it; some
+                             milliseconds behind, as far apart as the system's clock ticks are */
 } rove_event;
 
 ROVE_END_DECLS

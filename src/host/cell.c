@@ -44,17 +44,10 @@ rove_err rovei_cell_new(rovei_cell **ret, const rovei_cell_config *cfg)
     rovei_cell *c = ROVEI_NEW(a, rovei_cell);
     if (!c)
         return ROVE_E_NOMEM;
-    rove_err err = rovei_horizon_new(&c->horizon, a, rovei_rng_u64(&cfg->env->rng),
-                                     cfg->env->limits.horizon_origins);
-    if (err) {
-        ROVEI_DELETE(a, c);
-        return err;
-    }
     c->instance = cfg->instance;
     if (!c->instance) {
-        err = cfg->kind->create(&c->instance, a, cfg->kind_user);
+        rove_err err = cfg->kind->create(&c->instance, a, cfg->kind_user);
         if (err) {
-            rovei_horizon_free(c->horizon);
             ROVEI_DELETE(a, c);
             return err;
         }
@@ -126,10 +119,19 @@ static void link_outputs(rovei_cell *c, rove_buf *outputs, uint32_t count)
     c->head_owner = rove_buf_ref(outputs);
 }
 
+/* Daemons that never had an event, of which there may be many, have no horizon yet. */
+static rove_err horizon_make(rovei_cell *c)
+{
+    return rovei_horizon_new(&c->horizon, &c->env->alloc, rovei_rng_u64(&c->env->rng),
+                             c->env->limits.horizon_origins);
+}
+
 void rovei_cell_run(rovei_cell *c, uint64_t wall, const rovei_cell_event *ev, rovei_applied *ret)
 {
     *ret = (rovei_applied){0};
     /* Before process: the outputs' sketch includes this event, and so it stays when it fails. */
+    if (!c->horizon && (ret->err = horizon_make(c)))
+        return;
     ret->err = rovei_horizon_observe(c->horizon, ev->link.origin, ev->link.sequence);
     if (ret->err)
         return;

@@ -84,13 +84,6 @@ rove_buf *rovei_frame_take_text(rovei_frame *f, rove_err returned)
     return text;
 }
 
-void rovei_frame_fini(rovei_frame *f)
-{
-    rove_buf_unref(f->buf);
-    rove_buf_unref(f->text);
-    f->buf = f->text = NULL;
-}
-
 static rove_err ctx_emit(rove_ctx *ctx, rove_span payload)
 {
     rovei_frame *f = frame_of(ctx);
@@ -176,7 +169,7 @@ static rove_err ctx_sign(rove_ctx *ctx, rove_span message, uint8_t ret_signature
     return rovei_keypair_sign(frame_of(ctx)->cell->key, message.data, message.size, ret_signature);
 }
 
-static const rove_ctx_ops ctx_ops = {
+const rove_ctx_ops rovei_ctx_ops = {
     .emit = ctx_emit,
     .write = ctx_write,
     .reserve = ctx_reserve,
@@ -184,8 +177,3 @@ static const rove_ctx_ops ctx_ops = {
     .entity = ctx_entity,
     .sign = ctx_sign,
 };
-
-rovei_frame rovei_frame_of(rovei_cell *c, rovei_doing doing)
-{
-    return (rovei_frame){.ctx = {&ctx_ops}, .cell = c, .doing = doing};
-}

@@ -28,8 +28,8 @@ struct rovei_cell {
     rove_link head;
     rove_span head_payload;
     rove_buf *head_owner;
-    rovei_horizon *horizon;
-    rovei_ledger *ledger; /* NULL until something is recorded */
+    rovei_horizon *horizon; /* NULL before the first event */
+    rovei_ledger *ledger;   /* NULL until something is recorded */
     rove_daemon_stats stats;
 
     /* The freeze. */
@@ -65,14 +65,25 @@ typedef struct rovei_frame {
     rove_buf *text;
 } rovei_frame;
 
-rovei_frame rovei_frame_of(rovei_cell *c, rovei_doing doing);
+extern const rove_ctx_ops rovei_ctx_ops;
+static inline rovei_frame rovei_frame_of(rovei_cell *c, rovei_doing doing)
+{
+    return (rovei_frame){.ctx = {&rovei_ctx_ops}, .cell = c, .doing = doing};
+}
 /* Makes room for `need` more bytes behind `used`. E_NOMEM is kept in the frame. */
 rove_err rovei_frame_room(rovei_frame *f, size_t need);
 /* Gives the buf at its final size; never NULL for a state, NULL for no outputs. E_NOMEM. */
 rove_err rovei_frame_take(rovei_frame *f, rove_buf **ret);
 /* Gives the message; one that says at least which code it was when the kind left none. */
 rove_buf *rovei_frame_take_text(rovei_frame *f, rove_err returned);
-void rovei_frame_fini(rovei_frame *f);
+static inline void rovei_frame_fini(rovei_frame *f)
+{
+    if (f->buf || f->text) {
+        rove_buf_unref(f->buf);
+        rove_buf_unref(f->text);
+        f->buf = f->text = NULL;
+    }
+}
 
 /* Reads all that is left of a reader at its start; NULL for a stateless kind. E_SNAPSHOT_FAILED,
  * E_NOMEM, E_STALE. */

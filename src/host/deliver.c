@@ -7,7 +7,6 @@
 #include <host/host.h>
 #include <host/runtime.h>
 #include <host/thread.h>
-#include <time.h>
 
 /* Who waits for a diverted event: a caller, or for NOWAIT a completion. */
 struct waiter {
@@ -45,13 +44,6 @@ struct later {
     rove_buf *owner;
 };
 
-static uint64_t wall_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * ROVE_SECOND + (uint64_t)t.tv_nsec;
-}
-
 /* ---- results ---- */
 
 bool rove_result_next(const rove_result *result, size_t *it, rove_link *ret_link,
@@ -72,8 +64,10 @@ void rove_result_fini(rove_result *result)
 {
     if (!result)
         return;
-    rove_buf_unref(result->outputs);
-    rove_detail_fini(&result->detail);
+    if (result->outputs)
+        rove_buf_unref(result->outputs);
+    if (result->detail.text)
+        rove_buf_unref(result->detail.text);
     *result = (rove_result){0};
 }
 
@@ -165,7 +159,7 @@ static rove_err divert(struct deliver *d, rovei_report *report, struct later *la
         return ROVE_E_NOMEM;
     }
     event.payload = rove_buf_span(event.owner);
-    d->wall = wall_now();
+    d->wall = rovei_clock_tick();
     rove_err err = rovei_cell_deliver(r->cell, d->wall, &event, later ? &later->waiter : &d->waiter,
                                       &d->applied, &d->number);
     if (err == ROVE_E_BUFFER_FULL) {
@@ -222,7 +216,7 @@ static void deliver_here(struct deliver *d)
     } else if (rovei_cell_state_of(r->cell) == ROVEI_CELL_FROZEN) {
         deliver_frozen(d);
     } else {
-        d->wall = wall_now();
+        d->wall = rovei_clock_tick();
         d->err =
             rovei_cell_deliver(r->cell, d->wall, &d->event, &d->waiter, &d->applied, &d->number);
     }
@@ -272,39 +266,12 @@ static void await_outcome(struct deliver *d)
     rovei_resident_drop(r);
 }
 
-static rove_err deliver(struct rovei_host *h, uint64_t origin, struct deliver *d)
-{
-    rovei_rcu_enter();
-    rovei_entry *e = rovei_registry_find(&h->registry, origin);
-    if (!e) {
-        rovei_rcu_leave();
-        rove_err gate = rovei_host_gate(h); /* shutdown may have begun meanwhile */
-        return gate ? gate : rovei_host_missing(h, origin);
-    }
-    d->resident = ROVEI_CONTAINER(e, rovei_resident, entry);
-    rovei_mailbox *m = &d->resident->mailbox;
-    if (rovei_mailbox_try_enter(m)) {
-        /* Whoever has the role keeps the resident alive: it ends by a job. */
-        rovei_rcu_leave();
-        rovei_thread_enter();
-        deliver_here(d);
-        rovei_thread_leave();
-        rovei_mailbox_leave(m);
-    } else {
-        rove_err err = deliver_queued(d);
-        if (err)
-            return err;
-    }
-    if (d->diverted)
-        await_outcome(d);
-    return d->err;
-}
-
 /* Everything but the ticket and the condition, which only a caller who waits needs. */
-static void deliver_init(struct deliver *d, const rove_event *event, rove_deliver_fn *done,
-                         void *user)
+static void deliver_init(struct deliver *d, rovei_resident *r, const rove_event *event,
+                         rove_deliver_fn *done, void *user)
 {
     d->waiter = (struct waiter){0};
+    d->resident = r;
     d->event = (rovei_cell_event){event->link, event->payload, NULL};
     d->done = done;
     d->user = user;
@@ -313,6 +280,80 @@ static void deliver_init(struct deliver *d, const rove_event *event, rove_delive
     d->err = ROVE_OK;
     d->applied = (rovei_applied){0};
     d->full_events = d->full_bytes = 0;
+}
+
+static void tell_observers(struct rovei_host *h, rove_daemon daemon, const rove_event *event,
+                           uint64_t wall, const rove_result *result)
+{
+    if (!result->index || !rovei_observers_any(&h->observers))
+        return;
+    rove_event seen = {event->link, event->payload, wall};
+    rovei_observers_fire(&h->observers, daemon.origin, result->index, &seen);
+}
+
+/* Ends a deliver that did not go the quick way. */
+static rove_err finish(struct deliver *d, rove_err err, struct rovei_host *h, rove_daemon daemon,
+                       const rove_event *event, rove_result *ret)
+{
+    if (err == ROVE_OK) {
+        if (d->diverted)
+            await_outcome(d);
+        err = d->err;
+    }
+    fill_result(ret, &d->applied);
+    ret->number = d->number;
+    ret->detail.events = d->full_events;
+    ret->detail.bytes = d->full_bytes;
+    if (d->here)
+        tell_observers(h, daemon, event, d->wall, ret);
+    return err;
+}
+
+/* The quick way, of a caller who has the daemon. False: it does not serve, and nothing was done. */
+static inline bool apply_here(rovei_resident *r, const rove_event *event, uint64_t *ret_wall,
+                              rovei_applied *ret)
+{
+    if (!r->cell || !rovei_entry_is_listed(&r->entry))
+        return false;
+    *ret_wall = rovei_clock_tick();
+    rovei_cell_event ev = {event->link, event->payload, NULL};
+    return rovei_cell_apply(r->cell, *ret_wall, &ev, ret);
+}
+
+static rove_err deliver(struct rovei_host *h, rove_daemon daemon, const rove_event *event,
+                        rove_deliver_fn *done, void *user, rove_result *ret)
+{
+    struct deliver d;
+    rovei_rcu_enter();
+    rovei_entry *e = rovei_registry_find(&h->registry, daemon.origin);
+    if (!e) {
+        rovei_rcu_leave();
+        rove_err gate = rovei_host_gate(h); /* shutdown may have begun meanwhile */
+        return gate ? gate : rovei_host_missing(h, daemon.origin);
+    }
+    rovei_resident *r = ROVEI_CONTAINER(e, rovei_resident, entry);
+    rovei_mailbox *m = &r->mailbox;
+    if (!rovei_mailbox_try_enter(m)) {
+        deliver_init(&d, r, event, done, user);
+        return finish(&d, deliver_queued(&d), h, daemon, event, ret);
+    }
+    /* Whoever has the role keeps the resident alive: it ends by a job. */
+    rovei_rcu_leave();
+    rovei_thread_enter();
+    uint64_t wall;
+    rovei_applied applied;
+    bool quick = apply_here(r, event, &wall, &applied);
+    if (!quick) {
+        deliver_init(&d, r, event, done, user);
+        deliver_here(&d);
+    }
+    rovei_thread_leave();
+    rovei_mailbox_leave(m);
+    if (!quick)
+        return finish(&d, ROVE_OK, h, daemon, event, ret);
+    fill_result(ret, &applied);
+    tell_observers(h, daemon, event, wall, ret);
+    return applied.err;
 }
 
 rove_err rove_runtime_deliver(rove_runtime *rt, rove_daemon daemon, const rove_event *event,
@@ -336,16 +377,5 @@ rove_err rove_runtime_deliver(rove_runtime *rt, rove_daemon daemon, const rove_e
         ret->detail.most = h->env->limits.event_max;
         return ROVE_E_TOO_LARGE;
     }
-    struct deliver d;
-    deliver_init(&d, event, nowait ? done : NULL, user);
-    err = deliver(h, daemon.origin, &d);
-    fill_result(ret, &d.applied);
-    ret->number = d.number;
-    ret->detail.events = d.full_events;
-    ret->detail.bytes = d.full_bytes;
-    if (d.here && ret->index && rovei_observers_any(&h->observers)) {
-        rove_event seen = {event->link, event->payload, d.wall};
-        rovei_observers_fire(&h->observers, daemon.origin, ret->index, &seen);
-    }
-    return err;
+    return deliver(h, daemon, event, nowait ? done : NULL, user, ret);
 }

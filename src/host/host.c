@@ -90,11 +90,6 @@ void rovei_host_fini(struct rovei_host *h)
     pthread_mutex_destroy(&h->lock);
 }
 
-rove_err rovei_host_outside(void)
-{
-    return rovei_thread_is_inside() ? ROVE_E_REENTRANT : ROVE_OK;
-}
-
 rove_err rovei_host_may_wait(const struct rovei_host *h)
 {
     if (rovei_thread_is_inside())

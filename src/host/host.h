@@ -19,6 +19,7 @@
 #include <host/mailbox.h>
 #include <host/observers.h>
 #include <host/registry.h>
+#include <host/thread.h>
 #include <host/workers.h>
 #include <rove/runtime.h>
 #include <shell/node.h>
@@ -118,7 +119,10 @@ static inline rove_err rovei_host_gate(const struct rovei_host *h)
     return life == ROVEI_LIFE_REGISTERING ? ROVE_E_NOT_READY : ROVE_E_SHUTTING_DOWN;
 }
 /* E_REENTRANT inside of a daemon, else OK. */
-rove_err rovei_host_outside(void);
+static inline rove_err rovei_host_outside(void)
+{
+    return rovei_thread_is_inside() ? ROVE_E_REENTRANT : ROVE_OK;
+}
 /* As above, and E_WOULD_BLOCK on the loop thread and on workers. */
 rove_err rovei_host_may_wait(const struct rovei_host *h);
 /* Adds a resident to `cells`, with a reference, or takes it out. Loop thread. */

@@ -5,9 +5,9 @@
 #include <base/list.h>
 #include <host/mailbox.h>
 
-#define RUNNING   1u
-#define PENDING   2u
-#define SCHEDULED 4u
+#define RUNNING   (unsigned)ROVEI_MAILBOX_RUNNING
+#define PENDING   (unsigned)ROVEI_MAILBOX_PENDING
+#define SCHEDULED (unsigned)ROVEI_MAILBOX_SCHEDULED
 
 void rovei_mailbox_init(rovei_mailbox *m, const rovei_mailbox_ops *ops)
 {
@@ -22,16 +22,6 @@ void rovei_mailbox_fini(rovei_mailbox *m)
     ROVEI_CHECK(!(atomic_load(&m->state) & (RUNNING | PENDING)));
     ROVEI_CHECK(!m->inbox && !m->batch && !m->after && !m->tickets);
     pthread_mutex_destroy(&m->lock);
-}
-
-bool rovei_mailbox_try_enter(rovei_mailbox *m)
-{
-    unsigned s = atomic_load_explicit(&m->state, memory_order_relaxed);
-    while (!(s & (RUNNING | PENDING)))
-        if (atomic_compare_exchange_weak_explicit(&m->state, &s, s | RUNNING, memory_order_acquire,
-                                                  memory_order_relaxed))
-            return true;
-    return false;
 }
 
 /* Gives the role up while nothing is pending. */

@@ -52,6 +52,12 @@ typedef struct rovei_mailbox_ops {
     void (*leaving)(rovei_mailbox *m);
 } rovei_mailbox_ops;
 
+enum {
+    ROVEI_MAILBOX_RUNNING = 1,
+    ROVEI_MAILBOX_PENDING = 2,
+    ROVEI_MAILBOX_SCHEDULED = 4,
+};
+
 struct rovei_mailbox {
     atomic_uint state;
     pthread_mutex_t lock;
@@ -72,7 +78,15 @@ void rovei_mailbox_fini(rovei_mailbox *m);
 
 /* The fast way in. True: this thread has the role and there is no job. The caller may also keep the
  * role for a while and pass it on: jobs that come meanwhile wait. */
-bool rovei_mailbox_try_enter(rovei_mailbox *m);
+static inline bool rovei_mailbox_try_enter(rovei_mailbox *m)
+{
+    unsigned s = atomic_load_explicit(&m->state, memory_order_relaxed);
+    while (!(s & (ROVEI_MAILBOX_RUNNING | ROVEI_MAILBOX_PENDING)))
+        if (atomic_compare_exchange_weak_explicit(&m->state, &s, s | ROVEI_MAILBOX_RUNNING,
+                                                  memory_order_acquire, memory_order_relaxed))
+            return true;
+    return false;
+}
 /* Gives the role up, then does what was left to be done after it. The owner may be gone then. */
 void rovei_mailbox_leave(rovei_mailbox *m);
 

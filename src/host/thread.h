@@ -7,13 +7,35 @@
 
 #include <stdbool.h>
 
+typedef struct rovei_thread_state {
+    unsigned inside; /* functions of kinds that it is in */
+    bool worker;
+} rovei_thread_state;
+
+extern _Thread_local rovei_thread_state rovei_this_thread;
+
 /* Around the functions of a kind. */
-void rovei_thread_enter(void);
-void rovei_thread_leave(void);
+static inline void rovei_thread_enter(void)
+{
+    rovei_this_thread.inside++;
+}
+static inline void rovei_thread_leave(void)
+{
+    rovei_this_thread.inside--;
+}
 /* This thread is inside of a daemon's functions. */
-bool rovei_thread_is_inside(void);
+static inline bool rovei_thread_is_inside(void)
+{
+    return rovei_this_thread.inside > 0;
+}
 /* This thread is a worker: it must not wait for what only a worker can do. */
-void rovei_thread_set_worker(void);
-bool rovei_thread_is_worker(void);
+static inline void rovei_thread_set_worker(void)
+{
+    rovei_this_thread.worker = true;
+}
+static inline bool rovei_thread_is_worker(void)
+{
+    return rovei_this_thread.worker;
+}
 
 #endif

@@ -16,3 +16,8 @@ rovei_now rovei_clock_now(void)
 {
     return (rovei_now){.mono = read_clock(CLOCK_MONOTONIC), .wall = read_clock(CLOCK_REALTIME)};
 }
+
+uint64_t rovei_clock_tick(void)
+{
+    return read_clock(CLOCK_REALTIME_COARSE);
+}

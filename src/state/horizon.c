@@ -1,23 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The horizon, as a table of small records by origin, and its sketch. */
+ * The horizon. The records lie one behind the other in the order in which their origins were first
+ * seen. Few are looked through; above that an index of places stands beside them. The record that
+ * was hit last is tried first, since an origin's events come in runs. */
 #include <base/alloc.h>
 #include <base/check.h>
 #include <crypto/crypto.h>
 #include <state/horizon.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define RECORD_SIZE 16
 #define HEAD_SIZE   12
+#define FEW         8u /* records that are looked through without an index */
+#define ROOM_LEAST  2u
 
 struct record {
     uint64_t origin, sequence;
 };
 
 struct rovei_horizon {
-    rove_alloc alloc;
-    rovei_map records; /* 8 bytes of origin -> struct record */
-    uint64_t logical, sketch, origins_max;
+    const rove_alloc *alloc;
+    uint64_t seed, logical, sketch;
+    uint32_t origins_max, count, room, last;
+    struct record *records; /* `room` of them */
+    uint32_t *index;        /* above FEW: 2 * room places plus one, by hash; 0 is free */
 };
 
 uint64_t rovei_sketch_of(uint64_t origin)
@@ -43,39 +50,93 @@ rove_err rovei_horizon_new(rovei_horizon **ret, const rove_alloc *a, uint64_t se
     rovei_horizon *h = ROVEI_NEW(a, rovei_horizon);
     if (!h)
         return ROVE_E_NOMEM;
-    h->alloc = *a;
-    h->origins_max = origins_max < UINT32_MAX ? origins_max : UINT32_MAX;
-    rovei_map_init(&h->records, &h->alloc, sizeof(uint64_t), seed);
+    h->alloc = a;
+    h->seed = seed;
+    h->origins_max = origins_max < UINT32_MAX / 4 ? (uint32_t)origins_max : UINT32_MAX / 4;
     *ret = h;
     return ROVE_OK;
+}
+
+static size_t index_size(uint32_t room)
+{
+    return room > FEW ? 2 * (size_t)room * sizeof(uint32_t) : 0;
+}
+
+static void release(const rove_alloc *a, struct record *records, uint32_t *index, uint32_t room)
+{
+    rovei_free(a, records, room * sizeof *records);
+    rovei_free(a, index, index_size(room));
 }
 
 void rovei_horizon_free(rovei_horizon *h)
 {
     if (!h)
         return;
-    size_t it = 0;
-    for (struct record *r; (r = rovei_map_next(&h->records, &it));)
-        ROVEI_DELETE(&h->alloc, r);
-    rovei_map_fini(&h->records);
-    rove_alloc alloc = h->alloc;
-    ROVEI_DELETE(&alloc, h);
+    release(h->alloc, h->records, h->index, h->room);
+    ROVEI_DELETE(h->alloc, h);
+}
+
+/* ---- records ---- */
+
+/* The place in the index of `origin`, or the free one where it belongs. */
+static uint32_t *slot_of(const rovei_horizon *h, uint64_t origin)
+{
+    const uint64_t keyed[2] = {origin, h->seed};
+    uint32_t mask = 2 * h->room - 1;
+    uint32_t at = (uint32_t)rovei_xxh3(keyed, sizeof keyed) & mask;
+    while (h->index[at] && h->records[h->index[at] - 1].origin != origin)
+        at = (at + 1) & mask;
+    return &h->index[at];
+}
+
+static struct record *find(const rovei_horizon *h, uint64_t origin)
+{
+    if (h->last < h->count && h->records[h->last].origin == origin)
+        return &h->records[h->last];
+    if (h->index) {
+        uint32_t place = *slot_of(h, origin);
+        return place ? &h->records[place - 1] : NULL;
+    }
+    for (uint32_t i = 0; i < h->count; i++)
+        if (h->records[i].origin == origin)
+            return &h->records[i];
+    return NULL;
+}
+
+/* Twice the room; nothing changes when there is no memory. */
+static rove_err grow(rovei_horizon *h)
+{
+    uint32_t room = h->room ? h->room * 2 : ROOM_LEAST;
+    struct record *records = rovei_calloc(h->alloc, room, sizeof *records);
+    uint32_t *index = index_size(room) ? rovei_calloc(h->alloc, index_size(room), 1) : NULL;
+    if (!records || (index_size(room) && !index)) {
+        release(h->alloc, records, index, room);
+        return ROVE_E_NOMEM;
+    }
+    if (h->count)
+        memcpy(records, h->records, h->count * sizeof *records);
+    release(h->alloc, h->records, h->index, h->room);
+    h->records = records;
+    h->index = index;
+    h->room = room;
+    for (uint32_t i = 0; index && i < h->count; i++)
+        *slot_of(h, records[i].origin) = i + 1;
+    return ROVE_OK;
 }
 
 /* Adds an origin that is not there yet. */
 static rove_err add(rovei_horizon *h, uint64_t origin, uint64_t sequence)
 {
-    if (h->records.count >= h->origins_max)
+    if (h->count >= h->origins_max)
         return ROVE_E_HORIZON_FULL;
-    struct record *r = ROVEI_NEW(&h->alloc, struct record);
-    if (!r)
-        return ROVE_E_NOMEM;
-    *r = (struct record){origin, sequence};
-    rove_err err = rovei_map_put(&h->records, &origin, r);
-    if (err) {
-        ROVEI_DELETE(&h->alloc, r);
-        return err;
+    if (h->count == h->room) {
+        rove_err err = grow(h);
+        if (err)
+            return err;
     }
+    if (h->index)
+        *slot_of(h, origin) = h->count + 1;
+    h->records[h->count++] = (struct record){origin, sequence};
     h->sketch |= rovei_sketch_of(origin);
     return ROVE_OK;
 }
@@ -87,7 +148,7 @@ static uint64_t one_more(uint64_t v)
 
 rove_err rovei_horizon_observe(rovei_horizon *h, uint64_t origin, uint64_t sequence)
 {
-    struct record *r = rovei_map_get(&h->records, &origin);
+    struct record *r = find(h, origin);
     if (!r) {
         rove_err err = add(h, origin, sequence);
         if (err)
@@ -99,12 +160,13 @@ rove_err rovei_horizon_observe(rovei_horizon *h, uint64_t origin, uint64_t seque
         r->sequence = sequence;
         h->logical = one_more(h->logical);
     }
+    h->last = r ? (uint32_t)(r - h->records) : h->count - 1;
     return ROVE_OK;
 }
 
 bool rovei_horizon_get(const rovei_horizon *h, uint64_t origin, uint64_t *ret_sequence)
 {
-    const struct record *r = rovei_map_get(&h->records, &origin);
+    const struct record *r = find(h, origin);
     if (!r)
         return false;
     *ret_sequence = r->sequence;
@@ -118,7 +180,7 @@ uint64_t rovei_horizon_logical(const rovei_horizon *h)
 
 size_t rovei_horizon_count(const rovei_horizon *h)
 {
-    return h->records.count;
+    return h->count;
 }
 
 uint64_t rovei_horizon_sketch(const rovei_horizon *h)
@@ -129,9 +191,8 @@ uint64_t rovei_horizon_sketch(const rovei_horizon *h)
 /* Takes over the highest sequences of `from`; the logical time is the caller's. */
 static rove_err take_over(rovei_horizon *h, const rovei_horizon *from)
 {
-    size_t it = 0;
-    for (const struct record *r; (r = rovei_map_next(&from->records, &it));) {
-        rove_err err = rovei_horizon_observe(h, r->origin, r->sequence);
+    for (uint32_t i = 0; i < from->count; i++) {
+        rove_err err = rovei_horizon_observe(h, from->records[i].origin, from->records[i].sequence);
         if (err)
             return err;
     }
@@ -142,20 +203,17 @@ rove_err rovei_horizon_merge(rovei_horizon *h, const rovei_horizon *other)
 {
     /* Built aside, so that running out of memory or room half-way changes nothing. */
     rovei_horizon *merged;
-    rove_err err = rovei_horizon_new(&merged, &h->alloc, h->records.seed, h->origins_max);
+    rove_err err = rovei_horizon_new(&merged, h->alloc, h->seed, h->origins_max);
     if (err)
         return err;
     err = take_over(merged, h);
     if (err == ROVE_OK)
         err = take_over(merged, other);
     if (err == ROVE_OK) {
-        rovei_map before = h->records;
-        h->records = merged->records;
-        h->records.alloc = &h->alloc;
-        merged->records = before;
-        merged->records.alloc = &merged->alloc;
-        h->sketch |= merged->sketch;
-        h->logical = one_more(h->logical > other->logical ? h->logical : other->logical);
+        rovei_horizon before = *h;
+        *h = *merged;
+        *merged = before;
+        h->logical = one_more(before.logical > other->logical ? before.logical : other->logical);
     }
     rovei_horizon_free(merged);
     return err;
@@ -163,7 +221,7 @@ rove_err rovei_horizon_merge(rovei_horizon *h, const rovei_horizon *other)
 
 size_t rovei_horizon_size(const rovei_horizon *h)
 {
-    return HEAD_SIZE + h->records.count * RECORD_SIZE;
+    return HEAD_SIZE + (h ? (size_t)h->count * RECORD_SIZE : 0);
 }
 
 static int compare_records(const void *a, const void *b)
@@ -174,17 +232,18 @@ static int compare_records(const void *a, const void *b)
 
 void rovei_horizon_encode(const rovei_horizon *h, rovei_writer *w)
 {
-    rovei_write_u64(w, h->logical);
-    rovei_write_u32(w, (uint32_t)h->records.count);
+    rovei_write_u64(w, h ? h->logical : 0);
+    rovei_write_u32(w, h ? h->count : 0);
+    if (!h)
+        return;
     uint8_t *records = w->at;
-    size_t it = 0;
-    for (const struct record *r; (r = rovei_map_next(&h->records, &it));) {
-        rovei_write_u64(w, r->origin);
-        rovei_write_u64(w, r->sequence);
+    for (uint32_t i = 0; i < h->count; i++) {
+        rovei_write_u64(w, h->records[i].origin);
+        rovei_write_u64(w, h->records[i].sequence);
     }
-    /* Sorted where they lie: the bytes do not show the order of the table. */
-    if (w->err == ROVE_OK && h->records.count)
-        qsort(records, h->records.count, RECORD_SIZE, compare_records);
+    /* Sorted where they lie: the bytes do not show in which order the origins came. */
+    if (w->err == ROVE_OK && h->count)
+        qsort(records, h->count, RECORD_SIZE, compare_records);
 }
 
 rove_err rovei_horizon_decode(rovei_horizon **ret, const rove_alloc *a, uint64_t seed,
@@ -197,7 +256,7 @@ rove_err rovei_horizon_decode(rovei_horizon **ret, const rove_alloc *a, uint64_t
         return r->err;
     }
     h->logical = rovei_read_u64(r);
-    uint32_t count = rovei_read_count32(r, RECORD_SIZE, (uint32_t)h->origins_max);
+    uint32_t count = rovei_read_count32(r, RECORD_SIZE, h->origins_max);
     uint64_t before = 0;
     for (uint32_t i = 0; i < count && rovei_reader_ok(r); i++) {
         uint64_t origin = rovei_read_u64(r);

@@ -6,10 +6,10 @@
 #define ROVEI_STATE_HORIZON_H
 
 #include <base/cursor.h>
-#include <base/map.h>
 
 typedef struct rovei_horizon rovei_horizon;
 
+/* `a` outlives it; `seed` keys what is hashed, since origins come from outside. */
 ROVE_MUST_USE rove_err rovei_horizon_new(rovei_horizon **ret, const rove_alloc *a, uint64_t seed,
                                          uint64_t origins_max);
 void rovei_horizon_free(rovei_horizon *h);
@@ -28,7 +28,7 @@ uint64_t rovei_sketch_of(uint64_t origin);
 bool rovei_sketch_might_contain(uint64_t sketch, uint64_t origin);
 
 /* Full form, for moves between Rove nodes: u64 logical, u32 count, count x (origin, sequence),
- * strictly ascending by origin. */
+ * strictly ascending by origin. NULL is written as one that has observed nothing. */
 size_t rovei_horizon_size(const rovei_horizon *h);
 void rovei_horizon_encode(const rovei_horizon *h, rovei_writer *w);
 /* Reads one horizon from a longer message. E_SHORT, E_BOUND (above origins_max), E_FORMAT (not
