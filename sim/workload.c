@@ -62,7 +62,7 @@ void sim_limits(sim_world *w)
         l->move_repeat = 100 * MS;
     }
     const char *misfit = NULL;
-    if (rove_limits_check(l, &misfit))
+    if (rove_limits_check(l, &misfit, NULL))
         sim_fail(w, "the limit %s does not fit", misfit);
 }
 
