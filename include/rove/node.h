@@ -1,7 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A node: one identity, one UDP socket, one loop thread, one place in the mesh. Several nodes live
- * in one process. Everything else (runtime, senders) hangs on a node and is freed before it. */
+ * A node: one identity, one UDP socket, one place in the mesh. Several nodes live in one process.
+ * Everything else (runtime, senders) hangs on a node and is freed before it.
+ *
+ * The node's own thread does its work: a loop thread that the node starts, or, for a *driven* node
+ * (`driven` in the configuration), the thread that called rove_node_process or rove_node_deadline
+ * last; until somebody has, the one that made the node. What calls do there, with either kind:
+ *
+ *   "blocking: for a turn of the node's thread"  done in place, without waiting
+ *   would have to wait for other nodes, other threads or time  ROVE_E_WOULD_BLOCK, nothing done
+ *   on any other thread  handed over, and waits until the node's own thread has had its turn
+ *
+ * So nobody waits for himself. Callbacks (of senders, policies, observers, completions) run on the
+ * node's own thread inside of its turn, and the same holds for what they call; in addition they
+ * must not free the node or a sender of it, or end its runtime. A driven node that nobody drives
+ * answers nobody: other threads that wait for it wait until somebody does. */
 #ifndef ROVE_NODE_H
 #define ROVE_NODE_H
 
@@ -15,7 +28,7 @@ typedef struct rove_node rove_node;
 
 typedef struct rove_node_config {
     uint32_t struct_version;
-    uint32_t reserved;
+    bool driven;        /* no loop thread: the caller drives the node. Default false */
     const char *listen; /* "ADDR:PORT", "[V6]:PORT"; port 0 lets the system choose. Copied */
     const uint8_t *psk; /* 32 bytes that every node of the mesh shares. Copied */
     /* The identity: a file (docs/protocol.md, "Identity files") that is locked while the node lives
@@ -34,7 +47,7 @@ static inline void rove_node_config_init(rove_node_config *cfg)
     rove_node_config_init_version(cfg, ROVE_NODE_CONFIG_VERSION);
 }
 
-/* Binds the socket, locks the identity and starts the loop thread.
+/* Binds the socket, locks the identity and starts the loop thread, if it is to have one.
  * Ownership: the caller frees with rove_node_free; `cfg` is only read during the call.
  * Errors: ROVE_E_USAGE, ROVE_E_STRUCT_VERSION, ROVE_E_BOUND (limits), ROVE_E_ADDRESS (taken or not
  * local), ROVE_E_FILE, ROVE_E_PERMISSION, ROVE_E_LOCKED, ROVE_E_RESERVED_ID, ROVE_E_NOMEM,
@@ -42,8 +55,47 @@ static inline void rove_node_config_init(rove_node_config *cfg)
 ROVE_API ROVE_MUST_USE rove_err rove_node_new(rove_node **ret, const rove_node_config *cfg);
 
 /* Says goodbye to all peers, stops the loop thread and frees. A runtime must have been freed, all
- * senders too. NULL is ignored. Threads: not the node's own. Blocking: until the loop has ended. */
+ * senders too. NULL is ignored. Threads: any, but not inside of the node's callbacks; for a driven
+ * node while nobody else is in one of its calls (both checked). Blocking: until the loop has ended;
+ * for a driven node never. */
 ROVE_API void rove_node_free(rove_node *node);
+
+/* ---- driving a node ----
+ *
+ * All a loop has to do, here with poll:
+ *
+ *   for (;;) {
+ *       uint64_t deadline = rove_node_deadline(node);
+ *       struct pollfd p = {.fd = rove_node_fd(node), .events = POLLIN};
+ *       ppoll(&p, 1, ..., what is left until `deadline`; none for ROVE_TIME_NEVER);
+ *       err = rove_node_process(node);
+ *   }
+ *
+ * Several nodes and other descriptors fit into the same loop. Who would rather burn a processor
+ * than sleep calls rove_node_process alone, over and over. docs/embedding.md has more. */
+
+/* A descriptor that is readable when the node has something to do before its deadline: a datagram,
+ * a task of another thread, or what this thread itself ordered after it had asked for the deadline.
+ * For poll, select, epoll and their like, level or edge; to be neither read nor closed. -1 for a
+ * node with a loop thread. Threads: any. Blocking: never. */
+ROVE_API int rove_node_fd(const rove_node *node);
+
+/* When to call rove_node_process at the latest: monotonic nanoseconds (CLOCK_MONOTONIC), 0 = at
+ * once, ROVE_TIME_NEVER = when the descriptor is readable. To be asked before each wait: only from
+ * then on the descriptor tells of tasks. Nothing is missed, and nothing is late, by whoever sleeps
+ * exactly until then or until the descriptor is readable. For a node with a loop thread
+ * ROVE_TIME_NEVER. Threads: the one that drives. Blocking: never. */
+ROVE_API uint64_t rove_node_deadline(rove_node *node);
+
+/* Does what is due: takes in what the socket and other threads have, runs timers, callbacks and,
+ * with a runtime without workers, daemons; sends. What one call does is bounded; the rest makes the
+ * deadline 0. May be called at any time, due or not.
+ * Errors, each without anything done: ROVE_E_USAGE (the node has a loop thread); ROVE_E_REENTRANT
+ * (inside of a callback or a daemon); ROVE_E_BUSY (another thread is inside just now: two of them
+ * drive the node, or the former one is in a call of its own; nothing is lost by calling again).
+ * Threads: any, one at a time; it is the node's own from then on. Blocking: never, except as the
+ * callbacks do. */
+ROVE_API ROVE_MUST_USE rove_err rove_node_process(rove_node *node);
 
 typedef struct rove_node_info {
     rove_entity entity;
@@ -63,8 +115,9 @@ ROVE_API void rove_node_get_info(const rove_node *node, rove_node_info *ret);
 ROVE_API ROVE_MUST_USE rove_err rove_node_connect(rove_node *node, const rove_entity *peer,
                                                   const char *address);
 
-/* Waits until a session with the peer stands. Errors: ROVE_E_TIMED_OUT, ROVE_E_WOULD_BLOCK (on the
- * node's own thread). Threads: any but the node's own. Blocking: up to `timeout_ns`. */
+/* Waits until a session with the peer stands; with `timeout_ns` 0 it only looks. Errors:
+ * ROVE_E_TIMED_OUT (it does not), ROVE_E_WOULD_BLOCK (nor here: on the node's own thread).
+ * Threads: any. Blocking: up to `timeout_ns`. */
 ROVE_API ROVE_MUST_USE rove_err rove_node_wait_peer(rove_node *node, const rove_entity *peer,
                                                     uint64_t timeout_ns);
 

@@ -243,15 +243,16 @@ static rove_err deliver_queued(struct deliver *d)
     rovei_rcu_leave();
     if (!alive)
         return ROVE_E_STALE;
-    bool on_loop = rovei_node_on_loop(h->node);
-    if (!on_loop) {
-        d->queued = true;
-        d->may_wait = !rovei_thread_is_worker();
-        d->ticket.job.run = deliver_run;
+    bool on_loop = rovei_node_on_loop(h->node), done = true;
+    d->queued = true;
+    d->may_wait = !on_loop && !rovei_thread_is_worker();
+    d->ticket.job.run = deliver_run;
+    if (on_loop)
+        done = rovei_mailbox_try(&r->mailbox, &d->ticket.job);
+    else
         rovei_mailbox_wait(&r->mailbox, &d->ticket.job);
-    }
     rovei_resident_drop(r);
-    return on_loop ? ROVE_E_WOULD_BLOCK : ROVE_OK;
+    return done ? ROVE_OK : ROVE_E_WOULD_BLOCK;
 }
 
 /* The outcome of what was diverted. */

@@ -127,34 +127,63 @@ static void step(rovei_mailbox *m, rovei_job *job, rovei_ticket *own)
     pthread_mutex_unlock(&m->lock);
 }
 
+/* Takes the role if nobody has it. Under the lock: with PENDING set nobody takes it without. */
+static bool take_role(rovei_mailbox *m)
+{
+    if (atomic_fetch_or(&m->state, PENDING) & RUNNING)
+        return false;
+    atomic_fetch_or(&m->state, RUNNING);
+    return true;
+}
+
+static void add_ticket(rovei_mailbox *m, rovei_ticket *t)
+{
+    t->lead = t->done = false;
+    t->job.ticket = t;
+    append(m, &t->job);
+    m->tickets++;
+}
+
+/* For whoever has the role: runs all up to his own job, and gives the role up. */
+static void run_up_to(rovei_mailbox *m, rovei_ticket *t)
+{
+    m->ops->entered(m);
+    while (!t->done) {
+        rovei_job *next = next_job(m);
+        ROVEI_CHECK(next);
+        step(m, next, t);
+    }
+    m->ops->leaving(m);
+    rovei_mailbox_leave(m);
+}
+
 void rovei_mailbox_wait(rovei_mailbox *m, rovei_job *job)
 {
     rovei_ticket *t = ROVEI_CONTAINER(job, rovei_ticket, job);
-    t->lead = t->done = false;
-    job->ticket = t;
     pthread_cond_init(&t->turn, NULL);
     pthread_mutex_lock(&m->lock);
-    append(m, job);
-    m->tickets++;
-    /* With PENDING set nobody takes the role without the lock. */
-    if (!(atomic_fetch_or(&m->state, PENDING) & RUNNING)) {
-        atomic_fetch_or(&m->state, RUNNING);
-        t->lead = true;
-    }
+    add_ticket(m, t);
+    t->lead = take_role(m);
     while (!t->lead && !t->done)
         pthread_cond_wait(&t->turn, &m->lock);
     pthread_mutex_unlock(&m->lock);
-    if (t->lead) {
-        m->ops->entered(m);
-        while (!t->done) {
-            rovei_job *next = next_job(m);
-            ROVEI_CHECK(next);
-            step(m, next, t);
-        }
-        m->ops->leaving(m);
-        rovei_mailbox_leave(m);
-    }
+    if (t->lead)
+        run_up_to(m, t);
     pthread_cond_destroy(&t->turn);
+}
+
+bool rovei_mailbox_try(rovei_mailbox *m, rovei_job *job)
+{
+    rovei_ticket *t = ROVEI_CONTAINER(job, rovei_ticket, job);
+    pthread_mutex_lock(&m->lock);
+    /* PENDING with nothing behind it is taken back by the runner that leaves. */
+    bool mine = take_role(m);
+    if (mine)
+        add_ticket(m, t);
+    pthread_mutex_unlock(&m->lock);
+    if (mine)
+        run_up_to(m, t);
+    return mine;
 }
 
 void rovei_mailbox_run(rovei_mailbox *m, unsigned budget)

@@ -95,6 +95,9 @@ ROVE_MUST_USE bool rovei_mailbox_put(rovei_mailbox *m, rovei_job *job);
 /* Adds a job and returns when it has been run, here or elsewhere. The caller keeps the owner
  * alive. Threads: any but one that has the role. */
 void rovei_mailbox_wait(rovei_mailbox *m, rovei_job *job);
+/* As above where no other thread has to be waited for, which is as long as none has the role; else
+ * false, and nothing is done. */
+ROVE_MUST_USE bool rovei_mailbox_try(rovei_mailbox *m, rovei_job *job);
 /* A worker's turn: runs at most `budget` jobs, unless somebody else has the role. */
 void rovei_mailbox_run(rovei_mailbox *m, unsigned budget);
 

@@ -153,7 +153,8 @@ rove_err rovei_host_with_cell(struct rovei_host *h, uint64_t origin, rovei_with_
         rovei_thread_leave();
         rovei_mailbox_leave(&v.resident->mailbox);
     } else if (rovei_node_on_loop(h->node)) {
-        v.err = ROVE_E_WOULD_BLOCK;
+        if (!rovei_mailbox_try(&v.resident->mailbox, &v.ticket.job))
+            v.err = ROVE_E_WOULD_BLOCK;
     } else {
         rovei_mailbox_wait(&v.resident->mailbox, &v.ticket.job);
     }

@@ -76,11 +76,10 @@ void rove_runtime_unref(rove_runtime *rt)
 {
     if (!rt || atomic_fetch_sub_explicit(&rt->refs, 1, memory_order_acq_rel) != 1)
         return;
-    ROVEI_CHECK(rovei_host_may_wait(&rt->host) == ROVE_OK);
-    rove_err err = rove_runtime_shutdown(rt);
+    rove_err err = rove_runtime_shutdown(rt); /* not from inside of what it would wait for */
     ROVEI_CHECK(err == ROVE_OK);
     rovei_workers_stop(&rt->host.workers);
-    rovei_node_call(rt->host.node, detach, rt);
+    rovei_node_call_in_order(rt->host.node, detach, rt);
     rovei_host_fini(&rt->host);
     ROVEI_DELETE(&rovei_node_env(rt->host.node)->alloc, rt);
 }
@@ -108,10 +107,24 @@ static void shut_down(void *arg, rovei_node *core, rovei_now now)
     h->sweep = true;
 }
 
+static bool is_empty(void *arg)
+{
+    const struct rovei_host *h = arg;
+    return h->alive == 0;
+}
+
+/* Outside of its turn the thread that drives a node may: it drives until all is done. */
+static rove_err may_shut_down(const struct rovei_host *h)
+{
+    if (rovei_thread_is_inside())
+        return ROVE_E_REENTRANT;
+    return rovei_thread_is_worker() || rovei_node_in_turn(h->node) ? ROVE_E_WOULD_BLOCK : ROVE_OK;
+}
+
 rove_err rove_runtime_shutdown(rove_runtime *rt)
 {
     struct rovei_host *h = &rt->host;
-    rove_err err = rovei_host_may_wait(h);
+    rove_err err = may_shut_down(h);
     if (err)
         return err;
     pthread_mutex_lock(&h->lock);
@@ -122,6 +135,8 @@ rove_err rove_runtime_shutdown(rove_runtime *rt)
     ROVEI_PAUSE(SHUTDOWN);
     if (first)
         rovei_node_call(h->node, shut_down, h);
+    if (rovei_node_on_loop(h->node) && rovei_node_drive(h->node, is_empty, h))
+        return ROVE_OK;
     pthread_mutex_lock(&h->lock);
     while (h->alive)
         pthread_cond_wait(&h->gone, &h->lock);

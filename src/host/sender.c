@@ -358,9 +358,9 @@ void rove_sender_free(rove_sender *s)
 {
     if (!s)
         return;
-    /* A call that is not on the loop thread comes after the task, if that is on its way. */
-    ROVEI_CHECK(!rovei_node_on_loop(s->node) && !rovei_thread_is_inside());
-    rovei_node_call(s->node, end_here, s);
+    /* In order: after the task, if that is on its way. */
+    ROVEI_CHECK(!rovei_node_in_turn(s->node) && !rovei_thread_is_inside());
+    rovei_node_call_in_order(s->node, end_here, s);
     sender_delete(s);
 }
 

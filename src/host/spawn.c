@@ -8,6 +8,7 @@
 #include <base/check.h>
 #include <host/pause.h>
 #include <host/runtime.h>
+#include <host/thread.h>
 #include <shell/call.h>
 
 /* A caller of spawn who waits. */
@@ -278,6 +279,16 @@ static rove_err check_kind(struct rovei_host *h, const struct order *o)
     return known ? ROVE_OK : ROVE_E_KIND_UNKNOWN;
 }
 
+/* On the thread that drives the node, and outside of its turn, a spawn is settled in place as long
+ * as nobody has to be asked for the right. */
+static rove_err may_wait(struct rovei_host *h, const struct order *o)
+{
+    rove_err err = rovei_host_may_wait(h);
+    bool here = err == ROVE_E_WOULD_BLOCK && !rovei_thread_is_worker() &&
+                !rovei_node_in_turn(h->node) && (!o->identity || atomic_load(&o->identity->fresh));
+    return here ? ROVE_OK : err;
+}
+
 static rove_err prepare(struct rovei_host *h, struct order *o, rovei_spawning **ret)
 {
     if (o->detail)
@@ -285,7 +296,7 @@ static rove_err prepare(struct rovei_host *h, struct order *o, rovei_spawning **
     rove_err err =
         rovei_host_may_wait(h) == ROVE_E_REENTRANT ? ROVE_E_REENTRANT : rovei_host_gate(h);
     if (err == ROVE_OK)
-        err = rovei_host_may_wait(h);
+        err = may_wait(h, o);
     if (err == ROVE_OK && o->options && o->options->struct_version != ROVE_SPAWN_OPTIONS_VERSION)
         err = ROVE_E_STRUCT_VERSION;
     if (err == ROVE_OK)
@@ -318,6 +329,25 @@ static rove_err prepare(struct rovei_host *h, struct order *o, rovei_spawning **
     return ROVE_OK;
 }
 
+static bool is_settled(void *arg)
+{
+    struct order *o = arg;
+    pthread_mutex_lock(&o->lock);
+    bool done = o->done;
+    pthread_mutex_unlock(&o->lock);
+    return done;
+}
+
+static void await_settled(struct rovei_host *h, struct order *o)
+{
+    if (rovei_node_on_loop(h->node) && rovei_node_drive(h->node, is_settled, o))
+        return;
+    pthread_mutex_lock(&o->lock);
+    while (!o->done)
+        pthread_cond_wait(&o->settled, &o->lock);
+    pthread_mutex_unlock(&o->lock);
+}
+
 static rove_err spawn(rove_runtime *rt, struct order *o, rove_daemon *ret)
 {
     if (!rt || !ret)
@@ -329,10 +359,7 @@ static rove_err spawn(rove_runtime *rt, struct order *o, rove_daemon *ret)
     if (err == ROVE_OK) {
         ROVEI_PAUSE(SPAWN_CLAIM);
         rovei_node_call(rt->host.node, submit_call, s);
-        pthread_mutex_lock(&o->lock);
-        while (!o->done)
-            pthread_cond_wait(&o->settled, &o->lock);
-        pthread_mutex_unlock(&o->lock);
+        await_settled(&rt->host, o);
         err = o->err;
     }
     if (err == ROVE_OK)

@@ -6,6 +6,7 @@
 #define ROVEI_HOST_THREAD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef struct rovei_thread_state {
     unsigned inside; /* functions of kinds that it is in */
@@ -27,6 +28,11 @@ static inline void rovei_thread_leave(void)
 static inline bool rovei_thread_is_inside(void)
 {
     return rovei_this_thread.inside > 0;
+}
+/* Names this thread among those that live; never 0. */
+static inline uintptr_t rovei_thread_self(void)
+{
+    return (uintptr_t)&rovei_this_thread;
 }
 /* This thread is a worker: it must not wait for what only a worker can do. */
 static inline void rovei_thread_set_worker(void)

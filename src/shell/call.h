@@ -8,8 +8,21 @@
 
 typedef void rovei_call_fn(void *arg, rovei_node *core, rovei_now now);
 
-/* Runs `fn` on the loop thread and returns when it has ended; at once when this is that thread.
- * Threads: any. Blocking: until the loop gets to it. */
+/* Runs `fn` on the node's own thread and returns when it has ended; in place when this is that
+ * thread. Threads: any. Blocking: until the loop gets to it. */
 void rovei_node_call(rove_node *node, rovei_call_fn *fn, void *arg);
+/* The half of it that needs no other thread; false: it does. The node is due for a turn after it.
+ */
+bool rovei_node_call_in_place(rove_node *node, rovei_call_fn *fn, void *arg);
+
+/* As rovei_node_call, but after all that was posted before it: the thread that drives the node goes
+ * on driving until then. Not out of a turn. */
+void rovei_node_call_in_order(rove_node *node, rovei_call_fn *fn, void *arg);
+
+/* For a driven node: this thread drives it, and sleeps in between, until `done`, which only a turn
+ * can change. False when that is up to another thread: the node's loop, or one that has the core.
+ */
+typedef bool rovei_done_fn(void *arg);
+bool rovei_node_drive(rove_node *node, rovei_done_fn *done, void *arg);
 
 #endif

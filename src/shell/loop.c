@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The loop thread: it moves bytes, timers, tasks, effects and notes between the core that it owns
+ * The loop: it moves bytes, timers, tasks, effects and notes between the core that it owns
  * and the outside. A turn: sleep until something happens or the core's deadline; take everything
  * in; let the core work; hand out what it wants done; send. */
 #include <base/alloc.h>
@@ -148,20 +148,19 @@ static void take_events(rove_node *node, rovei_now now, struct epoll_event *even
     rovei_loop_bury(node, false);
 }
 
-/* What follows once the input is in. */
-static void rest_of_turn(rove_node *node, rovei_now now)
+void rovei_loop_rest_of_turn(rove_node *node, rovei_now now)
 {
     (void)rovei_postbox_run(&node->postbox, node->core, now);
     if (rovei_node_deadline(node->core) <= now.mono)
         rovei_node_expire(node->core, now);
     rovei_timers_expire(&node->timers, now);
-    node->more = work(node, now);
+    node->more = false;
+    bool more = work(node, now);
+    node->more |= more; /* calls in place may have set it meanwhile */
     send_datagrams(node, now);
 }
 
-/* When the loop has to have its next turn: 0 for at once. Later: whoever posts a task from here on
- * wakes it before that. */
-static uint64_t next_turn(rove_node *node, uint64_t now)
+uint64_t rovei_loop_next_turn(rove_node *node, uint64_t now)
 {
     if (node->more)
         return 0;
@@ -169,7 +168,10 @@ static uint64_t next_turn(rove_node *node, uint64_t now)
     if (!deadline && node->socket_full) /* the core has datagrams that nobody takes just now */
         deadline = rovei_time_add(now, FULL_SOCKET_WAIT);
     deadline = rovei_time_min(deadline, rovei_timers_deadline(&node->timers));
-    return deadline > now && rovei_postbox_may_sleep(&node->postbox) ? deadline : 0;
+    if (deadline <= now || !rovei_postbox_may_sleep(&node->postbox))
+        return 0;
+    node->armed = true;
+    return deadline;
 }
 
 static int wait_events(rove_node *node, uint64_t sleep, struct epoll_event *events)
@@ -186,30 +188,32 @@ static int wait_events(rove_node *node, uint64_t sleep, struct epoll_event *even
     return count;
 }
 
-/* A loop that is due again at once looks straight at its socket, and only now and then at what else
- * there is to watch. */
-static void turn(rove_node *node)
+/* Who had no reason to sleep looks straight at the socket, and only now and then at what else there
+ * is to watch; so does who did not ask when to come, and comes all the time. */
+void rovei_loop_turn(rove_node *node, bool may_sleep)
 {
     rovei_now now = rovei_clock_now();
-    uint64_t next = next_turn(node, now.mono);
-    if (!next && ++node->busy_turns < BUSY_TURNS) {
+    uint64_t next = may_sleep ? rovei_loop_next_turn(node, now.mono) : 0;
+    if (!node->armed && ++node->busy_turns < BUSY_TURNS) {
         receive(node, now);
     } else {
         struct epoll_event events[EVENTS_PER_TURN];
-        uint64_t sleep = next == ROVE_TIME_NEVER ? next : next > now.mono ? next - now.mono : 0;
+        uint64_t sleep = next && next != ROVE_TIME_NEVER ? next - now.mono : next;
         int count = wait_events(node, sleep, events);
+        node->armed = false;
         node->busy_turns = 0;
         now = rovei_clock_now();
         take_events(node, now, events, count);
     }
     rovei_postbox_woken(&node->postbox);
-    rest_of_turn(node, now);
+    rovei_loop_rest_of_turn(node, now);
 }
 
 void *rovei_loop_main(void *arg)
 {
     rove_node *node = arg;
+    rovei_node_own(node, true);
     while (!node->stop)
-        turn(node);
+        rovei_loop_turn(node, true);
     return NULL;
 }

@@ -2,6 +2,7 @@
  *
  * rove_node: construction and end. */
 #include <base/alloc.h>
+#include <base/check.h>
 #include <crypto/crypto.h>
 #include <crypto/slab.h>
 #include <ifaddrs.h>
@@ -42,11 +43,6 @@ rovei_pendings *rovei_node_pendings(rove_node *node)
 void rove_node_get_info(const rove_node *node, rove_node_info *ret)
 {
     *ret = node->info;
-}
-
-bool rovei_node_on_loop(const rove_node *node)
-{
-    return node->has_thread && pthread_equal(pthread_self(), node->thread);
 }
 
 /* ---- construction ---- */
@@ -146,7 +142,7 @@ static rove_err fill_info(rove_node *node)
     return rovei_ed25519_image(node->info.x25519, &node->info.entity);
 }
 
-static rove_err start_thread(rove_node *node)
+static rove_err watch_all(rove_node *node)
 {
     node->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (node->epoll_fd < 0)
@@ -156,6 +152,11 @@ static rove_err start_thread(rove_node *node)
     if (epoll_ctl(node->epoll_fd, EPOLL_CTL_ADD, rovei_udp_fd(node->udp), &socket) ||
         epoll_ctl(node->epoll_fd, EPOLL_CTL_ADD, node->postbox.wake_fd, &wake))
         return ROVE_E_IO;
+    return ROVE_OK;
+}
+
+static rove_err start_thread(rove_node *node)
+{
     /* Signals are the program's business: the loop thread takes none. */
     sigset_t all, old;
     sigfillset(&all);
@@ -209,7 +210,12 @@ rove_err rove_node_new(rove_node **ret, const rove_node_config *cfg)
     if (!err)
         err = fill_info(node);
     if (!err)
+        err = watch_all(node);
+    if (!err && cfg->driven)
+        rovei_node_own(node, false);
+    else if (!err)
         err = start_thread(node);
+    node->driven = !err && cfg->driven;
     if (err) {
         rove_node_free(node);
         return err;
@@ -242,6 +248,16 @@ static void say_goodbye(void *arg, rovei_node *core, rovei_now now)
     rovei_pendings_close(&node->pendings, &node->idle_task);
 }
 
+/* For the thread that ends a driven node: it drives on until the last call has been told. */
+static bool is_over(void *arg)
+{
+    rove_node *node = arg;
+    if (!node->ending)
+        say_goodbye(node, node->core, rovei_clock_now());
+    node->ending = true;
+    return node->stop;
+}
+
 void rove_node_free(rove_node *node)
 {
     if (!node)
@@ -250,6 +266,9 @@ void rove_node_free(rove_node *node)
     if (node->has_thread) {
         rovei_node_call(node, say_goodbye, node);
         pthread_join(node->thread, NULL);
+    } else if (node->driven) {
+        bool mine = rovei_node_drive(node, is_over, node);
+        ROVEI_CHECK(mine); /* another thread is inside, or this one is */
     }
     rovei_loop_bury(node, true);
     rovei_node_free(node->core);

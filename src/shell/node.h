@@ -27,8 +27,12 @@ rovei_timers *rovei_node_timers(rove_node *node);
 /* The calls with a completion that belong to the node itself. */
 rovei_pendings *rovei_node_pendings(rove_node *node);
 rovei_keypair *rovei_node_keypair(const rove_node *node);
-/* True on the node's loop thread: a call that would wait for it must not. */
+/* True on the node's own thread: its loop thread, or the one that drives it. A call that would wait
+ * for it must not. */
 bool rovei_node_on_loop(const rove_node *node);
+/* True when this thread has the core just now: it is inside of a turn, or of a call in place. On a
+ * loop thread always. */
+bool rovei_node_in_turn(const rove_node *node);
 /* Attach a host (one at a time: E_RUNTIME_EXISTS) or detach it (NULL). On the loop thread or before
  * the loop runs: call through the postbox otherwise. Effects that ask a runtime are answered with
  * E_TARGET_NO_RUNTIME while there is none. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a rove_node is made of, for the files that implement it. Everything below the thread belongs
- * to the loop thread once that runs. */
+ * What a rove_node is made of, for the files that implement it. Everything below `inside`
+ * belongs to the thread that is named there. */
 #ifndef ROVEI_SHELL_NODE_INSIDE_H
 #define ROVEI_SHELL_NODE_INSIDE_H
 
@@ -9,6 +9,7 @@
 #include <base/map.h>
 #include <base/timer.h>
 #include <pthread.h>
+#include <shell/call.h>
 #include <shell/loop.h>
 #include <shell/pending.h>
 #include <shell/resolver.h>
@@ -26,8 +27,12 @@ struct rove_node {
     rovei_postbox postbox;
     int epoll_fd, lock_fd;
     pthread_t thread;
-    bool has_thread, stop, socket_full;
-    bool more; /* the last turn left work for one more */
+    bool driven, has_thread;
+    atomic_uintptr_t driver; /* the thread whose the node is; 0: not known yet */
+    atomic_uintptr_t inside; /* the thread that has the core just now; 0: none */
+    bool ending, stop, socket_full;
+    bool more;  /* the last turn left work for one more */
+    bool armed; /* whoever turns has been told when to come, and may be woken before that */
     unsigned busy_turns;
     uint64_t incarnation;
     char *identity_file;
@@ -45,8 +50,16 @@ struct rove_node {
     rove_node_info info;
 };
 
+/* drive.c: makes this thread the one that has the node. */
+void rovei_node_own(rove_node *node, bool inside);
 /* loop.c: the thread, and what it leaves behind. */
 void *rovei_loop_main(void *node);
+/* One turn, for whoever has the core: it sleeps before it, or only looks at what is there. */
+void rovei_loop_turn(rove_node *node, bool may_sleep);
+void rovei_loop_rest_of_turn(rove_node *node, rovei_now now); /* once the input is in */
+/* When the loop has to have its next turn: 0 for at once. Later: whoever posts a task from here on
+ * wakes it before that. */
+uint64_t rovei_loop_next_turn(rove_node *node, uint64_t now);
 void rovei_loop_bury(rove_node *node, bool all);
 /* effects.c: what the core wants done, and what it has to say. */
 /* Both: true when something was given back to the core, which has to have another turn. */

@@ -165,12 +165,29 @@ static void wake_waiter(peer_wait *wait, rove_err err)
     rovei_latch_open(&w->latch);
 }
 
+typedef struct look_call {
+    rove_node *node;
+    const rove_entity *peer;
+    bool up;
+} look_call;
+
+static void look_on_loop(void *arg, rovei_node *core, rovei_now now)
+{
+    look_call *c = arg;
+    (void)core;
+    (void)now;
+    c->up = is_up(c->node, c->peer);
+}
+
 rove_err rove_node_wait_peer(rove_node *node, const rove_entity *peer, uint64_t timeout_ns)
 {
     if (!node || !peer)
         return ROVE_E_USAGE;
-    if (rovei_node_on_loop(node))
-        return ROVE_E_WOULD_BLOCK;
+    if (!timeout_ns || rovei_node_on_loop(node)) {
+        look_call look = {.node = node, .peer = peer};
+        rovei_node_call(node, look_on_loop, &look);
+        return look.up ? ROVE_OK : timeout_ns ? ROVE_E_WOULD_BLOCK : ROVE_E_TIMED_OUT;
+    }
     peer_waiter w = {
         .wait = {.node = node, .peer = *peer, .timeout = timeout_ns, .end = wake_waiter}};
     rovei_latch_init(&w.latch);

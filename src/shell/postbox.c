@@ -26,17 +26,22 @@ void rovei_postbox_fini(rovei_postbox *p)
     p->wake_fd = -1;
 }
 
+void rovei_postbox_wake(rovei_postbox *p)
+{
+    if (atomic_exchange(&p->awake, true))
+        return;
+    uint64_t one = 1;
+    while (write(p->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+}
+
 void rovei_postbox_post(rovei_postbox *p, rovei_task *task)
 {
     rovei_task *head = atomic_load_explicit(&p->head, memory_order_relaxed);
     do {
         task->next = head;
     } while (!atomic_compare_exchange_weak(&p->head, &head, task));
-    if (!atomic_exchange(&p->awake, true)) {
-        uint64_t one = 1;
-        while (write(p->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
-            ;
-    }
+    rovei_postbox_wake(p);
 }
 
 bool rovei_postbox_run(rovei_postbox *p, rovei_node *node, rovei_now now)

@@ -25,6 +25,8 @@ ROVE_MUST_USE rove_err rovei_postbox_init(rovei_postbox *p);
 void rovei_postbox_fini(rovei_postbox *p);
 /* Threads: any. */
 void rovei_postbox_post(rovei_postbox *p, rovei_task *task);
+/* The loop has something to do, if it sleeps or is about to. Threads: any. */
+void rovei_postbox_wake(rovei_postbox *p);
 /* Runs all that is there, on the loop thread. True when there was something. */
 bool rovei_postbox_run(rovei_postbox *p, rovei_node *node, rovei_now now);
 /* Before the loop sleeps: false when something came meanwhile and it must not. From here on the
