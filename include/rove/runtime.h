@@ -128,8 +128,12 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn_with(rove_runtime *rt, const 
                                                         const rove_spawn_options *options,
                                                         rove_daemon *ret);
 
-/* As rove_runtime_spawn, with the state of a snapshot. Also ROVE_E_SNAPSHOT_IDENTITY (detail:
- * expected = the snapshot's origin, got = the identity's; the whole entities are compared),
+/* As rove_runtime_spawn, with the state of a snapshot. Its epoch is a forced one, whatever is known
+ * of it, since the state may have gone back; what is known is asked all the same, and is overruled
+ * by `force` only. With a backup its lanes go on, and their senders hear what is lost. Also
+ * ROVE_E_SNAPSHOT_IDENTITY (detail: expected = the snapshot's origin, got = the identity's; the
+ * whole entities are compared), ROVE_E_SNAPSHOT_KIND (a backup of another kind), errors of a lane's
+ * bytes (ROVE_E_SHORT, ROVE_E_BOUND, ROVE_E_FORMAT, ...), ROVE_E_LANE_LIMIT,
  * ROVE_E_RESTORE_FAILED (detail: text), ROVE_E_BINDINGS, ROVE_E_TOO_LARGE (state_max; detail: size,
  * most), ROVE_E_USAGE (no identity). */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn_from_snapshot(rove_runtime *rt, const char *kind,
@@ -186,6 +190,16 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_control(rove_runtime *rt, rove_daem
  * for events before it. `ret_detail` may be NULL. */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_snapshot(rove_runtime *rt, rove_daemon daemon,
                                                       rove_snapshot **ret, rove_detail *ret_detail);
+
+/* Takes a backup between two events: a snapshot and what the node knows of the daemon, of one point
+ * of its order, so that each event of a lane is in the state and in the lane's position, or in
+ * neither. The daemon goes on. As rove_runtime_snapshot but that a daemon which is being moved is
+ * refused: also ROVE_E_ALREADY_MIGRATING (it is frozen: again when the move has ended),
+ * ROVE_E_SUPERSEDED, ROVE_E_NOT_READY, ROVE_E_SHUTTING_DOWN, ROVE_E_REENTRANT, ROVE_E_USAGE.
+ * Blocking: for events before it, and for turns of the node's thread. docs/protocol/container.md.
+ */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_backup(rove_runtime *rt, rove_daemon daemon,
+                                                    rove_snapshot **ret, rove_detail *ret_detail);
 
 /* ---- events ---- */
 

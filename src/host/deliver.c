@@ -46,6 +46,18 @@ struct later {
 
 /* ---- results ---- */
 
+bool rovei_frames_next(rove_span frames, size_t *it, rove_link *ret_link, rove_span *ret_payload)
+{
+    if (*it >= frames.size)
+        return false;
+    rove_span rest = {(const uint8_t *)frames.data + *it, frames.size - *it};
+    rovei_reader r = rovei_reader_of(rest);
+    if (!rovei_event_frame_read(&r, ret_link, ret_payload))
+        return false;
+    *it = frames.size - rovei_reader_left(&r);
+    return true;
+}
+
 bool rove_result_next(const rove_result *result, size_t *it, rove_link *ret_link,
                       rove_span *ret_payload)
 {

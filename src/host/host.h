@@ -141,6 +141,9 @@ typedef struct rovei_work {
     /* On the loop thread, in order: hands in the completion, if there is one, and frees. */
     void (*finish)(struct rovei_work *w, rovei_node *core, rovei_now now);
 } rovei_work;
+/* Puts work of one's own into its daemon's mailbox; `finish` is called once, in any case. Loop
+ * thread. */
+void rovei_work_put(rovei_work *w);
 /* An effect about one cell. */
 void rovei_work_begin(rovei_resident *r, rovei_node *core, rovei_now now, rovei_effect *e);
 /* Ends a resident as FORGET does. */

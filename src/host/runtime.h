@@ -5,6 +5,7 @@
 #define ROVEI_HOST_RUNTIME_H
 
 #include <host/host.h>
+#include <host/snapshot.h>
 
 struct rove_runtime {
     struct rovei_host host;
@@ -17,18 +18,6 @@ struct rove_identity {
     atomic_bool fresh; /* drawn here and not yet spawned: it can live nowhere else */
 };
 
-struct rove_snapshot {
-    rove_alloc alloc;
-    atomic_uint refs;
-    rove_entity entity;
-    rovei_image image;
-    bool from_bytes; /* head payload, horizon and statistics are not known */
-    rove_buf *bytes; /* from_bytes: what the state and the bindings lie in */
-    rovei_snapshot parsed;
-};
-
-/* Empty, one reference; NULL: out of memory. */
-rove_snapshot *rovei_snapshot_new(const rove_alloc *a);
 /* A copy of a key in the memory of `env`: wiping it leaves the original alone. */
 ROVE_MUST_USE rove_err rovei_keypair_dup(rovei_keypair **ret, const rovei_env *env,
                                          const rovei_keypair *key);

@@ -168,7 +168,8 @@ static void submit(rovei_spawning *s, rovei_node *core, rovei_now now)
                              .cell = r->number,
                              .given = s->given,
                              .force = s->force,
-                             .request = s->request};
+                             .request = s->request,
+                             .from = s->snapshot ? &s->snapshot->positions : NULL};
         err = rovei_node_spawn(core, now, &order);
     }
     if (err)
@@ -260,8 +261,9 @@ static rove_err check_snapshot(const struct order *o)
         return ROVE_E_USAGE;
     rove_snapshot_info info = rove_snapshot_get_info(o->snapshot);
     const rove_entity *entity = rovei_keypair_entity(o->identity->key);
+    const char *kind = o->kind ? o->kind : o->made_of.name;
     if (rovei_entity_equal(&info.entity, entity))
-        return ROVE_OK;
+        return info.kind[0] && strcmp(info.kind, kind) != 0 ? ROVE_E_SNAPSHOT_KIND : ROVE_OK;
     if (o->detail) {
         o->detail->expected = rovei_entity_origin(&info.entity);
         o->detail->got = rovei_entity_origin(entity);

@@ -72,7 +72,7 @@ static void do_by_hand(rovei_work *w, rovei_node *core, rovei_now now)
     h->answered |= rovei_work_finish(h, core, now);
 }
 
-static void put(rovei_work *w)
+void rovei_work_put(rovei_work *w)
 {
     rovei_resident *r = w->resident;
     if (rovei_mailbox_put(&r->mailbox, &w->job))
@@ -169,7 +169,7 @@ static void begin_apply(rovei_resident *r, rovei_node *core, rovei_now now, rove
     struct apply *a = ROVEI_NEW(r->host->alloc, struct apply);
     if (a) {
         *a = fields;
-        put(&a->work);
+        rovei_work_put(&a->work);
     } else {
         fields.by_hand = true;
         do_by_hand(&fields.work, core, now);
@@ -339,7 +339,7 @@ static void begin_control(struct control *fields, rovei_resident *r, rovei_node 
     struct control *k = ROVEI_NEW(r->host->alloc, struct control);
     if (k) {
         *k = *fields;
-        put(&k->work);
+        rovei_work_put(&k->work);
     } else {
         fields->by_hand = true;
         do_by_hand(&fields->work, core, now);

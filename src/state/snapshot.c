@@ -46,6 +46,29 @@ rove_err rovei_snapshot_size(const rovei_snapshot *s, size_t *ret)
     return ROVE_OK;
 }
 
+void rovei_snapshot_encode_head(const rovei_snapshot *s, rovei_writer *w)
+{
+    rovei_write_bytes(w, magic, sizeof magic);
+    rovei_write_u8(w, SNAPSHOT_VERSION);
+    rovei_write_entity(w, &s->entity);
+    rovei_write_u64(w, s->through_seq);
+    rovei_write_link(w, &s->link);
+    rovei_write_u64(w, s->created_at);
+    rovei_write_u32(w, (uint32_t)s->state.size);
+}
+
+void rovei_snapshot_encode_tail(const rovei_snapshot *s, rovei_writer *w)
+{
+    rovei_write_u32(w, (uint32_t)s->bindings.size);
+    rovei_write_span(w, s->bindings);
+    rovei_write_u8(w, s->has_envelope);
+    if (s->has_envelope) {
+        uint8_t envelope[ROVEI_ENVELOPE_SIZE];
+        rovei_envelope_encode(&s->envelope, envelope);
+        rovei_write_bytes(w, envelope, sizeof envelope);
+    }
+}
+
 void rovei_snapshot_encode(const rovei_snapshot *s, rovei_writer *w)
 {
     size_t size;
@@ -55,22 +78,9 @@ void rovei_snapshot_encode(const rovei_snapshot *s, rovei_writer *w)
             w->err = err;
         return;
     }
-    rovei_write_bytes(w, magic, sizeof magic);
-    rovei_write_u8(w, SNAPSHOT_VERSION);
-    rovei_write_entity(w, &s->entity);
-    rovei_write_u64(w, s->through_seq);
-    rovei_write_link(w, &s->link);
-    rovei_write_u64(w, s->created_at);
-    rovei_write_u32(w, (uint32_t)s->state.size);
+    rovei_snapshot_encode_head(s, w);
     rovei_write_span(w, s->state);
-    rovei_write_u32(w, (uint32_t)s->bindings.size);
-    rovei_write_span(w, s->bindings);
-    rovei_write_u8(w, s->has_envelope);
-    if (s->has_envelope) {
-        uint8_t envelope[ROVEI_ENVELOPE_SIZE];
-        rovei_envelope_encode(&s->envelope, envelope);
-        rovei_write_bytes(w, envelope, sizeof envelope);
-    }
+    rovei_snapshot_encode_tail(s, w);
 }
 
 static void read_head(rovei_snapshot *s, rovei_reader *r)

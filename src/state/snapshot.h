@@ -21,6 +21,10 @@ typedef struct rovei_snapshot {
 /* Size of the encoding; E_SNAPSHOT_SIZE when a part exceeds 2^32-1 bytes. */
 ROVE_MUST_USE rove_err rovei_snapshot_size(const rovei_snapshot *s, size_t *ret);
 void rovei_snapshot_encode(const rovei_snapshot *s, rovei_writer *w);
+/* What stands before the state, and after it. For a size that was found good. */
+#define ROVEI_SNAPSHOT_HEAD 89
+void rovei_snapshot_encode_head(const rovei_snapshot *s, rovei_writer *w);
+void rovei_snapshot_encode_tail(const rovei_snapshot *s, rovei_writer *w);
 /* Borrows from `bytes`. E_MAGIC, E_VERSION, E_SHORT, E_FLAG, E_SNAPSHOT_ENVELOPE, E_TRAILING,
  * E_SNAPSHOT_SEQUENCE, E_SNAPSHOT_ORIGIN. */
 ROVE_MUST_USE rove_err rovei_snapshot_decode(rovei_snapshot *ret, rove_span bytes);
