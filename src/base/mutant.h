@@ -21,7 +21,9 @@
     X(ABORT_FROM_IGNORANCE, "abort-from-ignorance")                                                \
     X(EVENT_OPENS_A_LANE, "event-opens-a-lane")                                                    \
     X(GAP_IN_SILENCE, "gap-in-silence")                                                            \
-    X(MOVING_IS_AN_OUTCOME, "moving-is-an-outcome")
+    X(MOVING_IS_AN_OUTCOME, "moving-is-an-outcome")                                                \
+    X(PATH_UNCHALLENGED, "path-unchallenged")                                                      \
+    X(AMPLIFIES, "amplifies")
 
 #ifdef ROVEI_MUTANTS
 enum rovei_mutant_id {

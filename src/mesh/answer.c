@@ -93,9 +93,9 @@ static rove_err accept(rovei_mesh *m, rovei_noise *n, const rovei_addr *from,
     rovei_keys_drop(p, &p->next);
     p->next = s;
     if (ROVEI_MUTANT(REPLAY_ACCEPTED) && replayed)
-        return rovei_keys_install(p, s, from);
-    if (rovei_list_empty(&p->handshakes))
-        rovei_list_add_tail(&m->handshakes, &p->handshakes);
+        return rovei_keys_install(p, s);
+    if (rovei_list_empty(&p->urgent))
+        rovei_list_add_tail(&m->urgent, &p->urgent);
     rovei_keys_schedule(p);
     m->stats.handshakes_answered++;
     return ROVE_OK;

@@ -3,6 +3,7 @@
  * What the mesh reports, its counters, and its self-check. Nothing is queued: each association
  * knows what it has not told yet, so reporting needs no memory and cannot fail. */
 #include <base/check.h>
+#include <base/mutant.h>
 #include <mesh/peer.h>
 
 static const char *const drop_names[ROVEI_DROP_COUNT] = {
@@ -154,7 +155,11 @@ static void check_peer(const rovei_peer *p, size_t *sessions, size_t *openings)
     ROVEI_CHECK(!p->next || p->next->sent == 0);
     ROVEI_CHECK(!(p->current || p->next) || rovei_timer_is_set(&p->wear));
     ROVEI_CHECK(!p->dial || p->assoc || rovei_opening_is_active(p));
-    ROVEI_CHECK(!p->opening.due || !rovei_list_empty(&p->handshakes));
+    /* An address that is asked is not asked for ever, and not for more than it gave. */
+    ROVEI_CHECK(!p->path.addr.family || (p->assoc && rovei_timer_is_set(&p->probe)));
+    ROVEI_CHECK(p->path.sent <= 3 * p->path.received || ROVEI_MUTANT(AMPLIFIES));
+    ROVEI_CHECK(!(p->path.due || p->answer_due) || !rovei_list_empty(&p->urgent));
+    ROVEI_CHECK(!p->opening.due || !rovei_list_empty(&p->urgent));
     if (p->opening.noise.pattern) {
         ++*openings;
         ROVEI_CHECK(rovei_map_get(&p->mesh->openings, &p->opening.index) == p);

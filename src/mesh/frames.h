@@ -8,7 +8,7 @@
 #include <base/cursor.h>
 #include <base/ranges.h>
 
-/* 10 and 11 are kept free for the challenge of a path and its answer. */
+/* 10 and 11 belong to packets about a path (path.h), which have no other frames. */
 typedef enum rovei_frame_type {
     ROVEI_FRAME_PADDING = 0,
     ROVEI_FRAME_PING = 1,

@@ -146,9 +146,10 @@ static rove_err associate(rovei_peer *p, const rovei_session *s)
     return ROVE_OK;
 }
 
-rove_err rovei_keys_install(rovei_peer *p, rovei_session *s, const rovei_addr *from)
+rove_err rovei_keys_install(rovei_peer *p, rovei_session *s)
 {
-    bool fresh_path = !rovei_addr_equal(&p->addr, from);
+    /* The peer has received at this address: our message 1, or our message 2. */
+    const rovei_addr addr = s->addr;
     if (s == p->next)
         p->next = NULL;
     rove_err err = associate(p, s);
@@ -161,9 +162,7 @@ rove_err rovei_keys_install(rovei_peer *p, rovei_session *s, const rovei_addr *f
     uint64_t round_trip = p->mesh->now.mono - s->asked;
     p->mesh->stats.handshakes_completed++;
     bool in_use = place(p, s);
-    p->addr = *from;
-    if (fresh_path)
-        rovei_transport_wake(p->assoc->transport, p->mesh->now);
+    rovei_path_use(p, &addr);
     rovei_transport_first_guess(p->assoc->transport, round_trip);
     if (in_use && own)
         rovei_transport_ping(p->assoc->transport);

@@ -23,7 +23,7 @@ static void init_tables(rovei_mesh *m)
     rovei_timers_init(&m->timers, a);
     rovei_list_init(&m->seen_order);
     rovei_list_init(&m->parcels);
-    rovei_list_init(&m->handshakes);
+    rovei_list_init(&m->urgent);
     rovei_list_init(&m->ready);
     rovei_list_init(&m->pending);
 }
@@ -128,6 +128,13 @@ static void give_up(rovei_peer *p, rove_err reason)
     rovei_peer_settle(p);
 }
 
+/* The peer broke the protocol. */
+static void break_off(rovei_peer *p, rove_err reason)
+{
+    say_goodbye(p);
+    give_up(p, reason);
+}
+
 /* An authentic packet of the peer's association: `text` is its plaintext. */
 static rovei_drop receive_text(rovei_peer *p, const uint8_t *text, size_t size)
 {
@@ -140,8 +147,7 @@ static rovei_drop receive_text(rovei_peer *p, const uint8_t *text, size_t size)
     if (err == ROVE_E_NOMEM)
         return ROVEI_DROP_MEMORY;
     if (err) {
-        say_goodbye(p);
-        give_up(p, err);
+        break_off(p, err);
         return ROVEI_DROP_PROTOCOL;
     }
     rovei_association_tell(a);
@@ -163,16 +169,23 @@ static rovei_drop receive_data(rovei_mesh *m, const rovei_addr *from, const rove
     if (err)
         return err == ROVE_E_REPLAY ? ROVEI_DROP_REPLAY : ROVEI_DROP_AUTH;
     rovei_peer *p = s->peer;
+    bool newest = packet->counter + 1 == s->window.next;
     s->heard = true;
     if (s == p->next) {
-        err = rovei_keys_install(p, s, from);
+        err = rovei_keys_install(p, s);
         if (err) {
             rovei_peer_settle(p);
             return rovei_drop_of(err);
         }
     }
     rovei_liveness_heard(p);
-    return receive_text(p, text, size);
+    rovei_path_heard(p, from, size + ROVEI_DATA_OVERHEAD, newest && s == p->current);
+    if (!rovei_path_is(text, size))
+        return receive_text(p, text, size);
+    rovei_drop drop = rovei_path_receive(p, from, text, size);
+    if (drop == ROVEI_DROP_PROTOCOL)
+        break_off(p, ROVE_E_FORMAT);
+    return drop;
 }
 
 static rovei_drop drop_of_packet(rove_err err)
@@ -196,7 +209,7 @@ static rovei_drop receive(rovei_mesh *m, const rovei_addr *from, uint8_t *dgram,
     case ROVEI_PACKET_INITIATION:
         return rovei_answer_initiation(m, from, &packet);
     case ROVEI_PACKET_RESPONSE:
-        return rovei_opening_answered(m, from, &packet);
+        return rovei_opening_answered(m, &packet);
     case ROVEI_PACKET_DATA:
         return receive_data(m, from, &packet, dgram + ROVEI_DATA_HEADER);
     case ROVEI_PACKET_COOKIE:
@@ -230,8 +243,9 @@ static size_t send_parcel(rovei_mesh *m, uint8_t *ret, rovei_addr *ret_to)
     return size;
 }
 
-/* The next message 2 or 1 of this peer; 0 and out of the list when it has none. */
-static size_t send_handshake(rovei_peer *p, uint8_t *ret, rovei_addr *ret_to)
+/* The next message 2, packet about a path, or message 1 of this peer; 0 and out of the list when it
+ * has none. */
+static size_t send_urgent(rovei_peer *p, uint8_t *ret, rovei_addr *ret_to)
 {
     rovei_session *next = p->next;
     if (next && next->answer_due) {
@@ -240,7 +254,10 @@ static size_t send_handshake(rovei_peer *p, uint8_t *ret, rovei_addr *ret_to)
         *ret_to = next->addr;
         return sizeof next->answer;
     }
-    rovei_list_remove(&p->handshakes);
+    size_t size = rovei_path_send(p, ret, ret_to);
+    if (size)
+        return size;
+    rovei_list_remove(&p->urgent);
     return p->opening.due ? rovei_opening_write(p, ret, ret_to) : 0;
 }
 
@@ -274,9 +291,9 @@ static size_t transmit(rovei_mesh *m, uint8_t *ret, size_t room, rovei_addr *ret
         return send_parcel(m, ret, ret_to);
     if (rovei_gate_has_reply(&m->gate))
         return rovei_gate_reply(&m->gate, ret, ret_to);
-    while (!rovei_list_empty(&m->handshakes)) {
-        rovei_peer *p = ROVEI_CONTAINER(m->handshakes.next, rovei_peer, handshakes);
-        size_t size = send_handshake(p, ret, ret_to);
+    while (!rovei_list_empty(&m->urgent)) {
+        rovei_peer *p = ROVEI_CONTAINER(m->urgent.next, rovei_peer, urgent);
+        size_t size = send_urgent(p, ret, ret_to);
         if (size)
             return size;
     }
@@ -308,7 +325,7 @@ size_t rovei_mesh_transmit(rovei_mesh *m, rovei_now now, uint8_t *ret, size_t ro
 uint64_t rovei_mesh_deadline(const rovei_mesh *m)
 {
     if (!rovei_list_empty(&m->parcels) || rovei_gate_has_reply(&m->gate) ||
-        !rovei_list_empty(&m->handshakes) || !rovei_list_empty(&m->ready))
+        !rovei_list_empty(&m->urgent) || !rovei_list_empty(&m->ready))
         return 0;
     return rovei_timers_deadline(&m->timers);
 }

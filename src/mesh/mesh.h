@@ -70,6 +70,7 @@ const char *rovei_drop_name(rovei_drop reason);
 typedef struct rovei_mesh_stats {
     uint64_t datagrams_received, datagrams_sent, datagrams_accepted;
     uint64_t handshakes_started, handshakes_answered, handshakes_completed, rekeys;
+    uint64_t paths; /* times that a peer was found to be at another address */
     uint64_t drops[ROVEI_DROP_COUNT];
 } rovei_mesh_stats;
 

@@ -29,8 +29,8 @@ bool rovei_opening_is_active(const rovei_peer *p)
 static void make_due(rovei_peer *p)
 {
     p->opening.due = true;
-    if (rovei_list_empty(&p->handshakes))
-        rovei_list_add_tail(&p->mesh->handshakes, &p->handshakes);
+    if (rovei_list_empty(&p->urgent))
+        rovei_list_add_tail(&p->mesh->urgent, &p->urgent);
 }
 
 void rovei_opening_start(rovei_peer *p, uint64_t delay)
@@ -155,12 +155,15 @@ size_t rovei_opening_write(rovei_peer *p, uint8_t *ret, rovei_addr *ret_to)
     o->time = hello.time;
     o->asked = m->now.mono;
     bool lost = !p->assoc || p->assoc->state == ROVEI_PEER_FAILED;
-    *ret_to = lost && p->dial ? p->dial_addr : p->addr;
+    /* A peer that was lost may be where it was last, or where it is dialled: in turn. */
+    o->elsewhere = lost && p->dial && (!p->assoc || !o->elsewhere);
+    o->to = o->elsewhere ? p->dial_addr : p->addr;
+    *ret_to = o->to;
     m->stats.handshakes_started++;
     return ROVEI_INITIATION_SIZE;
 }
 
-rovei_drop rovei_opening_answered(rovei_mesh *m, const rovei_addr *from, const rovei_packet *packet)
+rovei_drop rovei_opening_answered(rovei_mesh *m, const rovei_packet *packet)
 {
     rovei_peer *p = rovei_map_get(&m->openings, &packet->receiver);
     if (!p)
@@ -191,11 +194,13 @@ rovei_drop rovei_opening_answered(rovei_mesh *m, const rovei_addr *from, const r
         drop = ROVEI_DROP_MEMORY;
     uint32_t index = o->index;
     uint64_t asked = o->asked;
+    const rovei_addr to = o->to;
     drop_attempt(p);
     if (drop != ROVEI_DROP_COUNT)
         return drop;
     s->peer = p;
     s->index = index;
+    s->addr = to;
     s->asked = asked;
     s->remote_index = packet->sender;
     if (rovei_map_put(&m->sessions, &s->index, s)) {
@@ -204,7 +209,7 @@ rovei_drop rovei_opening_answered(rovei_mesh *m, const rovei_addr *from, const r
     }
     p->incarnation = hello.incarnation;
     rovei_opening_stop(p);
-    err = rovei_keys_install(p, s, from);
+    err = rovei_keys_install(p, s);
     rovei_opening_consider(p);
     return err ? rovei_drop_of(err) : ROVEI_DROP_COUNT;
 }

@@ -75,6 +75,8 @@ static rove_err reserve_timers(rovei_peer *p)
     if (!err)
         err = rovei_timers_reserve(t, &p->live, rovei_liveness_check, p);
     if (!err)
+        err = rovei_timers_reserve(t, &p->probe, rovei_path_repeat, p);
+    if (!err)
         err = rovei_timers_reserve(t, &p->pump, pump_fire, p);
     return err;
 }
@@ -85,6 +87,7 @@ static void release_timers(rovei_peer *p)
     rovei_timers_release(t, &p->retry);
     rovei_timers_release(t, &p->wear);
     rovei_timers_release(t, &p->live);
+    rovei_timers_release(t, &p->probe);
     rovei_timers_release(t, &p->pump);
 }
 
@@ -102,7 +105,7 @@ rove_err rovei_peer_new(rovei_peer **ret, rovei_mesh *m, const rove_entity *enti
         p->image[i] = image[i];
     p->session_class = ROVEI_CLASS_ROVE;
     p->own_number = rovei_rng_u64(&m->env->rng);
-    rovei_list_init(&p->handshakes);
+    rovei_list_init(&p->urgent);
     rovei_list_init(&p->ready);
     rovei_peer_memory(m, entity, &p->last_time, &p->incarnation);
     rove_err err = reserve_timers(p);
@@ -128,7 +131,7 @@ void rovei_peer_destroy(rovei_peer *p)
         rovei_association_end(p, ROVE_E_CLOSED, true);
     rovei_keys_drop(p, &p->next);
     release_timers(p);
-    rovei_list_remove(&p->handshakes);
+    rovei_list_remove(&p->urgent);
     rovei_list_remove(&p->ready);
     ROVEI_DELETE(&m->env->alloc, p);
 }
@@ -258,6 +261,7 @@ void rovei_association_end(rovei_peer *p, rove_err reason, bool forget)
         p->own_number = rovei_rng_u64(&m->env->rng);
     }
     rovei_timer_set(&m->timers, &p->live, ROVE_TIME_NEVER);
+    rovei_path_stop(p);
     rovei_map_remove(&m->associations, &a->id);
     a->ended = true;
     a->reason = reason;

@@ -8,6 +8,7 @@
  *   opening.c   handshakes that this node begins, and their answers
  *   answer.c    handshakes that others begin
  *   keys.c      which session is used: previous, current, next; rekeying and expiry
+ *   path.c      which address a peer is sent to
  *   liveness.c  heartbeats, silence
  *
  * A peer record exists while one of these holds: it is dialled, it has an association, or it has
@@ -20,6 +21,7 @@
 #include <base/timer.h>
 #include <mesh/gate.h>
 #include <mesh/mesh.h>
+#include <mesh/path.h>
 #include <mesh/session.h>
 
 typedef struct rovei_association {
@@ -45,6 +47,8 @@ typedef struct rovei_opening {
     uint64_t asked;               /* monotonic: when that was */
     uint64_t interval;            /* until the next attempt */
     bool due;                     /* a message 1 is to be sent now */
+    rovei_addr to;                /* where that was sent */
+    bool elsewhere;               /* that is the address to dial, while the peer had another one */
     uint64_t wrong;               /* answers to it that were not right */
     uint8_t mac1[ROVEI_MAC_SIZE]; /* of that message 1 */
     bool proved;                  /* it carried the proof of a cookie */
@@ -70,12 +74,19 @@ typedef struct rovei_peer {
     rovei_session *current;  /* sends and receives; set exactly while there is an association */
     rovei_session *next;     /* answered, not confirmed: sends nothing */
     rovei_opening opening;
-    rovei_list handshakes; /* in the mesh's list while a message 1 or 2 is to be sent */
-    rovei_list ready;      /* in the mesh's list while the transport has something to send */
-    rovei_timer retry;     /* next message 1 */
-    rovei_timer wear;      /* rekeying and expiry of keys */
-    rovei_timer live;      /* heartbeat and silence */
-    rovei_timer pump;      /* the transport's own deadline */
+    rovei_path path;      /* an address that is being asked */
+    uint64_t path_rest;   /* until then no new one is asked */
+    rovei_addr answer_to; /* whose challenge is to be answered, and with what */
+    uint8_t answer_token[ROVEI_PATH_TOKEN];
+    bool answer_due;
+    rovei_list urgent; /* in the mesh's list while a message 1 or 2, or a packet about a path, is
+                          to be sent */
+    rovei_list ready;  /* in the mesh's list while the transport has something to send */
+    rovei_timer retry; /* next message 1 */
+    rovei_timer wear;  /* rekeying and expiry of keys */
+    rovei_timer live;  /* heartbeat and silence */
+    rovei_timer probe; /* next challenge of an address */
+    rovei_timer pump;  /* the transport's own deadline */
 } rovei_peer;
 
 /* What is remembered of an entity that has no record. */
@@ -114,7 +125,7 @@ struct rovei_mesh {
     rovei_map seen;         /* entity -> seen */
     rovei_list seen_order;
     rovei_timers timers;
-    rovei_list parcels, handshakes, ready, pending;
+    rovei_list parcels, urgent, ready, pending;
     unsigned burst; /* datagrams given for the first of `ready` in a row */
     rovei_mesh_stats stats;
 };
@@ -164,7 +175,7 @@ void rovei_opening_stop(rovei_peer *p);
 /* Writes a new message 1 if one is still wanted; 0 otherwise. */
 size_t rovei_opening_write(rovei_peer *p, uint8_t *ret, rovei_addr *ret_to);
 /* ROVEI_DROP_COUNT: accepted. */
-rovei_drop rovei_opening_answered(rovei_mesh *m, const rovei_addr *from, const rovei_packet *p);
+rovei_drop rovei_opening_answered(rovei_mesh *m, const rovei_packet *p);
 /* A cookie: message 1 is said again with its proof. */
 rovei_drop rovei_opening_cookie(rovei_mesh *m, const rovei_packet *p);
 rovei_timer_fn rovei_opening_retry;
@@ -176,13 +187,29 @@ rovei_drop rovei_drop_of(rove_err err);
 /* ---- keys.c ---- */
 /* A session is complete: `s` becomes one of the sessions of `p`, or is freed. E_GONE: it belongs to
  * an association that has ended since. E_NOMEM: `s` is freed as well. */
-ROVE_MUST_USE rove_err rovei_keys_install(rovei_peer *p, rovei_session *s, const rovei_addr *from);
+ROVE_MUST_USE rove_err rovei_keys_install(rovei_peer *p, rovei_session *s);
 void rovei_keys_drop(rovei_peer *p, rovei_session **slot);
 bool rovei_keys_can_send(const rovei_peer *p);
 /* The current session is to be replaced. */
 bool rovei_keys_are_worn(const rovei_peer *p);
 void rovei_keys_schedule(rovei_peer *p);
 rovei_timer_fn rovei_keys_wear;
+
+/* ---- path.c ---- */
+/* An authentic packet of `size` bytes has come from there; `newest`: no later one came before it.
+ */
+void rovei_path_heard(rovei_peer *p, const rovei_addr *from, size_t size, bool newest);
+/* A packet about a path. DROP_COUNT: accepted. DROP_PROTOCOL: it makes no sense. */
+rovei_drop rovei_path_receive(rovei_peer *p, const rovei_addr *from, const uint8_t *plain,
+                              size_t size);
+/* The peer was shown to receive at this address: it is sent to there from now on. */
+void rovei_path_use(rovei_peer *p, const rovei_addr *addr);
+/* The next packet about a path; 0 when there is none. */
+size_t rovei_path_send(rovei_peer *p, uint8_t *ret, rovei_addr *ret_to);
+/* Asks no longer; _stop: the association has ended. */
+void rovei_path_drop(rovei_peer *p);
+void rovei_path_stop(rovei_peer *p);
+rovei_timer_fn rovei_path_repeat;
 
 /* ---- liveness.c ---- */
 void rovei_liveness_start(rovei_peer *p);

@@ -25,7 +25,7 @@ typedef struct rovei_session {
     uint64_t number, incarnation;    /* the peer's, as it said in this handshake */
     uint64_t sent;                   /* packets sealed: the next counter */
     struct rovei_aead *seal, *open;
-    rovei_addr addr; /* where the handshake message came from */
+    rovei_addr addr; /* where this side's handshake message was sent */
     rovei_replay window;
     uint8_t answer[ROVEI_RESPONSE_SIZE];
 } rovei_session;

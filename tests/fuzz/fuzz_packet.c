@@ -5,6 +5,7 @@
 
 #include <mesh/address.h>
 #include <mesh/packet.h>
+#include <mesh/path.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -66,8 +67,23 @@ static void check_address(const uint8_t *data, size_t size)
     ROVEI_CHECK(rovei_addr_equal(&a, &a));
 }
 
+static void check_path(const uint8_t *data, size_t size)
+{
+    rovei_path_packet p;
+    rove_err err = rovei_path_read(data, size, &p);
+    if (err) {
+        ROVEI_CHECK(rove_err_class_of(err) == ROVE_CLASS_PEER);
+        return;
+    }
+    uint8_t back[ROVEI_PATH_SIZE];
+    rovei_path_write(back, &p);
+    ROVEI_CHECK(rovei_path_is(data, size) && size == sizeof back);
+    ROVEI_CHECK(memcmp(back, data, sizeof back) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    check_path(data, size);
     check_packet(data, size);
     check_address(data, size);
     return 0;
