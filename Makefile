@@ -50,7 +50,10 @@ fuzz-coverage: packages-fuzz
 lint: packages-lint
 	@tools/lint.sh $(JOBS)
 
+# make install [PREFIX=DIR] [DESTDIR=DIR]
 install: packages-build
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@[ -z "$(PREFIX)" ] || meson configure $(BUILD) -Dprefix="$(abspath $(PREFIX))" -Dlibdir=lib
 	@$(MAKE) --no-print-directory build
 	@meson install -C $(BUILD) --no-rebuild
 

@@ -9,8 +9,8 @@ set -eu
 
 build="gcc libc6-dev meson ninja-build pkg-config libsodium-dev libssl-dev libxxhash-dev \
 liburcu-dev libjson-c-dev"
-test="$build libcmocka-dev iproute2 nftables"
-lint="$test g++ clang clang-tidy clang-format libclang-rt-14-dev"
+test="$build g++ libcmocka-dev iproute2 nftables"
+lint="$test clang clang-tidy clang-format libclang-rt-14-dev"
 bench="$build libzmq3-dev nats-server erlang-base"
 fuzz="$build clang libclang-rt-14-dev llvm-14"
 
