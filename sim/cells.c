@@ -362,9 +362,29 @@ static void do_activate(sim_cell *c, rovei_effect *e)
         &(rovei_completion){.kind = ROVEI_DONE_ACTIVATED, .cell = c->id, .attempt = e->attempt});
 }
 
-static void do_restore(sim_cell *c, rovei_effect *e)
+static rove_err new_cell(sim_cell *c, rovei_keypair *key)
+{
+    rovei_cell_config cfg = {
+        .env = &c->node->env, .kind = sim_kind_draw(c->node->world), .kind_user = c, .key = key};
+    return rovei_cell_new(&c->cell, &cfg);
+}
+
+/* A cell that could not take its state, or did not want to. */
+static void give_up(sim_cell *c, const rovei_effect *e)
+{
+    rovei_cell_free(c->cell);
+    c->cell = NULL;
+    sim_check_veto(c->node->world, &e->attempt);
+}
+
+static bool veto(sim_cell *c, uint64_t odds)
 {
     sim_world *w = c->node->world;
+    return !w->scripted && !w->calm && sim_rng_chance(&w->rng[SIM_FOR_CELLS], odds);
+}
+
+static void do_restore(sim_cell *c, rovei_effect *e)
+{
     rovei_completion done = {.kind = ROVEI_DONE_RESTORED, .attempt = e->attempt};
     rovei_keypair *key = e->key ? rovei_keypair_ref(e->key) : NULL;
     if (!key) {
@@ -372,28 +392,84 @@ static void do_restore(sim_cell *c, rovei_effect *e)
             abort();
         done.key = rovei_keypair_ref(key);
     }
-    rovei_cell_config cfg = {.env = &c->node->env, .kind = &sim_kind, .kind_user = c, .key = key};
-    bool veto = !w->scripted && !w->calm && sim_rng_chance(&w->rng[SIM_FOR_CELLS], 60);
-    done.err = veto ? ROVE_E_RESTORE_FAILED : rovei_cell_new(&c->cell, &cfg);
+    if (veto(c, 60))
+        done.err = ROVE_E_RESTORE_FAILED;
+    else
+        done.err = e->cell ? rovei_cell_set_key(c->cell, key) : new_cell(c, key);
     if (!done.err)
         done.err = rovei_cell_restore_image(c->cell, &e->image, &done.text);
     rovei_keypair_unref(key);
-    sim_say(w, c->node->name, "restores %s: %s", c->daemon->name, rove_err_name(done.err));
-    if (done.err) {
-        rovei_cell_free(c->cell);
-        c->cell = NULL;
-        sim_check_veto(w, &e->attempt);
-    } else {
+    sim_say(c->node->world, c->node->name, "restores %s: %s", c->daemon->name,
+            rove_err_name(done.err));
+    if (done.err)
+        give_up(c, e);
+    else
         done.cell = c->id;
-    }
+    give_back(c->node, c, &done);
+}
+
+static void do_open_state(sim_cell *c, rovei_effect *e)
+{
+    rovei_completion done = {
+        .kind = ROVEI_DONE_STATE_OPENED, .attempt = e->attempt, .ticket = e->ticket};
+    rovei_keypair *key;
+    if (rovei_keypair_public_only(&key, &c->node->env, &c->daemon->entity))
+        abort();
+    done.err = veto(c, 60) ? ROVE_E_RESTORE_FAILED : new_cell(c, key);
+    if (!done.err)
+        done.err = rovei_cell_restore_begin(c->cell, e->size, &done.text);
+    rovei_keypair_unref(key);
+    sim_say(c->node->world, c->node->name, "takes %s in pieces, %" PRIu64 " bytes: %s",
+            c->daemon->name, e->size, rove_err_name(done.err));
+    if (done.err)
+        give_up(c, e);
+    else
+        done.cell = c->id;
+    give_back(c->node, c, &done);
+}
+
+static void do_write_state(sim_cell *c, rovei_effect *e)
+{
+    rovei_completion done = {.kind = ROVEI_DONE_STATE_WRITTEN,
+                             .cell = c->id,
+                             .attempt = e->attempt,
+                             .number = e->payload.size};
+    done.err = veto(c, 2) ? ROVE_E_RESTORE_FAILED : rovei_cell_restore_write(c->cell, e->payload);
+    if (done.err)
+        sim_check_veto(c->node->world, &e->attempt);
+    give_back(c->node, c, &done);
+}
+
+static void do_read_state(sim_cell *c, rovei_effect *e)
+{
+    rovei_completion done = {.kind = ROVEI_DONE_STATE_READ,
+                             .cell = c->id,
+                             .attempt = e->attempt,
+                             .ticket = e->ticket,
+                             .number = e->number};
+    rove_buf *buf = rovei_buf_alloc(&c->node->world->alloc, (size_t)e->size);
+    if (!buf)
+        abort();
+    done.err = rovei_cell_read_frozen(c->cell, &e->attempt, e->number, rovei_buf_data(buf),
+                                      (size_t)e->size);
+    if (done.err && done.err != ROVE_E_WRONG_PHASE)
+        sim_fail(c->node->world, "%s cannot read the frozen state of %s: %s", c->node->name,
+                 c->daemon->name, rove_err_name(done.err));
+    if (done.err)
+        rove_buf_unref(buf);
+    else
+        done.owner = buf;
     give_back(c->node, c, &done);
 }
 
 /* False: the cell is gone. */
 static bool do_effect(sim_cell *c, rovei_effect *e)
 {
-    if (e->kind == ROVEI_EFFECT_RESTORE) {
-        do_restore(c, e);
+    if (e->kind == ROVEI_EFFECT_RESTORE || e->kind == ROVEI_EFFECT_OPEN_STATE) {
+        if (e->kind == ROVEI_EFFECT_RESTORE)
+            do_restore(c, e);
+        else
+            do_open_state(c, e);
         if (c->cell)
             return true;
         cell_free(c);
@@ -431,8 +507,15 @@ static bool do_effect(sim_cell *c, rovei_effect *e)
         rovei_cell_aside(c->cell, e->err);
         take_waiters(c, SIM_FATE_UNKNOWN, e->err);
         break;
+    case ROVEI_EFFECT_READ_STATE:
+        do_read_state(c, e);
+        break;
+    case ROVEI_EFFECT_WRITE_STATE:
+        do_write_state(c, e);
+        break;
     case ROVEI_EFFECT_ASK:
     case ROVEI_EFFECT_ASK_PLACE:
+    case ROVEI_EFFECT_OPEN_STATE:
     case ROVEI_EFFECT_RESTORE:
         break;
     }
@@ -511,7 +594,7 @@ void sim_cells_effect(sim_node *n, rovei_effect *e)
         return;
     }
     sim_cell *c;
-    if (e->kind == ROVEI_EFFECT_RESTORE) {
+    if ((e->kind == ROVEI_EFFECT_RESTORE || e->kind == ROVEI_EFFECT_OPEN_STATE) && !e->cell) {
         sim_daemon *d = sim_daemon_of(w, &e->daemon);
         c = d ? cell_new(n, d) : NULL;
     } else {
@@ -531,12 +614,11 @@ static sim_cell *spawn(sim_node *n, sim_daemon *d, bool given, bool force)
     if (rovei_keypair_from_seed(&key, &n->env, d->seed))
         abort();
     sim_cell *c = cell_new(n, d);
-    rovei_cell_config cfg = {.env = &n->env, .kind = &sim_kind, .kind_user = c, .key = key};
-    if (rovei_cell_new(&c->cell, &cfg))
+    if (new_cell(c, key))
         abort();
     c->spawning = true;
     rovei_spawn s = {.key = key,
-                     .kind = sim_kind.name,
+                     .kind = SIM_KIND_NAME,
                      .cell = c->id,
                      .request = c->id,
                      .given = given,

@@ -23,7 +23,10 @@ struct sim_cell {
     bool spawning;
 };
 
-extern const rove_kind sim_kind;
+/* The kind "line", in a form of its state that a new cell of this world draws: whole, streamed or
+ * both. They carry the same bytes. */
+#define SIM_KIND_NAME "line"
+const rove_kind *sim_kind_draw(sim_world *w);
 
 /* What its instance believes. */
 sim_belief sim_cell_belief(const sim_cell *c);

@@ -6,6 +6,7 @@
 #include "guest.h"
 #include <base/alloc.h>
 #include <inttypes.h>
+#include <string.h>
 
 typedef struct instance {
     const rove_alloc *alloc;
@@ -120,15 +121,119 @@ static rove_err kind_restore(void *self, rove_ctx *ctx, rove_span state)
     return sim_lodger_restore(&in->lodger, ctx, rovei_read_span(&r, rovei_reader_left(&r)));
 }
 
-const rove_kind sim_kind = {.abi = ROVE_ABI,
-                            .size = sizeof(rove_kind),
-                            .name = "line",
-                            .create = kind_create,
-                            .destroy = kind_destroy,
-                            .process = kind_process,
-                            .snapshot = kind_snapshot,
-                            .restore = kind_restore,
-                            .is_stateful = true};
+/* ---- the same state as a stream ---- */
+
+typedef struct reading {
+    const instance *in; /* its list only grows */
+    uint64_t count, filler, at;
+} reading;
+
+static rove_err stream_open(void *self, rove_ctx *ctx, uint64_t *ret_size, void **ret)
+{
+    instance *in = self;
+    reading *r = ROVEI_NEW(in->alloc, reading);
+    (void)ctx;
+    if (!r)
+        return ROVE_E_NOMEM;
+    *r = (reading){.in = in, .count = in->belief.count, .filler = in->cell->daemon->filler};
+    *ret_size = 8 + 8 * r->count + r->filler;
+    *ret = r;
+    return ROVE_OK;
+}
+
+/* At most one number, or a run of the filler, at a time. */
+static rove_err stream_read(void *stream, void *room, size_t size, size_t *ret_size)
+{
+    reading *r = stream;
+    uint64_t numbers = 8 + 8 * r->count, all = numbers + r->filler;
+    size_t part = 0;
+    if (r->at < numbers) {
+        uint8_t number[8];
+        uint64_t index = r->at / 8;
+        rovei_store64(number, index ? r->in->ids[index - 1] : r->count);
+        part = 8 - r->at % 8 < size ? (size_t)(8 - r->at % 8) : size;
+        memcpy(room, number + r->at % 8, part);
+    } else if (r->at < all) {
+        part = all - r->at < size ? (size_t)(all - r->at) : size;
+        memset(room, 0, part);
+    }
+    r->at += part;
+    *ret_size = part;
+    return ROVE_OK;
+}
+
+static void stream_close(void *stream)
+{
+    reading *r = stream;
+    ROVEI_DELETE(r->in->alloc, r);
+}
+
+typedef struct writing {
+    instance *in;
+    uint64_t size, at;
+    uint64_t count;
+    uint8_t number[8]; /* as far as it has come */
+} writing;
+
+static rove_err take_open(void *self, rove_ctx *ctx, uint64_t size, void **ret)
+{
+    instance *in = self;
+    if (size < 8 + in->cell->daemon->filler)
+        return rove_fail(ctx, "the state is cut off");
+    writing *w = ROVEI_NEW(in->alloc, writing);
+    if (!w)
+        return ROVE_E_NOMEM;
+    *w = (writing){.in = in, .size = size};
+    *ret = w;
+    return ROVE_OK;
+}
+
+static rove_err take_write(void *stream, rove_span bytes)
+{
+    writing *w = stream;
+    const uint8_t *at = bytes.data;
+    for (size_t i = 0; i < bytes.size; i++, w->at++) {
+        uint64_t numbers = 8 + 8 * w->count;
+        if (w->at >= numbers)
+            continue;
+        w->number[w->at % 8] = at[i];
+        if (w->at == 7) {
+            w->count = rovei_load64(w->number);
+            if (w->count > w->size / 8)
+                return ROVE_E_RESTORE_FAILED;
+        } else if (w->at % 8 == 7) {
+            rove_err err = keep_id(w->in, rovei_load64(w->number));
+            if (err)
+                return err;
+        }
+    }
+    return ROVE_OK;
+}
+
+static rove_err take_close(void *stream, rove_ctx *ctx, bool complete)
+{
+    writing *w = stream;
+    instance *in = w->in;
+    bool fits = w->size == 8 + 8 * w->count + in->cell->daemon->filler;
+    ROVEI_DELETE(in->alloc, w);
+    return complete && !fits ? rove_fail(ctx, "the state has another size") : ROVE_OK;
+}
+
+#define LINE                                                                                       \
+    .abi = ROVE_ABI, .size = sizeof(rove_kind), .name = SIM_KIND_NAME, .create = kind_create,      \
+    .destroy = kind_destroy, .process = kind_process, .is_stateful = true
+#define WHOLE .snapshot = kind_snapshot, .restore = kind_restore
+#define STREAMED                                                                                   \
+    .snapshot_open = stream_open, .snapshot_read = stream_read, .snapshot_close = stream_close,    \
+    .restore_open = take_open, .restore_write = take_write, .restore_close = take_close
+
+const rove_kind *sim_kind_draw(sim_world *w)
+{
+    static const rove_kind kinds[] = {{LINE, WHOLE}, {LINE, STREAMED}, {LINE, WHOLE, STREAMED}};
+    if (w->guest) /* whose own forms are compared inside of each whole snapshot */
+        return &kinds[0];
+    return &kinds[sim_rng_below(&w->rng[SIM_FOR_CELLS], 3)];
+}
 
 sim_belief sim_cell_belief(const sim_cell *c)
 {

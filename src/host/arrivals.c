@@ -118,31 +118,103 @@ static rove_err find_key(struct rovei_host *h, const rovei_effect *e, rovei_keyp
     return rovei_keypair_public_only(ret, h->env, &e->daemon);
 }
 
-static rove_err begin_restore(struct rovei_host *h, rovei_node *core, rovei_now now,
-                              rovei_effect *e)
+/* What comes is still expected here. */
+static rove_err look_up(struct rovei_host *h, const rovei_effect *e, rovei_made_of *ret_made_of,
+                        rovei_keypair **ret_key, bool *ret_ours)
 {
     if (atomic_load(&h->life) != ROVEI_LIFE_READY)
         return ROVE_E_TARGET_NO_RUNTIME;
-    rovei_made_of made_of;
-    rovei_keypair *key = NULL;
-    bool ours = false;
     pthread_mutex_lock(&h->lock);
-    rove_err err = expected(h, e, &made_of);
-    if (err == ROVE_OK)
-        err = find_key(h, e, &key, &ours);
+    rove_err err = expected(h, e, ret_made_of);
+    if (err == ROVE_OK && ret_key)
+        err = find_key(h, e, ret_key, ret_ours);
     pthread_mutex_unlock(&h->lock);
-    if (err)
-        return err;
+    return err;
+}
+
+/* A copy that is to come, with a reference; it takes over the one of `key`. */
+static rove_err make_room(struct rovei_host *h, const rovei_effect *e, rovei_keypair *key,
+                          const rovei_made_of *made_of, rovei_resident **ret)
+{
     rovei_resident *r = NULL;
-    err = rovei_resident_new(&r, h, &e->daemon, key, &made_of);
+    rove_err err = rovei_resident_new(&r, h, &e->daemon, key, made_of);
     rovei_keypair_unref(key);
     if (err)
         return err;
     err = rovei_host_admit(h, r);
-    if (err == ROVE_OK)
-        rovei_work_restore(r, core, now, e, ours);
-    rovei_resident_drop(r);
+    if (err)
+        rovei_resident_drop(r);
+    else
+        *ret = r;
     return err;
+}
+
+/* The copy that the state was written to: it gets the key that it is to have. */
+static rove_err finish_restore(struct rovei_host *h, rovei_node *core, rovei_now now,
+                               rovei_effect *e)
+{
+    rovei_resident *r = rovei_map_get(&h->cells, &e->cell);
+    if (!r || r->forgotten)
+        return ROVE_E_STALE;
+    rovei_made_of made_of;
+    rovei_keypair *key = NULL;
+    bool ours = false;
+    rove_err err = look_up(h, e, &made_of, &key, &ours);
+    if (err)
+        return err;
+    rovei_keypair_unref(r->key);
+    r->key = key;
+    rovei_work_restore(r, core, now, e, key, ours); /* it may be gone afterwards */
+    return ROVE_OK;
+}
+
+static rove_err begin_restore(struct rovei_host *h, rovei_node *core, rovei_now now,
+                              rovei_effect *e)
+{
+    rovei_made_of made_of;
+    rovei_keypair *key = NULL;
+    bool ours = false;
+    rovei_resident *r;
+    if (e->cell)
+        return finish_restore(h, core, now, e);
+    rove_err err = look_up(h, e, &made_of, &key, &ours);
+    if (err == ROVE_OK)
+        err = make_room(h, e, key, &made_of, &r);
+    if (err)
+        return err;
+    rovei_work_restore(r, core, now, e, NULL, ours);
+    rovei_resident_drop(r);
+    return ROVE_OK;
+}
+
+static rove_err open_state(struct rovei_host *h, rovei_node *core, rovei_now now,
+                           const rovei_effect *e)
+{
+    rovei_made_of made_of;
+    rovei_keypair *key;
+    rovei_resident *r;
+    rove_err err = look_up(h, e, &made_of, NULL, NULL);
+    if (err == ROVE_OK)
+        err = rovei_keypair_public_only(&key, h->env, &e->daemon); /* its key comes at the end */
+    if (err == ROVE_OK)
+        err = make_room(h, e, key, &made_of, &r);
+    if (err)
+        return err;
+    rovei_work_open_state(r, core, now, e);
+    rovei_resident_drop(r);
+    return ROVE_OK;
+}
+
+void rovei_host_open_state(struct rovei_host *h, rovei_node *core, rovei_now now,
+                           const rovei_effect *e)
+{
+    rove_err err = open_state(h, core, now, e);
+    if (err == ROVE_OK)
+        return;
+    rovei_completion c = {
+        .kind = ROVEI_DONE_STATE_OPENED, .attempt = e->attempt, .ticket = e->ticket, .err = err};
+    rovei_node_complete(core, now, &c);
+    h->answered = true;
 }
 
 void rovei_host_restore(struct rovei_host *h, rovei_node *core, rovei_now now, rovei_effect *e)

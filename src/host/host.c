@@ -156,6 +156,8 @@ static void effect(struct rovei_host *h, rovei_node *core, rovei_now now, rovei_
         rovei_host_ask_place(h, core, now, e);
     } else if (e->kind == ROVEI_EFFECT_RESTORE) {
         rovei_host_restore(h, core, now, e);
+    } else if (e->kind == ROVEI_EFFECT_OPEN_STATE) {
+        rovei_host_open_state(h, core, now, e);
     } else {
         rovei_resident *r = rovei_map_get(&h->cells, &e->cell);
         if (r && !r->forgotten)

@@ -148,8 +148,11 @@ void rovei_work_put(rovei_work *w);
 void rovei_work_begin(rovei_resident *r, rovei_node *core, rovei_now now, rovei_effect *e);
 /* Ends a resident as FORGET does. */
 void rovei_work_forget(rovei_resident *r, rovei_node *core, rovei_now now, rove_err err);
+/* `key` for a resident whose state was written in pieces; NULL: it has its key. */
 void rovei_work_restore(rovei_resident *r, rovei_node *core, rovei_now now, rovei_effect *e,
-                        bool key_is_ours);
+                        rovei_keypair *key, bool key_is_ours);
+void rovei_work_open_state(rovei_resident *r, rovei_node *core, rovei_now now,
+                           const rovei_effect *e);
 /* Finished: to be given to the loop. Threads: any (the runner). */
 void rovei_work_done(rovei_work *w);
 /* Finishes all that is done; true when there was something. Loop thread. */
@@ -172,6 +175,8 @@ void rovei_host_ask(struct rovei_host *h, rovei_node *core, rovei_now now, const
 void rovei_host_ask_place(struct rovei_host *h, rovei_node *core, rovei_now now,
                           const rovei_effect *e);
 void rovei_host_restore(struct rovei_host *h, rovei_node *core, rovei_now now, rovei_effect *e);
+void rovei_host_open_state(struct rovei_host *h, rovei_node *core, rovei_now now,
+                           const rovei_effect *e);
 /* It serves from now on: into the registry, and into the factory for its return. */
 void rovei_host_activated(struct rovei_host *h, rovei_resident *r);
 /* Those that memory was refused to. */

@@ -187,6 +187,10 @@ struct control {
     uint64_t number;
     rovei_applied result; /* RESULT */
     rovei_image image;    /* RESTORE */
+    rovei_keypair *key;   /* RESTORE of a cell that was opened; one reference */
+    uint64_t ticket, size;
+    rove_span bytes; /* WRITE_STATE, inside of owner */
+    rove_buf *owner;
     rovei_completion c;
 };
 
@@ -250,25 +254,83 @@ static void run_forget(struct control *k, rovei_resident *r)
     r->ended = err;
 }
 
+static rove_err make_cell(rovei_resident *r)
+{
+    rovei_cell_config cfg = {
+        .env = r->host->env, .kind = r->made_of.kind, .kind_user = r->made_of.user, .key = r->key};
+    return rovei_cell_new(&r->cell, &cfg);
+}
+
+static void drop_cell(rovei_resident *r)
+{
+    rovei_cell_free(r->cell);
+    r->cell = NULL;
+    r->ended = ROVE_E_STALE;
+}
+
 static void run_restore(struct control *k, rovei_resident *r)
 {
-    struct rovei_host *h = r->host;
-    rovei_cell_config cfg = {
-        .env = h->env, .kind = r->made_of.kind, .kind_user = r->made_of.user, .key = r->key};
+    rove_err err = ROVE_OK;
     k->c.kind = ROVEI_DONE_RESTORED;
     k->answer = true;
-    rove_err err = rovei_cell_new(&r->cell, &cfg);
+    if (!k->key) /* all of it at once */
+        err = make_cell(r);
+    else
+        err = r->cell ? rovei_cell_set_key(r->cell, k->key) : ROVE_E_STALE;
     if (err == ROVE_OK)
         err = rovei_cell_restore_image(r->cell, &k->image, &k->c.text);
     rovei_image_fini(&k->image);
-    if (err) {
-        rovei_cell_free(r->cell);
-        r->cell = NULL;
-        r->ended = ROVE_E_STALE;
-    } else if (k->key_is_ours) {
-        k->c.key = rovei_keypair_ref(r->key);
-    }
+    if (err)
+        drop_cell(r);
+    else if (k->key_is_ours)
+        k->c.key = rovei_keypair_ref(rovei_cell_key(r->cell));
+    rovei_keypair_unref(k->key);
+    k->key = NULL;
     k->c.err = err;
+}
+
+/* ---- states in pieces ---- */
+
+static void run_read_state(struct control *k, rovei_resident *r)
+{
+    k->c.kind = ROVEI_DONE_STATE_READ;
+    k->answer = true;
+    k->c.ticket = k->ticket;
+    k->c.number = k->number;
+    rove_buf *buf = rovei_buf_alloc(r->host->alloc, (size_t)k->size);
+    rove_err err = buf ? ROVE_OK : ROVE_E_NOMEM;
+    if (err == ROVE_OK)
+        err = r->cell ? rovei_cell_read_frozen(r->cell, &k->attempt, k->number, rovei_buf_data(buf),
+                                               (size_t)k->size)
+                      : ROVE_E_STALE;
+    if (err) {
+        rove_buf_unref(buf);
+        buf = NULL;
+    }
+    k->c.owner = buf;
+    k->c.err = err;
+}
+
+static void run_open_state(struct control *k, rovei_resident *r)
+{
+    k->c.kind = ROVEI_DONE_STATE_OPENED;
+    k->answer = true;
+    k->c.ticket = k->ticket;
+    k->c.err = make_cell(r);
+    if (k->c.err == ROVE_OK)
+        k->c.err = rovei_cell_restore_begin(r->cell, k->size, &k->c.text);
+    if (k->c.err)
+        drop_cell(r);
+}
+
+static void run_write_state(struct control *k, rovei_resident *r)
+{
+    k->c.kind = ROVEI_DONE_STATE_WRITTEN;
+    k->answer = true;
+    k->c.number = k->bytes.size;
+    k->c.err = r->cell ? rovei_cell_restore_write(r->cell, k->bytes) : ROVE_E_STALE;
+    rove_buf_unref(k->owner);
+    k->owner = NULL;
 }
 
 static bool control_run(rovei_job *job, rovei_mailbox *m)
@@ -307,6 +369,15 @@ static bool control_run(rovei_job *job, rovei_mailbox *m)
         k->answer = true;
         k->c.err = r->cell ? rovei_cell_activate(r->cell) : ROVE_E_STALE;
         break;
+    case ROVEI_EFFECT_READ_STATE:
+        run_read_state(k, r);
+        break;
+    case ROVEI_EFFECT_OPEN_STATE:
+        run_open_state(k, r);
+        break;
+    case ROVEI_EFFECT_WRITE_STATE:
+        run_write_state(k, r);
+        break;
     case ROVEI_EFFECT_APPLY:
     case ROVEI_EFFECT_ASK_PLACE:
     case ROVEI_EFFECT_ASK:
@@ -320,7 +391,8 @@ static void control_finish(rovei_work *w, rovei_node *core, rovei_now now)
 {
     struct control *k = ROVEI_CONTAINER(w, struct control, work);
     rovei_resident *r = w->resident;
-    bool failed = k->kind == ROVEI_EFFECT_RESTORE && k->c.err;
+    bool makes = k->kind == ROVEI_EFFECT_RESTORE || k->kind == ROVEI_EFFECT_OPEN_STATE;
+    bool failed = makes && k->c.err;
     k->c.cell = r->number;
     k->c.attempt = k->attempt;
     if (k->answer)
@@ -357,13 +429,24 @@ void rovei_work_forget(rovei_resident *r, rovei_node *core, rovei_now now, rove_
 }
 
 void rovei_work_restore(rovei_resident *r, rovei_node *core, rovei_now now, rovei_effect *e,
-                        bool key_is_ours)
+                        rovei_keypair *key, bool key_is_ours)
 {
     struct control fields = {.kind = ROVEI_EFFECT_RESTORE,
                              .attempt = e->attempt,
                              .image = e->image,
+                             .key = key ? rovei_keypair_ref(key) : NULL,
                              .key_is_ours = key_is_ours};
     e->image = (rovei_image){0};
+    begin_control(&fields, r, core, now);
+}
+
+void rovei_work_open_state(rovei_resident *r, rovei_node *core, rovei_now now,
+                           const rovei_effect *e)
+{
+    struct control fields = {.kind = ROVEI_EFFECT_OPEN_STATE,
+                             .attempt = e->attempt,
+                             .ticket = e->ticket,
+                             .size = e->size};
     begin_control(&fields, r, core, now);
 }
 
@@ -377,8 +460,17 @@ void rovei_work_begin(rovei_resident *r, rovei_node *core, rovei_now now, rovei_
         rovei_work_forget(r, core, now, e->err);
         return;
     }
-    struct control fields = {
-        .kind = e->kind, .attempt = e->attempt, .number = e->number, .err = e->err};
+    struct control fields = {.kind = e->kind,
+                             .attempt = e->attempt,
+                             .number = e->number,
+                             .err = e->err,
+                             .ticket = e->ticket,
+                             .size = e->size};
+    if (e->kind == ROVEI_EFFECT_WRITE_STATE) {
+        fields.bytes = e->payload;
+        fields.owner = e->owner;
+        e->owner = NULL;
+    }
     if (e->kind == ROVEI_EFFECT_RESULT) {
         fields.result = (rovei_applied){
             .err = e->err, .text = e->text, .outputs = e->owner, .output_count = e->output_count};

@@ -464,3 +464,19 @@ uint64_t rovei_mesh_queued(const rovei_mesh *m, uint64_t association, uint64_t s
     const rovei_association *a = find(m, association);
     return a ? rovei_transport_queued(a->transport, stream) : 0;
 }
+
+void rovei_mesh_hold(rovei_mesh *m, uint64_t association, uint64_t stream, uint64_t size)
+{
+    rovei_association *a = find(m, association);
+    if (a)
+        rovei_transport_hold(a->transport, stream, size);
+}
+
+void rovei_mesh_release(rovei_mesh *m, uint64_t association, uint64_t stream, uint64_t size)
+{
+    rovei_association *a = find(m, association);
+    if (!a)
+        return;
+    rovei_transport_release(a->transport, stream, size);
+    rovei_peer_touch(a->peer);
+}

@@ -162,6 +162,9 @@ typedef struct rovei_mesh_event {
 } rovei_mesh_event;
 
 bool rovei_mesh_poll(rovei_mesh *m, rovei_mesh_event *ret);
+/* Credit of an incoming stream, as in transport.h. */
+void rovei_mesh_hold(rovei_mesh *m, uint64_t association, uint64_t stream, uint64_t size);
+void rovei_mesh_release(rovei_mesh *m, uint64_t association, uint64_t stream, uint64_t size);
 
 rovei_mesh_stats rovei_mesh_stats_get(const rovei_mesh *m);
 /* Counts a message of an unknown subprotocol. */

@@ -548,7 +548,7 @@ rove_err rovei_recvstream_reset(rovei_recvshare *share, rovei_recvstream *s, uin
 void rovei_recvstream_check(const rovei_recvstream *s)
 {
     ROVEI_CHECK(s->delivered <= s->next && s->next <= s->highest);
-    ROVEI_CHECK(s->consumed <= s->delivered);
+    ROVEI_CHECK(s->consumed + s->held <= s->delivered);
     ROVEI_CHECK(s->highest <= s->announced);
     ROVEI_CHECK(!s->final_known || s->highest <= s->final);
     ROVEI_CHECK(s->message_have <= rovei_buf_size(s->message));

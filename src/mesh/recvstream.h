@@ -44,7 +44,8 @@ typedef struct rovei_recvstream {
     uint64_t next;      /* all below went into messages */
     uint64_t delivered; /* end of the last whole message */
     uint64_t highest;   /* end of what was seen */
-    uint64_t consumed;  /* bytes of polled messages */
+    uint64_t consumed;  /* bytes of polled messages, without those held */
+    uint64_t held;      /* of polled messages whose reader is not through with them */
     uint64_t announced; /* the limit that the peer was told */
     uint32_t events;    /* in the queue that point here */
 

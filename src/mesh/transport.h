@@ -90,6 +90,10 @@ typedef struct rovei_transport_event {
 
 /* Flow credit for a message is given back to the peer when it is polled. */
 bool rovei_transport_poll(rovei_transport *t, rovei_transport_event *ret);
+/* For a reader that is slower than the network: takes credit back that the last _poll gave for
+ * `size` bytes of that stream, until _release. What an ended stream held is released with it. */
+void rovei_transport_hold(rovei_transport *t, uint64_t stream, uint64_t size);
+void rovei_transport_release(rovei_transport *t, uint64_t stream, uint64_t size);
 
 rovei_transport_stats rovei_transport_stats_get(const rovei_transport *t);
 /* Invariants over all of it, for tests and the simulator: aborts when one is broken. */

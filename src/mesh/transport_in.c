@@ -81,6 +81,7 @@ static void remove_stream(rovei_transport *t, rovei_recvstream *s)
         t->in_live--;
     if (t->in_last == s)
         t->in_last = NULL;
+    t->recv.consumed += s->held;
     rovei_map_remove(&t->in, &s->id);
     rovei_recvstream_free(&t->recv, s);
 }
@@ -349,4 +350,26 @@ bool rovei_transport_poll(rovei_transport *t, rovei_transport_event *ret)
         return true;
     }
     return false;
+}
+
+void rovei_transport_hold(rovei_transport *t, uint64_t stream, uint64_t size)
+{
+    rovei_recvstream *s = rovei_transport_in(t, stream);
+    if (!s || s->consumed < size)
+        return;
+    s->held += size;
+    s->consumed -= size;
+    t->recv.consumed -= size;
+}
+
+void rovei_transport_release(rovei_transport *t, uint64_t stream, uint64_t size)
+{
+    rovei_recvstream *s = rovei_transport_in(t, stream);
+    if (!s)
+        return;
+    size = size < s->held ? size : s->held;
+    s->held -= size;
+    s->consumed += size;
+    t->recv.consumed += size;
+    rovei_transport_credit(t, s);
 }

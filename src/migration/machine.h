@@ -86,17 +86,24 @@ void rovei_move_tell_record(rovei_node *n, const rove_entity *peer, const rovei_
 
 /* ---- transfer: the sections State and Positions, cut into chunks ---- */
 typedef struct rovei_outgoing {
-    rove_buf *state, *positions; /* references of the source's */
-    uint64_t offset;             /* over both */
+    rove_buf *state, *positions; /* the source's; no state: it is read from the cell */
+    uint64_t state_size;
+    uint64_t offset;             /* over both: sent */
+    uint64_t asked, read;        /* of a state that is read: asked for, and here */
+    rovei_queue ready;           /* of rove_buf *: read and not sent */
     struct rovei_digest *digest; /* over what was sent; NULL once it is known or not begun */
 } rovei_outgoing;
-/* Starts at 0; the digest is taken the first time only. */
-ROVE_MUST_USE rove_err rovei_outgoing_begin(rovei_outgoing *o, const rove_alloc *a, bool digest);
+/* Starts at 0. `image` and `positions` stay the caller's. */
+ROVE_MUST_USE rove_err rovei_outgoing_begin(rovei_outgoing *o, const rovei_node *n,
+                                            const rovei_image *image, rove_buf *positions,
+                                            bool digest);
 void rovei_outgoing_stop(rovei_outgoing *o);
 static inline bool rovei_outgoing_done(const rovei_outgoing *o)
 {
-    return o->offset == (uint64_t)rovei_buf_size(o->state) + rovei_buf_size(o->positions);
+    return o->offset == o->state_size + rovei_buf_size(o->positions);
 }
+/* STATE_READ of this round; takes the bytes. An error: the state cannot be had. */
+ROVE_MUST_USE rove_err rovei_outgoing_read(rovei_outgoing *o, rovei_completion *c);
 /* Sends chunks while the pipe has room. E_UNREACHABLE and the like leave it where it is. */
 rove_err rovei_outgoing_pump(rovei_outgoing *o, rovei_attempt *a, uint32_t round);
 
@@ -107,18 +114,36 @@ typedef struct rovei_incoming {
     bool has_envelope;
     uint8_t envelope[ROVEI_ENVELOPE_SIZE];
     struct rovei_digest *digest;
+    /* A state above state_whole. */
+    bool in_pieces;
+    bool opening;       /* OPEN_STATE is under way */
+    rovei_queue pieces; /* not given to the cell yet */
+    rovei_pipe via;     /* the stream on which it comes */
+    uint64_t held;      /* bytes that the cell does not have yet: their credit is kept back */
+    bool sealed_waits;  /* Sealed came before the cell had been given everything */
+    rovei_move_sealed sealed;
 } rovei_incoming;
-ROVE_MUST_USE rove_err rovei_incoming_begin(rovei_incoming *i, const rove_alloc *a);
-void rovei_incoming_stop(rovei_incoming *i); /* frees and wipes */
-/* E_SEQUENCE_GAP: something before it is missing; E_TOO_LARGE, E_FORMAT: it can never be taken;
- * E_NOMEM: as if lost. */
-ROVE_MUST_USE rove_err rovei_incoming_state(rovei_incoming *i, const rovei_node *n,
-                                            const rovei_move_chunk *c);
+ROVE_MUST_USE rove_err rovei_incoming_begin(rovei_incoming *i, rovei_node *n);
+void rovei_incoming_stop(rovei_incoming *i, rovei_node *n); /* frees and wipes */
+/* `a` is the target's attempt, `message` holds the chunk and came through `via`. E_SEQUENCE_GAP:
+ * something before it is missing; E_TOO_LARGE, E_FORMAT: it can never be taken; E_NOMEM: as if
+ * lost. */
+ROVE_MUST_USE rove_err rovei_incoming_state(rovei_incoming *i, const rovei_attempt *a,
+                                            const rovei_move_chunk *c, const rovei_pipe *via,
+                                            rove_buf *message);
 ROVE_MUST_USE rove_err rovei_incoming_positions(rovei_incoming *i, const rovei_node *n,
                                                 const rovei_move_chunk *c);
 ROVE_MUST_USE rove_err rovei_incoming_envelope(rovei_incoming *i, const uint8_t *bytes);
 /* All is here and the digest agrees; else E_SEQUENCE_GAP, E_FORMAT. The digest is used up. */
 ROVE_MUST_USE rove_err rovei_incoming_sealed(rovei_incoming *i, const rovei_move_sealed *s);
+/* Gives the cell the pieces that wait for it. */
+void rovei_incoming_write(rovei_incoming *i, const rovei_attempt *a);
+static inline bool rovei_incoming_given(const rovei_incoming *i)
+{
+    return !i->opening && !i->pieces.count;
+}
+/* STATE_WRITTEN: the cell has so many bytes more. */
+void rovei_incoming_written(rovei_incoming *i, rovei_node *n, uint64_t size);
 
 /* ---- diverted events ---- */
 typedef struct rovei_diverted {
@@ -196,6 +221,7 @@ void rovei_source_abort(struct rovei_source *s, rovei_now now, rovei_move_outcom
                         rove_err err);
 void rovei_source_receive(struct rovei_source *s, rovei_now now, const rovei_move_message *m);
 void rovei_source_frozen(struct rovei_source *s, rovei_now now, rovei_completion *c);
+void rovei_source_state_read(struct rovei_source *s, rovei_now now, rovei_completion *c);
 void rovei_source_committed(struct rovei_source *s, rovei_now now, const rovei_completion *c);
 void rovei_source_peer_up(struct rovei_source *s, rovei_now now);
 void rovei_source_peer_lost(struct rovei_source *s, rovei_now now);
@@ -240,6 +266,7 @@ struct rovei_target {
     rovei_target_step step;
     uint32_t round;
     rovei_incoming in;
+    uint64_t promised; /* size of the state that the Offer named; 0 = it is not known yet */
     uint64_t reported; /* bytes at the last Progress */
     uint8_t digest[32];
     uint64_t ticket;
@@ -259,7 +286,11 @@ void rovei_target_set_step(struct rovei_target *t, rovei_target_step step);
 /* Drops what was received or prepared, with its cell; the attempt ends as failed with `err`, which
  * the source is told when it does not know. */
 void rovei_target_discard(struct rovei_target *t, rovei_now now, rove_err err, bool tell);
-void rovei_target_receive(struct rovei_target *t, rovei_now now, const rovei_move_message *m);
+/* `message` holds `m`, and came through `via`. */
+void rovei_target_receive(struct rovei_target *t, rovei_now now, const rovei_move_message *m,
+                          const rovei_pipe *via, rove_buf *message);
+void rovei_target_opened(struct rovei_target *t, rovei_now now, const rovei_completion *c);
+void rovei_target_written(struct rovei_target *t, rovei_now now, const rovei_completion *c);
 void rovei_target_restored(struct rovei_target *t, rovei_now now, rovei_completion *c);
 void rovei_target_activated(struct rovei_target *t, rovei_now now);
 void rovei_target_peer_up(struct rovei_target *t, rovei_now now);

@@ -296,7 +296,7 @@ static void to_source(rovei_node *n, rovei_now now, const rovei_move_message *m,
 }
 
 static void to_target(rovei_node *n, rovei_now now, const rovei_move_message *m, rovei_attempt *a,
-                      rove_buf *message)
+                      const rovei_pipe *via, rove_buf *message)
 {
     if (m->head.type == ROVEI_MOVE_OFFER)
         rovei_target_offered(n, now, m);
@@ -305,10 +305,11 @@ static void to_target(rovei_node *n, rovei_now now, const rovei_move_message *m,
     else if (m->head.type == ROVEI_MOVE_EVENTS)
         rovei_target_events(a->target, now, &m->events, message);
     else
-        rovei_target_receive(a->target, now, m);
+        rovei_target_receive(a->target, now, m, via, message);
 }
 
-void rovei_moves_receive(rovei_node *n, rovei_now now, const rove_entity *from, rove_buf *message)
+void rovei_moves_receive(rovei_node *n, rovei_now now, const rove_entity *from,
+                         const rovei_pipe *via, rove_buf *message)
 {
     rovei_move_message m;
     bool for_source;
@@ -328,12 +329,12 @@ void rovei_moves_receive(rovei_node *n, rovei_now now, const rove_entity *from, 
     if (for_source)
         to_source(n, now, &m, a);
     else
-        to_target(n, now, &m, a, message);
+        to_target(n, now, &m, a, via, message);
 }
 
 /* ---- completions ---- */
 
-/* The cell is of no use: its attempt has ended meanwhile. */
+/* The cell is of no use: its attempt, or that round of it, has ended meanwhile. */
 static void restored_for_nothing(rovei_node *n, const rovei_completion *c)
 {
     if (c->err || !c->cell)
@@ -387,6 +388,20 @@ void rovei_moves_complete(rovei_node *n, rovei_now now, rovei_completion *c)
     case ROVEI_DONE_ACTIVATED:
         if (t)
             rovei_target_activated(t, now);
+        break;
+    case ROVEI_DONE_STATE_READ:
+        if (s)
+            rovei_source_state_read(s, now, c);
+        break;
+    case ROVEI_DONE_STATE_OPENED:
+        if (t && t->step == ROVEI_TARGET_RECEIVING && t->in.opening && c->ticket == t->round)
+            rovei_target_opened(t, now, c);
+        else
+            restored_for_nothing(n, c);
+        break;
+    case ROVEI_DONE_STATE_WRITTEN:
+        if (t && t->d->cell == c->cell)
+            rovei_target_written(t, now, c);
         break;
     case ROVEI_DONE_APPLIED:
         applied(n, now, c);

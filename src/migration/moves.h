@@ -8,17 +8,20 @@
 
 #include <compute/daemon.h>
 
+struct rovei_pipe;  /* node/core.h */
 struct rovei_moves; /* attempts that run and outcomes that are kept */
 ROVE_MUST_USE rove_err rovei_moves_new(struct rovei_moves **ret, rovei_node *n);
 void rovei_moves_free(struct rovei_moves *m);
 
 /* A message with the tag MOVE. */
-void rovei_moves_receive(rovei_node *n, rovei_now now, const rove_entity *from, rove_buf *message);
+/* ... that came through the peer's stream `via`. */
+void rovei_moves_receive(rovei_node *n, rovei_now now, const rove_entity *from,
+                         const struct rovei_pipe *via, rove_buf *message);
 void rovei_moves_peer_up(rovei_node *n, rovei_now now, const rove_entity *peer);
 void rovei_moves_peer_gone(rovei_node *n, rovei_now now, const rove_entity *peer);
 void rovei_moves_peer_failed(rovei_node *n, rovei_now now, const rove_entity *peer);
-/* Completions FROZEN, DIVERTED, COMMITTED, RESTORED, ACTIVATED, APPLIED of a diverted event (ticket
- * 0), and ANSWER to a question of a move. They take what they need out of `c`. */
+/* Completions FROZEN, DIVERTED, COMMITTED, RESTORED, ACTIVATED, STATE_..., APPLIED of a diverted
+ * event (ticket 0), and ANSWER to a question of a move. They take what they need out of `c`. */
 void rovei_moves_complete(rovei_node *n, rovei_now now, rovei_completion *c);
 /* The transport towards a peer has room again: State chunks go on. Once per turn. */
 void rovei_moves_turn(rovei_node *n, rovei_now now);

@@ -96,7 +96,7 @@ void rovei_source_free(struct rovei_source *s)
 
 static uint64_t size_hint(const struct rovei_source *s)
 {
-    return rovei_buf_size(s->image.state);
+    return s->image.state_size;
 }
 
 /* The record that shows the right to give the daemon away: after the commit as it was before. */
@@ -297,13 +297,11 @@ static rove_err seal_identity(struct rovei_source *s)
 static void send_from_start(struct rovei_source *s, rovei_now now)
 {
     rovei_attempt *a = s->a;
-    if (rovei_outgoing_begin(&s->out, a->node->alloc, !s->digest_known)) {
+    if (rovei_outgoing_begin(&s->out, a->node, &s->image, s->positions, !s->digest_known)) {
         rovei_source_rejoin(s, now);
         return;
     }
     rovei_pipe_reset(a->node, &a->pipe);
-    s->out.state = s->image.state;
-    s->out.positions = s->positions;
     s->events_sent = 0;
     s->seen_phase = ROVEI_PHASE_NONE;
     s->seen_bytes = 0;
@@ -333,6 +331,8 @@ void rovei_source_frozen(struct rovei_source *s, rovei_now now, rovei_completion
     }
     s->image = c->image;
     memset(&c->image, 0, sizeof c->image);
+    if (s->image.state)
+        s->image.state_size = rovei_buf_size(s->image.state);
     a->info.frozen_at = now.mono;
     a->info.last_applied = d->last_applied;
     a->info.widest_gap = d->widest_gap;
@@ -342,7 +342,7 @@ void rovei_source_frozen(struct rovei_source *s, rovei_now now, rovei_completion
     rove_err err = make_positions(s, now);
     if (!err)
         err = seal_identity(s);
-    if (!err && rovei_buf_size(s->image.state) > a->node->env->limits.state_max)
+    if (!err && s->image.state_size > a->node->env->limits.state_max)
         err = ROVE_E_TOO_LARGE;
     if (err || s->ending != ROVEI_OUTCOME_RUNNING) {
         rovei_source_abort(s, now, ROVEI_OUTCOME_FAILED, err);
@@ -370,10 +370,11 @@ void rovei_source_rejoin(struct rovei_source *s, rovei_now now)
 
 static rovei_move_sealed sealed_of(const struct rovei_source *s)
 {
+    bool has_state = s->image.state || s->image.state_size;
     rovei_move_sealed sealed = {.round = s->round,
-                                .flags = (s->image.state ? ROVEI_SEALED_STATE : 0) |
+                                .flags = (has_state ? ROVEI_SEALED_STATE : 0) |
                                          (s->has_envelope ? ROVEI_SEALED_ENVELOPE : 0),
-                                .state_size = rovei_buf_size(s->image.state),
+                                .state_size = s->image.state_size,
                                 .positions_size = rovei_buf_size(s->positions),
                                 .link = s->image.head,
                                 .created_at = s->image.created_at};
@@ -436,6 +437,27 @@ void rovei_source_turn(struct rovei_source *s, rovei_now now)
     if (s->step == ROVEI_SOURCE_SEALED || s->step == ROVEI_SOURCE_COMMITTED ||
         s->step == ROVEI_SOURCE_CLOSING)
         rovei_source_pump_events(s);
+}
+
+/* Before the commit the daemon goes on here; after it, it is tried again after a while. */
+static void read_failed(struct rovei_source *s, rovei_now now, rove_err err)
+{
+    if (!s->committed) {
+        rovei_source_abort(s, now, ROVEI_OUTCOME_FAILED, err);
+        return;
+    }
+    rovei_source_refused(s, now, err);
+}
+
+void rovei_source_state_read(struct rovei_source *s, rovei_now now, rovei_completion *c)
+{
+    if (s->step != ROVEI_SOURCE_SEND || c->ticket != s->round)
+        return;
+    rove_err err = rovei_outgoing_read(&s->out, c);
+    if (err)
+        read_failed(s, now, err);
+    else
+        pump(s, now);
 }
 
 /* ---- messages of the target ---- */

@@ -182,6 +182,9 @@ static const char *refusal_note(rove_err reason)
         return "committed; the target cannot take the daemon's identity";
     case ROVE_E_STALE_EPOCH:
         return "committed; the target knows another holder";
+    case ROVE_E_SNAPSHOT_FAILED:
+    case ROVE_E_NOMEM:
+        return "committed; the frozen state cannot be read";
     case ROVE_E_RESTORE_FAILED:
     case ROVE_E_STATE_FAILED:
         return "committed; the target cannot restore the state";

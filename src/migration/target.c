@@ -51,7 +51,7 @@ void rovei_target_free(struct rovei_target *t)
     if (!t)
         return;
     const rove_alloc *alloc = t->a->node->alloc;
-    rovei_incoming_stop(&t->in);
+    rovei_incoming_stop(&t->in, t->a->node);
     rovei_diverted_free(&t->diverted, alloc);
     for (size_t i = 0; i < t->result_count; i++) {
         rove_buf_unref(t->results[i].text);
@@ -117,9 +117,25 @@ void rovei_target_discard(struct rovei_target *t, rovei_now now, rove_err err, b
 
 /* ---- receiving ---- */
 
+/* The provisional cell of an earlier round. */
+static rove_err forget_cell(struct rovei_target *t)
+{
+    rovei_daemon *d = t->d;
+    if (!d->cell)
+        return ROVE_OK;
+    rovei_effect *e = rovei_node_effect(t->a->node, ROVEI_EFFECT_FORGET);
+    if (!e)
+        return ROVE_E_NOMEM;
+    e->cell = d->cell;
+    e->daemon = d->entity;
+    e->err = ROVE_E_GONE;
+    rovei_daemon_set_cell(t->a->node, d, 0);
+    return ROVE_OK;
+}
+
 void rovei_target_accept(struct rovei_target *t, rovei_now now, uint32_t round)
 {
-    if (rovei_incoming_begin(&t->in, t->a->node->alloc))
+    if (forget_cell(t) || rovei_incoming_begin(&t->in, t->a->node))
         return; /* the source offers again */
     t->round = round;
     t->reported = 0;
@@ -137,13 +153,14 @@ static void not_taken(struct rovei_target *t, rovei_now now, rove_err err)
         rovei_target_discard(t, now, err == ROVE_E_FORMAT ? ROVE_E_STATE_FAILED : err, true);
 }
 
-static void on_chunk(struct rovei_target *t, rovei_now now, const rovei_move_message *m)
+static void on_chunk(struct rovei_target *t, rovei_now now, const rovei_move_message *m,
+                     const rovei_pipe *via, rove_buf *message)
 {
     const rovei_move_chunk *c = &m->chunk;
     if (t->step != ROVEI_TARGET_RECEIVING || c->round != t->round)
         return;
     rove_err err = m->head.type == ROVEI_MOVE_STATE
-                       ? rovei_incoming_state(&t->in, t->a->node, c)
+                       ? rovei_incoming_state(&t->in, t->a, c, via, message)
                        : rovei_incoming_positions(&t->in, t->a->node, c);
     if (err) {
         not_taken(t, now, err);
@@ -216,7 +233,9 @@ static rove_err make_image(const struct rovei_target *t, const rovei_move_sealed
         rovei_image_fini(&image);
         return ROVE_E_NOMEM;
     }
-    if (sealed->flags & ROVEI_SEALED_STATE) {
+    if (t->in.in_pieces) {
+        image.state_size = sealed->state_size;
+    } else if (sealed->flags & ROVEI_SEALED_STATE) {
         image.state = t->in.state ? rove_buf_ref(t->in.state) : rovei_buf_alloc(n->alloc, 0);
         if (!image.state) {
             rovei_image_fini(&image);
@@ -237,6 +256,7 @@ static rove_err ask_restore(struct rovei_target *t, rovei_keypair *key, rovei_im
         rove_buf_unref(kind);
         return ROVE_E_NOMEM;
     }
+    e->cell = t->d->cell; /* the one that the pieces went to, or none */
     e->daemon = t->d->entity;
     e->attempt = t->a->info.attempt;
     e->peer = t->a->info.source;
@@ -286,6 +306,9 @@ static void on_sealed(struct rovei_target *t, rovei_now now, const rovei_move_se
         rovei_target_say_accept(t);
     } else if (t->step == ROVEI_TARGET_RECEIVING && s->round > t->round && s->round < UINT32_MAX) {
         rovei_target_accept(t, now, s->round + 1);
+    } else if (t->step == ROVEI_TARGET_RECEIVING && !rovei_incoming_given(&t->in)) {
+        t->in.sealed = *s;
+        t->in.sealed_waits = true;
     } else if (t->step == ROVEI_TARGET_RECEIVING) {
         rove_err err = rovei_incoming_sealed(&t->in, s);
         if (!err) {
@@ -296,6 +319,41 @@ static void on_sealed(struct rovei_target *t, rovei_now now, const rovei_move_se
         if (err)
             not_taken(t, now, err);
     }
+}
+
+/* ---- the provisional cell ---- */
+
+/* Gives it what waits; when that was all and Sealed is here, it is restored. */
+static void write_pieces(struct rovei_target *t, rovei_now now)
+{
+    rovei_incoming_write(&t->in, t->a);
+    if (!t->in.sealed_waits || !rovei_incoming_given(&t->in))
+        return;
+    rovei_move_sealed sealed = t->in.sealed;
+    t->in.sealed_waits = false;
+    on_sealed(t, now, &sealed);
+}
+
+void rovei_target_opened(struct rovei_target *t, rovei_now now, const rovei_completion *c)
+{
+    t->in.opening = false;
+    if (c->err) {
+        rovei_target_discard(t, now, c->err, true);
+        return;
+    }
+    rovei_daemon_set_cell(t->a->node, t->d, c->cell);
+    write_pieces(t, now);
+}
+
+void rovei_target_written(struct rovei_target *t, rovei_now now, const rovei_completion *c)
+{
+    rovei_incoming_written(&t->in, t->a->node, c->number);
+    if (t->step != ROVEI_TARGET_RECEIVING)
+        return; /* an error fails the restore as well */
+    if (c->err)
+        rovei_target_discard(t, now, c->err, true);
+    else
+        rovei_attempt_progress(t->a, now);
 }
 
 /* ---- prepared ---- */
@@ -332,7 +390,7 @@ static void prepare(struct rovei_target *t, rovei_now now)
         rovei_target_discard(t, now, ROVE_E_STATE_FAILED, true);
         return;
     }
-    rovei_incoming_stop(&t->in);
+    rovei_incoming_stop(&t->in, a->node);
     do
         t->ticket = rovei_rng_u64(&a->node->env->rng);
     while (!t->ticket);
@@ -469,12 +527,13 @@ static void on_abort(struct rovei_target *t, rovei_now now, const rovei_move_mes
     rovei_move_say_unknown(n, &m->head);
 }
 
-void rovei_target_receive(struct rovei_target *t, rovei_now now, const rovei_move_message *m)
+void rovei_target_receive(struct rovei_target *t, rovei_now now, const rovei_move_message *m,
+                          const rovei_pipe *via, rove_buf *message)
 {
     switch ((int)m->head.type) {
     case ROVEI_MOVE_STATE:
     case ROVEI_MOVE_POSITIONS:
-        on_chunk(t, now, m);
+        on_chunk(t, now, m, via, message);
         break;
     case ROVEI_MOVE_ENVELOPE:
         on_envelope(t, now, m->envelope.round, m->envelope.bytes);
@@ -504,7 +563,8 @@ void rovei_target_receive(struct rovei_target *t, rovei_now now, const rovei_mov
 
 void rovei_target_turn(struct rovei_target *t, rovei_now now)
 {
-    (void)now;
+    if (t->step == ROVEI_TARGET_RECEIVING)
+        write_pieces(t, now);
     if (t->step == ROVEI_TARGET_ACTIVE)
         rovei_target_pump(t);
 }

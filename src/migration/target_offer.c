@@ -130,12 +130,13 @@ static rove_err may_come(const rovei_node *n, const rovei_place *p)
 
 /* ---- an Offer ---- */
 
-static void again(struct rovei_target *t, rovei_now now, uint32_t round)
+static void again(struct rovei_target *t, rovei_now now, const rovei_move_offer *o)
 {
     switch (t->step) {
     case ROVEI_TARGET_RECEIVING:
-        if (round > t->round)
-            rovei_target_accept(t, now, round);
+        t->promised = o->size_hint;
+        if (o->round > t->round)
+            rovei_target_accept(t, now, o->round);
         else
             rovei_target_say_accept(t);
         break;
@@ -196,7 +197,7 @@ void rovei_target_offered(rovei_node *n, rovei_now now, const rovei_move_message
     const rovei_move_header *h = &m->head;
     const rovei_attempt *a = rovei_attempt_find(n, &h->attempt);
     if (a && a->target) {
-        again(a->target, now, m->offer.round);
+        again(a->target, now, &m->offer);
         return;
     }
     if (a && a->served) {
@@ -288,6 +289,7 @@ static rove_err make_target(rovei_node *n, rovei_now now, const rovei_place *p,
     t->a = a;
     t->d = d;
     t->round = p->offer.round;
+    t->promised = p->offer.size_hint;
     *ret = t;
     return ROVE_OK;
 }

@@ -24,6 +24,11 @@ void rovei_queue_fini(rovei_queue *q);
 /* Room for one more at the end, zeroed; NULL: out of memory. */
 void *rovei_queue_push(rovei_queue *q);
 bool rovei_queue_pop(rovei_queue *q, void *ret);
+/* The one that _pop would give; there must be one. */
+static inline void *rovei_queue_first(const rovei_queue *q)
+{
+    return q->items + q->first * q->item_size;
+}
 
 struct rovei_node {
     const rovei_env *env;
@@ -90,6 +95,11 @@ uint64_t rovei_pipe_queued(const rovei_node *n, const rovei_pipe *pipe);
 void rovei_pipe_reset(rovei_node *n, rovei_pipe *pipe);
 /* Ends the stream when all is delivered. */
 void rovei_pipe_finish(rovei_node *n, rovei_pipe *pipe);
+/* Where a message came from, for a reader that is slower than the network: the peer's credit for
+ * `size` bytes of that stream comes back with _release only. Nothing happens for a message of this
+ * node's own, or when the stream has ended. */
+void rovei_pipe_hold(rovei_node *n, const rovei_pipe *from, uint64_t size);
+void rovei_pipe_release(rovei_node *n, const rovei_pipe *from, uint64_t size);
 /* Dials a node at an address from a location record, if there is no session; at most a few. */
 void rovei_node_dial(rovei_node *n, rovei_now now, const rove_entity *peer, const rovei_addr *addr);
 

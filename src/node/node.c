@@ -161,8 +161,8 @@ void rovei_node_expire(rovei_node *n, rovei_now now)
 
 /* ---- what came ---- */
 
-static void dispatch(rovei_node *n, rovei_now now, const rove_entity *from, uint16_t tag,
-                     rove_buf *message)
+static void dispatch(rovei_node *n, rovei_now now, const rove_entity *from, const rovei_pipe *via,
+                     uint16_t tag, rove_buf *message)
 {
     switch (tag) {
     case ROVEI_TAG_LANE:
@@ -170,7 +170,7 @@ static void dispatch(rovei_node *n, rovei_now now, const rove_entity *from, uint
         rovei_lanes_receive(n, now, from, tag, message);
         break;
     case ROVEI_TAG_MOVE:
-        rovei_moves_receive(n, now, from, message);
+        rovei_moves_receive(n, now, from, via, message);
         break;
     case ROVEI_TAG_LOCATE:
         rovei_location_receive(n, now, from, message);
@@ -249,7 +249,7 @@ static void mesh_event(rovei_node *n, rovei_now now, rovei_mesh_event *e)
 {
     switch (e->kind) {
     case ROVEI_MESH_MESSAGE:
-        dispatch(n, now, &e->peer, e->tag, e->message);
+        dispatch(n, now, &e->peer, &(rovei_pipe){e->association, e->stream}, e->tag, e->message);
         rove_buf_unref(e->message);
         break;
     case ROVEI_MESH_UP:
@@ -307,7 +307,7 @@ static void drain_loopback(rovei_node *n, rovei_now now)
     rovei_loopback item;
     for (size_t left = n->loopback.count; left && rovei_queue_pop(&n->loopback, &item); left--) {
         const rove_entity *from = rovei_entity_is_zero(&item.from) ? &n->self : &item.from;
-        dispatch(n, now, from, item.tag, item.message);
+        dispatch(n, now, from, &(rovei_pipe){0}, item.tag, item.message);
         rove_buf_unref(item.message);
     }
 }
@@ -464,6 +464,9 @@ void rovei_node_complete(rovei_node *n, rovei_now now, rovei_completion *c)
     case ROVEI_DONE_COMMITTED:
     case ROVEI_DONE_RESTORED:
     case ROVEI_DONE_ACTIVATED:
+    case ROVEI_DONE_STATE_READ:
+    case ROVEI_DONE_STATE_OPENED:
+    case ROVEI_DONE_STATE_WRITTEN:
         rovei_moves_complete(n, now, c);
         break;
     }

@@ -77,10 +77,19 @@ typedef enum rovei_effect_kind {
     ROVEI_EFFECT_ASK_PLACE,
     /* Policy: may `peer` do `question` to `daemon`? -> ANSWER. */
     ROVEI_EFFECT_ASK,
-    /* Make a cell from `restore`, not yet serving. -> RESTORED. */
+    /* Make a cell from `image`, not yet serving. -> RESTORED. With `cell`, the one that its state
+     * was written to: `image` holds the rest. */
     ROVEI_EFFECT_RESTORE,
     /* The restored cell serves from now on. -> ACTIVATED. */
     ROVEI_EFFECT_ACTIVATE,
+    /* Read `size` bytes at `number` of the frozen state, in order; 0 starts again. -> STATE_READ,
+     * until the thaw. Only for an image with a state_size and no state. */
+    ROVEI_EFFECT_READ_STATE,
+    /* Make a cell that takes a state of `size` bytes in pieces, not yet serving; it is provisional
+     * until RESTORE, and ends by FORGET. -> STATE_OPENED. */
+    ROVEI_EFFECT_OPEN_STATE,
+    /* The next bytes of that state. -> STATE_WRITTEN. */
+    ROVEI_EFFECT_WRITE_STATE,
 } rovei_effect_kind;
 
 typedef enum rovei_question {
@@ -108,20 +117,22 @@ void rovei_image_fini(rovei_image *image);
 
 typedef struct rovei_effect {
     rovei_effect_kind kind;
-    uint64_t cell; /* 0 for ASK and ASK_PLACE; RESTORE: to be chosen by the outside */
+    uint64_t cell; /* 0 for ASK, ASK_PLACE, OPEN_STATE; RESTORE: 0 or one that was opened. What is
+                      0 and made is chosen by the outside */
     rove_entity daemon;
-    rovei_attempt_id attempt; /* FREEZE, THAW, COMMIT, RESULT, RESTORE, ASK_PLACE */
-    uint64_t ticket;          /* repeated in the completion: lane and question correlation */
-    uint64_t number;          /* APPLY: of the event; RESULT: of the diverted event */
+    rovei_attempt_id attempt; /* FREEZE, THAW, COMMIT, RESULT, RESTORE, ASK_PLACE, ..._STATE */
+    uint64_t ticket;          /* repeated in the completion: lane, question, round of a transfer */
+    uint64_t number;          /* APPLY: of the event; RESULT: of the diverted event; READ_STATE */
+    uint64_t size;            /* READ_STATE, OPEN_STATE */
     rove_link link;           /* APPLY */
-    rove_span payload;        /* APPLY: inside of `owner` */
+    rove_span payload;        /* APPLY, WRITE_STATE: inside of `owner` */
     rove_buf *owner;          /* one reference; APPLY: frame; RESULT: outputs, framed */
     uint32_t output_count;    /* RESULT */
     rove_err err;             /* RESULT, FORGET, ASIDE */
     rove_buf *text;           /* RESULT: message of process */
     rovei_question question;  /* ASK */
-    rove_entity peer;         /* ASK, ASK_PLACE: who asks */
-    rove_buf *daemon_kind;    /* ASK_PLACE, RESTORE: name of the kind */
+    rove_entity peer;         /* ASK, ASK_PLACE: who asks; OPEN_STATE, RESTORE: the source */
+    rove_buf *daemon_kind;    /* ASK_PLACE, OPEN_STATE, RESTORE: name of the kind */
     rovei_keypair *key;       /* RESTORE: one reference; NULL: use what the outside has */
     bool public_only_ok;      /* (reserved for RESTORE without any key) */
     rovei_image image;        /* RESTORE: references are passed on */
@@ -133,13 +144,16 @@ void rovei_effect_fini(rovei_effect *e);
 
 /* ---- completions: what the outside did ---- */
 typedef enum rovei_completion_kind {
-    ROVEI_DONE_APPLIED = 1, /* cell, ticket, number, err (OK or E_PROCESS...), text, outputs */
-    ROVEI_DONE_FROZEN,      /* cell, attempt, err, image */
-    ROVEI_DONE_DIVERTED,    /* cell, attempt, number from 1, link, payload (owner) */
-    ROVEI_DONE_COMMITTED,   /* cell, attempt, number = how many were diverted */
-    ROVEI_DONE_ANSWER,      /* ticket, err */
-    ROVEI_DONE_RESTORED,    /* attempt, cell, err; key when the outside supplied it */
-    ROVEI_DONE_ACTIVATED,   /* cell, attempt */
+    ROVEI_DONE_APPLIED = 1,   /* cell, ticket, number, err (OK or E_PROCESS...), text, outputs */
+    ROVEI_DONE_FROZEN,        /* cell, attempt, err, image */
+    ROVEI_DONE_DIVERTED,      /* cell, attempt, number from 1, link, payload (owner) */
+    ROVEI_DONE_COMMITTED,     /* cell, attempt, number = how many were diverted */
+    ROVEI_DONE_ANSWER,        /* ticket, err */
+    ROVEI_DONE_RESTORED,      /* attempt, cell, err; key when the outside supplied it */
+    ROVEI_DONE_ACTIVATED,     /* cell, attempt */
+    ROVEI_DONE_STATE_READ,    /* cell, attempt, ticket, number = where, owner = the bytes, err */
+    ROVEI_DONE_STATE_OPENED,  /* attempt, ticket, cell, err */
+    ROVEI_DONE_STATE_WRITTEN, /* cell, attempt, number = how many bytes, err */
 } rovei_completion_kind;
 
 typedef struct rovei_completion {

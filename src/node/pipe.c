@@ -98,6 +98,18 @@ void rovei_pipe_finish(rovei_node *n, rovei_pipe *pipe)
     *pipe = (rovei_pipe){0};
 }
 
+void rovei_pipe_hold(rovei_node *n, const rovei_pipe *from, uint64_t size)
+{
+    if (from->stream && from->association != LOOPBACK)
+        rovei_mesh_hold(n->mesh, from->association, from->stream, size);
+}
+
+void rovei_pipe_release(rovei_node *n, const rovei_pipe *from, uint64_t size)
+{
+    if (size && from->stream && from->association != LOOPBACK)
+        rovei_mesh_release(n->mesh, from->association, from->stream, size);
+}
+
 void rovei_node_dial(rovei_node *n, rovei_now now, const rove_entity *peer, const rovei_addr *addr)
 {
     rovei_peer_info info;

@@ -55,8 +55,8 @@ static bool refuse_effect(rove_node *node, rovei_now now, const rovei_effect *e)
         c.err = e->kind == ROVEI_EFFECT_ASK_PLACE ? ROVE_E_TARGET_NO_RUNTIME
                 : allowed                         ? ROVE_OK
                                                   : ROVE_E_REFUSED;
-    } else if (e->kind == ROVEI_EFFECT_RESTORE) {
-        c.kind = ROVEI_DONE_RESTORED;
+    } else if (e->kind == ROVEI_EFFECT_RESTORE || e->kind == ROVEI_EFFECT_OPEN_STATE) {
+        c.kind = e->kind == ROVEI_EFFECT_RESTORE ? ROVEI_DONE_RESTORED : ROVEI_DONE_STATE_OPENED;
         c.err = ROVE_E_TARGET_NO_RUNTIME;
     } else {
         return false;

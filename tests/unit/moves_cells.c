@@ -60,10 +60,13 @@ static rove_buf *cell_apply(world_cell *c, rove_span payload)
     return framed;
 }
 
-static void fill_image(const world_cell *c, rovei_image *image)
+static void fill_image(const world_node *n, const world_cell *c, rovei_image *image)
 {
-    image->state = rovei_buf_copy(NULL, c->log, c->log_size);
-    assert_non_null(image->state);
+    image->state_size = c->log_size;
+    if (c->log_size <= n->t.env.limits.state_whole) {
+        image->state = rovei_buf_copy(NULL, c->log, c->log_size);
+        assert_non_null(image->state);
+    }
     image->head = c->chain.head;
     image->head_payload = rove_buf_ref(c->chain.payload);
     image->events_processed = c->applied;
@@ -73,6 +76,8 @@ static void fill_image(const world_cell *c, rovei_image *image)
 static void restore(world_cell *c, const rovei_image *image)
 {
     rove_span state = rove_buf_span(image->state);
+    if (c->in_pieces)
+        assert_int_equal(c->log_size, image->state_size); /* all of it was written */
     log_append(c, state.data, state.size);
     rovei_chain_from_head(&c->chain, &image->head, image->head_payload);
     c->applied = image->events_processed;
@@ -160,7 +165,7 @@ static void freeze(world *w, world_node *n, rovei_effect *e)
     if (!n->freeze) {
         c->state = CELL_FROZEN;
         c->attempt = e->attempt;
-        fill_image(c, &done.image);
+        fill_image(n, c, &done.image);
     }
     give_back(w, n, &done);
 }
@@ -228,7 +233,9 @@ static void make(world *w, world_node *n, rovei_effect *e)
     if (!e->key && !n->has_key)
         done.err = ROVE_E_IDENTITY_MISSING;
     if (!done.err) {
-        world_cell *c = world_cell_new(n);
+        world_cell *c = e->cell ? cell_find(n, e->cell) : world_cell_new(n);
+        assert_non_null(c);
+        assert_int_equal(c->in_pieces, e->cell != 0);
         c->state = CELL_RESTORED;
         c->daemon = e->daemon;
         c->key = rovei_keypair_ref(e->key ? e->key : n->has_key);
@@ -236,6 +243,62 @@ static void make(world *w, world_node *n, rovei_effect *e)
         done.cell = c->number;
         if (!e->key)
             done.key = rovei_keypair_ref(n->has_key);
+    }
+    give_back(w, n, &done);
+}
+
+/* ---- states in pieces ---- */
+
+static void open_state(world *w, world_node *n, rovei_effect *e)
+{
+    rovei_completion done = {.kind = ROVEI_DONE_STATE_OPENED,
+                             .attempt = e->attempt,
+                             .ticket = e->ticket,
+                             .err = n->restore};
+    assert_span(rove_buf_span(e->daemon_kind), "log", 3);
+    if (!done.err) {
+        world_cell *c = world_cell_new(n);
+        c->state = CELL_OPENED;
+        c->daemon = e->daemon;
+        c->in_pieces = true;
+        c->promised = e->size;
+        n->opened++;
+        done.cell = c->number;
+    }
+    give_back(w, n, &done);
+}
+
+static void write_state(world *w, world_node *n, rovei_effect *e)
+{
+    world_cell *c = cell_find(n, e->cell);
+    rovei_completion done = {.kind = ROVEI_DONE_STATE_WRITTEN,
+                             .cell = e->cell,
+                             .attempt = e->attempt,
+                             .number = e->payload.size,
+                             .err = n->write};
+    assert_non_null(c);
+    assert_int_equal(c->state, CELL_OPENED);
+    log_append(c, e->payload.data, e->payload.size);
+    assert_true(c->log_size <= c->promised);
+    give_back(w, n, &done);
+}
+
+static void read_state(world *w, world_node *n, rovei_effect *e)
+{
+    world_cell *c = cell_find(n, e->cell);
+    rovei_completion done = {.kind = ROVEI_DONE_STATE_READ,
+                             .cell = e->cell,
+                             .attempt = e->attempt,
+                             .ticket = e->ticket,
+                             .number = e->number,
+                             .err = n->read};
+    assert_non_null(c);
+    assert_true(e->number + e->size <= c->log_size);
+    if (c->state != CELL_FROZEN && c->state != CELL_COMMITTED)
+        done.err = ROVE_E_WRONG_PHASE;
+    if (!done.err) {
+        done.owner = rovei_buf_copy(NULL, c->log + e->number, (size_t)e->size);
+        assert_non_null(done.owner);
     }
     give_back(w, n, &done);
 }
@@ -290,6 +353,15 @@ void world_carry_out(world *w, world_node *n, rovei_effect *e)
         break;
     case ROVEI_EFFECT_ACTIVATE:
         activate(w, n, e);
+        break;
+    case ROVEI_EFFECT_OPEN_STATE:
+        open_state(w, n, e);
+        break;
+    case ROVEI_EFFECT_WRITE_STATE:
+        write_state(w, n, e);
+        break;
+    case ROVEI_EFFECT_READ_STATE:
+        read_state(w, n, e);
         break;
     }
 }

@@ -26,6 +26,7 @@ typedef struct world_diverted {
 
 typedef enum world_cell_state {
     CELL_NONE,
+    CELL_OPENED,   /* takes its state in pieces */
     CELL_RESTORED, /* not serving yet */
     CELL_SERVING,
     CELL_FROZEN,
@@ -49,6 +50,8 @@ typedef struct world_cell {
     world_diverted *diverted;
     size_t diverted_count;
     rove_err forgotten;
+    bool in_pieces;    /* its state was written */
+    uint64_t promised; /* how much of it there was to be */
 } world_cell;
 
 typedef struct world_node {
@@ -62,6 +65,8 @@ typedef struct world_node {
     rove_err place;         /* what ASK_PLACE is answered */
     rove_err restore;       /* what RESTORE is answered */
     rove_err freeze;        /* what FREEZE is answered */
+    rove_err read, write;   /* what READ_STATE and WRITE_STATE are answered */
+    size_t opened;          /* cells that took a state in pieces */
     rovei_keypair *has_key; /* for daemons that come without one */
     unsigned hold;          /* bit per effect kind: kept until world_release */
     rovei_effect held[64];
