@@ -60,10 +60,11 @@ static rove_buf *cell_apply(world_cell *c, rove_span payload)
     return framed;
 }
 
-static void fill_image(const world_node *n, const world_cell *c, rovei_image *image)
+/* With the state in it when that has at most `whole` bytes. */
+static void fill_image(const world_cell *c, uint64_t whole, rovei_image *image)
 {
     image->state_size = c->log_size;
-    if (c->log_size <= n->t.env.limits.state_whole) {
+    if (c->log_size <= whole) {
         image->state = rovei_buf_copy(NULL, c->log, c->log_size);
         assert_non_null(image->state);
     }
@@ -89,7 +90,7 @@ void world_backup_take(world *w, size_t i, const rove_entity *daemon, world_back
     const world_cell *c = world_cell_of(w, i, daemon);
     assert_non_null(c);
     memset(ret, 0, sizeof *ret);
-    fill_image(c, &ret->image);
+    fill_image(c, UINT64_MAX, &ret->image);
     assert_ok(rovei_node_backup(w->nodes[i].node, w->now, c->number, &ret->positions));
     ret->key = rovei_keypair_ref(c->key);
 }
@@ -165,7 +166,7 @@ static void freeze(world *w, world_node *n, rovei_effect *e)
     if (!n->freeze) {
         c->state = CELL_FROZEN;
         c->attempt = e->attempt;
-        fill_image(n, c, &done.image);
+        fill_image(c, n->t.env.limits.state_whole, &done.image);
     }
     give_back(w, n, &done);
 }
