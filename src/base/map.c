@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The hash table. A slot is a pointer followed by the key, padded so that the next pointer is
- * aligned; at most three quarters of the slots are taken, so a probe always ends. */
+ * aligned; or, where the key lies inside of what is pointed to, by the hash. About four fifths of
+ * the slots are taken at most, so a probe always ends. */
 #include <base/alloc.h>
 #include <base/check.h>
 #include <base/map.h>
@@ -10,12 +11,18 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define KEY_MAX    64
-#define ROOM_LEAST 8
+#define KEY_MAX     64
+#define KEY_IN_SLOT SIZE_MAX
+#define ROOM_LEAST  8
+
+static bool keys_inside(const rovei_map *m)
+{
+    return m->key_at != KEY_IN_SLOT;
+}
 
 static size_t stride_of(const rovei_map *m)
 {
-    size_t size = sizeof(void *) + m->key_size;
+    size_t size = sizeof(void *) + (keys_inside(m) ? sizeof(uint64_t) : m->key_size);
     return (size + sizeof(void *) - 1) / sizeof(void *) * sizeof(void *);
 }
 
@@ -31,36 +38,64 @@ static void *slot_value(const uint8_t *slot)
     return value;
 }
 
-static const uint8_t *slot_key(const uint8_t *slot)
+static uint64_t hash_of(const rovei_map *m, const void *key)
+{
+    return XXH3_64bits_withSeed(key, m->key_size, m->seed);
+}
+
+static const uint8_t *slot_tail(const uint8_t *slot)
 {
     return slot + sizeof(void *);
 }
 
-static size_t home_of(const rovei_map *m, const void *key)
+/* The hash of a slot that is taken. */
+static uint64_t slot_hash(const rovei_map *m, const uint8_t *slot)
 {
-    return (size_t)XXH3_64bits_withSeed(key, m->key_size, m->seed) & (m->room - 1);
+    if (!keys_inside(m))
+        return hash_of(m, slot_tail(slot));
+    uint64_t hash;
+    memcpy(&hash, slot_tail(slot), sizeof hash);
+    return hash;
+}
+
+static bool has_key(const rovei_map *m, const uint8_t *slot, uint64_t hash, const void *key)
+{
+    if (!keys_inside(m))
+        return memcmp(slot_tail(slot), key, m->key_size) == 0;
+    const uint8_t *value = slot_value(slot);
+    return slot_hash(m, slot) == hash && memcmp(value + m->key_at, key, m->key_size) == 0;
 }
 
 /* The slot of `key`, or the free one where it belongs. The table has a free slot. */
-static uint8_t *find(const rovei_map *m, const void *key)
+static uint8_t *find(const rovei_map *m, uint64_t hash, const void *key)
 {
-    for (size_t i = home_of(m, key);; i = (i + 1) & (m->room - 1)) {
+    for (size_t i = (size_t)hash & (m->room - 1);; i = (i + 1) & (m->room - 1)) {
         uint8_t *slot = slot_at(m, i);
-        if (!slot_value(slot) || memcmp(slot_key(slot), key, m->key_size) == 0)
+        if (!slot_value(slot) || has_key(m, slot, hash, key))
             return slot;
     }
 }
 
-static void fill(const rovei_map *m, uint8_t *slot, const void *key, void *value)
+static void fill(const rovei_map *m, uint8_t *slot, uint64_t hash, const void *key, void *value)
 {
     memcpy(slot, &value, sizeof value);
-    memmove(slot + sizeof value, key, m->key_size);
+    if (keys_inside(m))
+        memcpy(slot + sizeof value, &hash, sizeof hash);
+    else
+        memmove(slot + sizeof value, key, m->key_size);
 }
 
 void rovei_map_init(rovei_map *m, const rove_alloc *a, size_t key_size, uint64_t seed)
 {
     ROVEI_CHECK(key_size && key_size <= KEY_MAX);
-    *m = (rovei_map){.alloc = a, .seed = seed, .key_size = key_size};
+    *m = (rovei_map){.alloc = a, .seed = seed, .key_size = key_size, .key_at = KEY_IN_SLOT};
+}
+
+void rovei_map_init_inside(rovei_map *m, const rove_alloc *a, size_t key_size, size_t key_at,
+                           uint64_t seed)
+{
+    rovei_map_init(m, a, key_size, seed);
+    m->key_at = key_at;
 }
 
 void rovei_map_fini(rovei_map *m)
@@ -72,7 +107,7 @@ void rovei_map_fini(rovei_map *m)
 
 void *rovei_map_get(const rovei_map *m, const void *key)
 {
-    return m->count ? slot_value(find(m, key)) : NULL;
+    return m->count ? slot_value(find(m, hash_of(m, key), key)) : NULL;
 }
 
 static rove_err grow(rovei_map *m)
@@ -86,8 +121,13 @@ static rove_err grow(rovei_map *m)
         return ROVE_E_NOMEM;
     for (size_t i = 0; i < m->room; i++) {
         const uint8_t *slot = slot_at(m, i);
-        if (slot_value(slot))
-            fill(&wider, find(&wider, slot_key(slot)), slot_key(slot), slot_value(slot));
+        if (!slot_value(slot))
+            continue;
+        /* No two slots have one key: the next free place will do. */
+        size_t at = (size_t)slot_hash(m, slot) & (wider.room - 1);
+        while (slot_value(slot_at(&wider, at)))
+            at = (at + 1) & (wider.room - 1);
+        memcpy(slot_at(&wider, at), slot, stride_of(m));
     }
     rovei_free(m->alloc, m->slots, m->room * stride_of(m));
     *m = wider;
@@ -97,19 +137,20 @@ static rove_err grow(rovei_map *m)
 rove_err rovei_map_put(rovei_map *m, const void *key, void *value)
 {
     ROVEI_CHECK(value);
+    uint64_t hash = hash_of(m, key);
     if (m->count) {
-        uint8_t *slot = find(m, key);
+        uint8_t *slot = find(m, hash, key);
         if (slot_value(slot)) {
             memcpy(slot, &value, sizeof value);
             return ROVE_OK;
         }
     }
-    if (m->count >= m->room / 4 * 3) {
+    if (m->count >= m->room - (m->room + 4) / 5) {
         rove_err err = grow(m);
         if (err)
             return err;
     }
-    fill(m, find(m, key), key, value);
+    fill(m, find(m, hash, key), hash, key, value);
     m->count++;
     return ROVE_OK;
 }
@@ -118,7 +159,7 @@ void *rovei_map_remove(rovei_map *m, const void *key)
 {
     if (!m->count)
         return NULL;
-    uint8_t *slot = find(m, key);
+    uint8_t *slot = find(m, hash_of(m, key), key);
     void *value = slot_value(slot);
     if (!value)
         return NULL;
@@ -129,7 +170,7 @@ void *rovei_map_remove(rovei_map *m, const void *key)
         const uint8_t *next = slot_at(m, i);
         if (!slot_value(next))
             break;
-        size_t home = home_of(m, slot_key(next));
+        size_t home = (size_t)slot_hash(m, next) & mask;
         if (((i - home) & mask) >= ((i - hole) & mask)) {
             memcpy(slot_at(m, hole), next, stride_of(m));
             hole = i;

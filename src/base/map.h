@@ -12,12 +12,17 @@ typedef struct rovei_map {
     const rove_alloc *alloc;
     uint64_t seed;
     size_t key_size; /* at most 64 */
+    size_t key_at;   /* where in what is pointed to the key lies; SIZE_MAX: in the slot */
     size_t count;
     size_t room;    /* a power of two, or 0 */
-    uint8_t *slots; /* room x (pointer, key); a free slot has a NULL pointer */
+    uint8_t *slots; /* room x (pointer, key or hash); a free slot has a NULL pointer */
 } rovei_map;
 
 void rovei_map_init(rovei_map *m, const rove_alloc *a, size_t key_size, uint64_t seed);
+/* The key lies at `key_at` of each value and stays as it is while the value is in the table, which
+ * then does not hold it a second time: for large keys of things of which there are many. */
+void rovei_map_init_inside(rovei_map *m, const rove_alloc *a, size_t key_size, size_t key_at,
+                           uint64_t seed);
 /* Frees the table, not what it points to. */
 void rovei_map_fini(rovei_map *m);
 void *rovei_map_get(const rovei_map *m, const void *key);

@@ -23,7 +23,8 @@ rove_err rovei_locations_new(struct rovei_locations **ret, rovei_node *n)
         ROVEI_DELETE(n->alloc, l);
         return ROVE_E_NOMEM;
     }
-    rovei_map_init(&l->places, n->alloc, sizeof(rove_entity), seed);
+    rovei_map_init_inside(&l->places, n->alloc, sizeof(rove_entity),
+                          offsetof(rovei_place_entry, loc.record.daemon), seed);
     rovei_map_init(&l->seeks, n->alloc, sizeof(rove_entity), seed);
     rovei_map_init(&l->inquiries, n->alloc, sizeof(uint64_t), seed);
     rovei_map_init(&l->forwarding, n->alloc, sizeof(rove_entity), seed);
@@ -181,7 +182,8 @@ static rove_err place_add(rovei_node *n, rovei_now now, const rovei_record *r, b
     rovei_place_entry *p = ROVEI_NEW(n->alloc, rovei_place_entry);
     if (!p)
         return ROVE_E_NOMEM;
-    rove_err err = rovei_map_put(&n->locations->places, r->daemon.bytes, p);
+    p->loc.record.daemon = r->daemon;
+    rove_err err = rovei_map_put(&n->locations->places, p->loc.record.daemon.bytes, p);
     if (err) {
         ROVEI_DELETE(n->alloc, p);
         return err;

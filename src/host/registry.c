@@ -14,7 +14,8 @@ rove_err rovei_registry_init(rovei_registry *r, const rove_alloc *a, uint64_t se
     rove_err err = rovei_rcu_table_new(&r->origins, a, seed);
     if (err)
         return err;
-    rovei_map_init(&r->entities, a, sizeof(rove_entity), seed);
+    rovei_map_init_inside(&r->entities, a, sizeof(rove_entity), offsetof(rovei_entry, entity),
+                          seed);
     pthread_mutex_init(&r->lock, NULL);
     return ROVE_OK;
 }

@@ -36,7 +36,8 @@ static void node_init(rovei_node *n, const rovei_node_config *cfg)
     rovei_node_set_addrs(n, cfg->addrs, cfg->addr_count);
     rovei_timers_init(&n->timers, n->alloc);
     rovei_map_init(&n->associations, n->alloc, sizeof(rove_entity), seed);
-    rovei_map_init(&n->daemons, n->alloc, sizeof(rove_entity), seed);
+    rovei_map_init_inside(&n->daemons, n->alloc, sizeof(rove_entity),
+                          offsetof(rovei_daemon, entity), seed);
     rovei_map_init(&n->cells, n->alloc, sizeof(uint64_t), seed);
     rovei_map_init(&n->origins, n->alloc, sizeof(uint64_t), seed);
     rovei_map_init(&n->senders, n->alloc, sizeof(uint64_t), seed);

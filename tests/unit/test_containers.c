@@ -24,13 +24,22 @@ static void check_map(const rovei_map *m, void *const *model, size_t count)
     }
 }
 
-static void map_against_model(size_t key_size, uint64_t seed)
+struct thing {
+    int pad;
+    uint8_t key[64];
+};
+
+static void map_against_model(size_t key_size, bool inside, uint64_t seed)
 {
-    static int things[2];
+    static struct thing things[KEYS][2];
     test_alloc a;
     test_alloc_init(&a);
     rovei_map m;
-    rovei_map_init(&m, &a.alloc, key_size, next_random(&seed));
+    if (inside)
+        rovei_map_init_inside(&m, &a.alloc, key_size, offsetof(struct thing, key),
+                              next_random(&seed));
+    else
+        rovei_map_init(&m, &a.alloc, key_size, next_random(&seed));
     void *model[KEYS] = {0};
     size_t count = 0;
     for (int step = 0; step < 4000; step++) {
@@ -38,7 +47,8 @@ static void map_against_model(size_t key_size, uint64_t seed)
         uint64_t k = below(&seed, step % 2000 < 1000 ? KEYS : KEYS / 8);
         uint8_t key[64] = {(uint8_t)k, (uint8_t)(k >> 8)};
         if (below(&seed, 2)) {
-            void *value = &things[below(&seed, 2)];
+            struct thing *value = &things[k][below(&seed, 2)];
+            memcpy(value->key, key, sizeof key);
             assert_ok(rovei_map_put(&m, key, value));
             count += !model[k];
             model[k] = value;
@@ -60,7 +70,8 @@ static void test_map_model(void **state)
     (void)state;
     static const size_t sizes[] = {2, 3, 8, 16, 31, 32, 64};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-        map_against_model(sizes[i], 100 + i);
+        for (int inside = 0; inside < 2; inside++)
+            map_against_model(sizes[i], inside, 100 + i);
 }
 
 static void test_map_empty(void **state)
