@@ -7,7 +7,7 @@
 
 rove_err rovei_node_backup(rovei_node *n, rovei_now now, uint64_t cell, rovei_backup *ret)
 {
-    const rovei_daemon *d = rovei_daemon_by_cell(n, cell);
+    rovei_daemon *d = rovei_daemon_by_cell(n, cell);
     if (!d || d->role == ROVEI_ROLE_CLAIMING)
         return ROVE_E_NOT_FOUND;
     if (d->role == ROVEI_ROLE_ASIDE)
@@ -17,7 +17,9 @@ rove_err rovei_node_backup(rovei_node *n, rovei_now now, uint64_t cell, rovei_ba
     rovei_backup b = {.daemon = d->entity, .epoch = d->epoch, .sinc = d->sinc};
     _Static_assert(sizeof b.kind == sizeof d->kind, "names of kinds");
     memcpy(b.kind, d->kind, sizeof b.kind);
-    rove_err err = rovei_lanes_export(d->lanes, now, &b.lanes);
+    rove_err err = rovei_lanes_make(n, d);
+    if (err == ROVE_OK)
+        err = rovei_lanes_export(d->lanes, now, &b.lanes);
     if (err == ROVE_OK)
         *ret = b;
     return err;

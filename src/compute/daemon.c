@@ -102,7 +102,9 @@ rove_err rovei_daemon_add(rovei_node *n, rovei_now now, const rove_entity *entit
     d->role = role;
     d->role_since = now.mono;
     d->cell_key = NO_CELL | rovei_node_number(n);
-    rove_err err = rovei_lanes_new(&d->lanes, n, d);
+    d->node = n;
+    /* One that comes from elsewhere brings lanes. */
+    rove_err err = role == ROVEI_ROLE_CLAIMING ? ROVE_OK : rovei_lanes_make(n, d);
     if (!err)
         err = rovei_timers_reserve(&n->timers, &d->renew, fire, d);
     if (!err)
@@ -219,7 +221,7 @@ static void tell_aside(rovei_node *n, rovei_now now, rovei_daemon *d)
 static void fire(rovei_timer *timer, void *user, rovei_now now)
 {
     rovei_daemon *d = user;
-    rovei_node *n = rovei_lanes_node(d->lanes);
+    rovei_node *n = d->node;
     (void)timer;
     if (d->aside_owed) {
         tell_aside(n, now, d);

@@ -30,6 +30,7 @@ struct rovei_source; /* migration/: what a source keeps of the running attempt *
 struct rovei_target; /* migration/: what a target keeps until Closed */
 
 typedef struct rovei_daemon {
+    rovei_node *node;
     rove_entity entity;
     char kind[64];
     rovei_keypair *key; /* one reference; NULL while receiving */
@@ -38,7 +39,7 @@ typedef struct rovei_daemon {
     uint64_t role_since; /* monotonic */
     uint64_t epoch;      /* that this node holds, or that it would get */
     rovei_sinc sinc;
-    struct rovei_lanes *lanes;
+    struct rovei_lanes *lanes;            /* NULL before the first frame */
     struct rovei_source *source;          /* while it gives the daemon away */
     struct rovei_target *target;          /* from an accepted Offer until Closed */
     uint64_t first_applied, last_applied; /* monotonic, under this epoch; 0 = none */

@@ -232,6 +232,11 @@ rove_err rovei_lanes_new(struct rovei_lanes **ret, rovei_node *n, rovei_daemon *
     return ROVE_OK;
 }
 
+rove_err rovei_lanes_make(rovei_node *n, rovei_daemon *d)
+{
+    return d->lanes ? ROVE_OK : rovei_lanes_new(&d->lanes, n, d);
+}
+
 void rovei_lanes_free(struct rovei_lanes *l)
 {
     if (!l)
@@ -248,12 +253,7 @@ void rovei_lanes_free(struct rovei_lanes *l)
 
 size_t rovei_lanes_count(const struct rovei_lanes *l)
 {
-    return l->by_key.count;
-}
-
-rovei_node *rovei_lanes_node(const struct rovei_lanes *l)
-{
-    return l->node;
+    return l ? l->by_key.count : 0;
 }
 
 /* ---- saying ---- */
@@ -345,8 +345,9 @@ void rovei_lanes_freeze(struct rovei_lanes *l, rovei_now now, uint64_t *held_bac
 
 void rovei_lanes_serve(struct rovei_lanes *l, rovei_now now)
 {
+    if (!l)
+        return;
     const rovei_location *at = rovei_location_get(l->node, &l->daemon->entity);
-    (void)now;
     l->held_back = NULL;
     if (at)
         say_record(l, ROVEI_LANE_RECORD, 0, &at->record);
@@ -366,6 +367,8 @@ void rovei_lanes_serve(struct rovei_lanes *l, rovei_now now)
 void rovei_lanes_depart(struct rovei_lanes *l, rovei_now now, const rovei_record *record)
 {
     (void)now;
+    if (!l)
+        return;
     l->held_back = NULL;
     ROVEI_LIST_EACH (it, next, &l->all) {
         rovei_lane *lane = ROVEI_CONTAINER(it, rovei_lane, all);
@@ -377,8 +380,8 @@ void rovei_lanes_depart(struct rovei_lanes *l, rovei_now now, const rovei_record
 
 void rovei_lanes_stop(struct rovei_lanes *l, rovei_now now)
 {
-    const rovei_location *at = rovei_location_get(l->node, &l->daemon->entity);
     (void)now;
+    const rovei_location *at = l ? rovei_location_get(l->node, &l->daemon->entity) : NULL;
     if (at)
         say_record(l, ROVEI_LANE_NOT_HERE, ROVEI_NOT_HERE_RECORD | ROVEI_NOT_HERE_STOPPED,
                    &at->record);
@@ -434,7 +437,8 @@ void rovei_lanes_check(const rovei_node *n)
 {
     size_t it = 0;
     for (const rovei_daemon *d; (d = rovei_map_next(&n->daemons, &it));)
-        rovei_lanes_check_set(d->lanes);
+        if (d->lanes)
+            rovei_lanes_check_set(d->lanes);
     rovei_daemons_check(n);
     rovei_locations_check(n);
     rovei_senders_check(n);

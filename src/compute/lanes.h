@@ -10,9 +10,12 @@
 
 /* ---- host half ---- */
 ROVE_MUST_USE rove_err rovei_lanes_new(struct rovei_lanes **ret, rovei_node *n, rovei_daemon *d);
+/* The set of a daemon that may have none yet: it gets one with the first frame, or when it is about
+ * to travel. Until then a NULL stands for it in _free, _count, _serve, _depart and _stop. E_NOMEM.
+ */
+ROVE_MUST_USE rove_err rovei_lanes_make(rovei_node *n, rovei_daemon *d);
 void rovei_lanes_free(struct rovei_lanes *l);
 size_t rovei_lanes_count(const struct rovei_lanes *l);
-rovei_node *rovei_lanes_node(const struct rovei_lanes *l);
 /* The freeze point has been reached: queues are forgotten, positions stand, every further frame is
  * answered with Moving (and counted in *held_back, which is the attempt's, once per event). */
 void rovei_lanes_freeze(struct rovei_lanes *l, rovei_now now, uint64_t *held_back);

@@ -349,7 +349,8 @@ static void host_receive(rovei_node *n, rovei_now now, const rove_entity *from,
     switch (d->role) {
     case ROVEI_ROLE_SERVING:
     case ROVEI_ROLE_FREEZING:
-        serve(d->lanes, now, from, f, message);
+        if (rovei_lanes_make(n, d) == ROVE_OK) /* else as if it had been lost */
+            serve(d->lanes, now, from, f, message);
         break;
     case ROVEI_ROLE_FROZEN:
     case ROVEI_ROLE_COMMITTING:

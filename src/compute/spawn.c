@@ -133,7 +133,10 @@ static rove_err claim_restore(rovei_now now, rovei_daemon *d, const rovei_backup
     c->restored = true;
     c->epoch = from->epoch;
     c->sinc_number = from->sinc.number;
-    return from->lanes ? rovei_lanes_import(d->lanes, now, rove_buf_span(from->lanes)) : ROVE_OK;
+    if (!from->lanes)
+        return ROVE_OK;
+    rove_err err = rovei_lanes_make(d->node, d);
+    return err ? err : rovei_lanes_import(d->lanes, now, rove_buf_span(from->lanes));
 }
 
 rove_err rovei_node_spawn(rovei_node *n, rovei_now now, const rovei_spawn *s)

@@ -62,6 +62,9 @@ rove_err rovei_node_move(rovei_node *n, rovei_now now, const rovei_move_order *o
                             .attempts = 0,
                             .local_source = true};
     rovei_rng_fill(&n->env->rng, info.attempt.bytes, sizeof info.attempt.bytes);
+    err = rovei_lanes_make(n, d);
+    if (err)
+        return err;
     struct rovei_source *s = ROVEI_NEW(n->alloc, struct rovei_source);
     if (!s)
         return ROVE_E_NOMEM;

@@ -7,6 +7,13 @@
 
 #define SOON (5 * ROVE_SECOND)
 
+static struct rovei_lanes *lanes_of(kit *k, size_t at, const rove_entity *d)
+{
+    rovei_daemon *daemon = world_daemon(&k->w, at, d);
+    assert_ok(rovei_lanes_make(k->w.nodes[at].node, daemon));
+    return daemon->lanes;
+}
+
 /* Events made by the test: one to a frame, payloads of `size` zeros. */
 static void feed_lane(kit *k, size_t from, size_t to, const rove_entity *d, uint64_t lane,
                       uint64_t first, size_t count, size_t size)
@@ -19,7 +26,7 @@ static void feed_lane(kit *k, size_t from, size_t to, const rove_entity *d, uint
         rove_link link = {.origin = rovei_entity_origin(&k->w.nodes[from].entity), .sequence = i};
         rovei_event_frame_write(&w, &link, (rove_span){zeros, size});
         rovei_lane_frame f;
-        rovei_lane_head(world_daemon(&k->w, to, d)->lanes, &f, ROVEI_LANE_EVENTS, lane);
+        rovei_lane_head(lanes_of(k, to, d), &f, ROVEI_LANE_EVENTS, lane);
         f.first = i;
         f.count = 1;
         f.run = (rove_span){run, rovei_writer_size(&w)};
@@ -31,7 +38,7 @@ static void say_to_lane(kit *k, size_t from, size_t to, const rove_entity *d, ro
                         uint64_t lane)
 {
     rovei_lane_frame f;
-    rovei_lane_head(world_daemon(&k->w, to, d)->lanes, &f, type, lane);
+    rovei_lane_head(lanes_of(k, to, d), &f, type, lane);
     if (type == ROVEI_LANE_OPEN)
         f.sinc = (rovei_sinc){0};
     kit_inject(k, from, to, &f);
@@ -47,7 +54,7 @@ static void silent_senders_starve_nobody(void **state)
     limits->outputs_max = 4096;
     limits->mailbox_bytes = 65536;
     rove_entity d = world_spawn(&k->w, 0, 1);
-    const struct rovei_lanes *l = world_daemon(&k->w, 0, &d)->lanes;
+    const struct rovei_lanes *l = lanes_of(k, 0, &d);
     for (uint64_t lane = 1; lane <= 2; lane++) {
         say_to_lane(k, 2, 0, &d, ROVEI_LANE_OPEN, lane);
         world_run(&k->w, ROVE_SECOND);
@@ -85,7 +92,7 @@ static void blocked_lanes_make_room(void **state)
     limits->outputs_max = 4096;
     limits->mailbox_bytes = 32768;
     rove_entity d = world_spawn(&k->w, 0, 1);
-    const struct rovei_lanes *l = world_daemon(&k->w, 0, &d)->lanes;
+    const struct rovei_lanes *l = lanes_of(k, 0, &d);
     k->taps[1].swallow[ROVEI_LANE_CONFIRM] = UINT_MAX;
     k->taps[1].swallow[ROVEI_LANE_ASK_POSITION] = UINT_MAX;
     uint64_t silent = kit_open(k, 1, &d), good = kit_open(k, 1, &d);
@@ -123,7 +130,7 @@ static void outputs_stay_bounded(void **state)
     limits->outputs_max = 4096;
     limits->lanes_per_sender = 1000;
     rove_entity d = world_spawn(&k->w, 0, 1);
-    const struct rovei_lanes *l = world_daemon(&k->w, 0, &d)->lanes;
+    const struct rovei_lanes *l = lanes_of(k, 0, &d);
     for (uint64_t lane = 1; lane <= 300; lane++) {
         say_to_lane(k, 1, 0, &d, ROVEI_LANE_OPEN, lane);
         feed_lane(k, 1, 0, &d, lane, 1, 3, 1);
@@ -155,7 +162,7 @@ static void closed_lanes_are_bounded(void **state)
     limits->lanes_per_daemon = 64;
     limits->lane_expiry = 100 * ROVE_SECOND;
     rove_entity d = world_spawn(&k->w, 0, 1);
-    const struct rovei_lanes *l = world_daemon(&k->w, 0, &d)->lanes;
+    const struct rovei_lanes *l = lanes_of(k, 0, &d);
     for (uint64_t lane = 1; lane <= 100; lane++)
         say_to_lane(k, 2, 0, &d, ROVEI_LANE_CLOSE, lane);
     world_run(&k->w, ROVE_MILLISECOND);
