@@ -35,6 +35,7 @@ int cli_connect(int argc, char **argv);
 int cli_kinds(int argc, char **argv);
 int cli_peers(int argc, char **argv);
 int cli_ps(int argc, char **argv);
+int cli_snapshot(int argc, char **argv);
 int cli_spawn(int argc, char **argv);
 int cli_expect(int argc, char **argv);
 int cli_send(int argc, char **argv);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * rove spawn: starts a daemon. */
-#include "client.h"
+#include "upload.h"
 
 #include <crypto/crypto.h>
 #include <shell/files.h>
@@ -12,17 +12,60 @@ static void show(void *user, json_object *o)
     printf("%s\n", cli_show(o, "origin"));
 }
 
+/* What is to be spawned. */
+typedef struct order {
+    const char *kind, *identity, *from, *control;
+    bool force, json;
+    cli_upload upload;
+} order;
+
+static int give(order *o, cli_client *c)
+{
+    json_object *request = cli_request("spawn");
+    cli_add_text(request, "kind", o->kind);
+    json_object_object_add(request, "force", json_object_new_boolean(o->force));
+    if (!o->from)
+        return cli_client_converse(c, request, o->json, show, NULL, "not spawned");
+    cli_upload_announce(&o->upload, request);
+    if (!cli_client_request(c, request))
+        return cli_fail("out of memory");
+    return cli_upload_run(&o->upload, c, o->json, show, "not spawned");
+}
+
+static int spawn(order *o)
+{
+    char room[256];
+    cli_client client;
+    uint8_t seed[32];
+    if (o->identity) {
+        rove_err err = rovei_files_load_hex32(o->identity, seed);
+        if (err)
+            return cli_fail_file("identity file", o->identity, err);
+    }
+    int status = cli_client_open(&client, cli_control_path(o->control, room, sizeof room), false);
+    if (status == CLI_DONE && o->identity &&
+        !cli_client_put(&client, ROVEI_FRAME_SEED, (rove_span){seed, sizeof seed}))
+        status = cli_fail("out of memory");
+    rovei_wipe(seed, sizeof seed);
+    if (status != CLI_DONE)
+        return status;
+    status = give(o, &client);
+    cli_client_close(&client);
+    return status;
+}
+
 int cli_spawn(int argc, char **argv)
 {
-    const char *control = NULL, *identity = NULL;
-    bool json = false, force = false;
+    order o = {.upload.fd = -1};
     cli_option options[] = {
-        {CLI_TEXT, "--identity", "FILE", &identity,
+        {CLI_TEXT, "--identity", "FILE", &o.identity,
          "the daemon's identity; else a fresh one that lives in memory only"},
-        {CLI_FLAG, "--force", NULL, &force,
+        {CLI_TEXT, "--from", "FILE", &o.from,
+         "bring it back from what rove snapshot kept; needs --identity"},
+        {CLI_FLAG, "--force", NULL, &o.force,
          "also when the identity is known to live, or to have lived, somewhere"},
-        {CLI_TEXT, "--control", "PATH", &control, "the node's control socket"},
-        {CLI_FLAG, "--json", NULL, &json, "one JSON object: origin, entity, kind, epoch"},
+        {CLI_TEXT, "--control", "PATH", &o.control, "the node's control socket"},
+        {CLI_FLAG, "--json", NULL, &o.json, "one JSON object: origin, entity, kind, epoch"},
     };
     cli_syntax syntax = {
         "spawn",
@@ -30,7 +73,8 @@ int cli_spawn(int argc, char **argv)
         "Starts a daemon of this kind on the node and prints its origin hash.\n"
         "With --identity the node first asks all that it can reach whether the daemon\n"
         "lives somewhere, and then refuses; --force overrides that: be sure that the other\n"
-        "copy is gone.",
+        "copy is gone. With --from its state is the one of the snapshot, which must be of this\n"
+        "kind and identity; those who sent to it are told which of their events are lost.",
         options,
         sizeof options / sizeof options[0],
         1,
@@ -40,25 +84,12 @@ int cli_spawn(int argc, char **argv)
     int status;
     if (!cli_parse(&syntax, argc, argv, &operands, &status))
         return status;
-    char room[256];
-    cli_client client;
-    uint8_t seed[32];
-    if (identity) {
-        rove_err err = rovei_files_load_hex32(identity, seed);
-        if (err)
-            return cli_fail_file("identity file", identity, err);
-    }
-    status = cli_client_open(&client, cli_control_path(control, room, sizeof room), false);
-    if (status == CLI_DONE && identity &&
-        !cli_client_put(&client, ROVEI_FRAME_SEED, (rove_span){seed, sizeof seed}))
-        status = cli_fail("out of memory");
-    rovei_wipe(seed, sizeof seed);
-    if (status != CLI_DONE)
-        return status;
-    json_object *request = cli_request("spawn");
-    cli_add_text(request, "kind", operands.at[0]);
-    json_object_object_add(request, "force", json_object_new_boolean(force));
-    status = cli_client_converse(&client, request, json, show, NULL, "not spawned");
-    cli_client_close(&client);
+    o.kind = operands.at[0];
+    if (o.from && !o.identity)
+        return cli_usage("a snapshot holds no key: say the daemon's identity with --identity FILE");
+    status = o.from ? cli_upload_open(&o.upload, o.from) : CLI_DONE;
+    if (status == CLI_DONE)
+        status = spawn(&o);
+    cli_upload_close(&o.upload);
     return status;
 }

@@ -21,6 +21,7 @@ static const cli_command commands[] = {
     {"migrate", "move a daemon to another node", cli_migrate},
     {"moves", "moves, running and ended", cli_moves},
     {"cancel", "end a move that is not committed", cli_cancel},
+    {"snapshot", "keep a daemon in a file", cli_snapshot},
     {"stop", "end a daemon", cli_stop},
     {"demo", "three nodes, one daemon, a file, and moves meanwhile", cli_demo},
 };

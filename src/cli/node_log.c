@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Sentences about peers on the standard error of `rove node`. */
+ * Sentences about peers and forced daemons on the standard error of `rove node`. */
 #include "node_log.h"
 
 #include <fcntl.h>
+#include <identity/entity.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <shell/files.h>
 #include <shell/udp.h>
 #include <unistd.h>
 
-_Static_assert(sizeof(rovei_peer_info) <= PIPE_BUF, "a report goes through the pipe in one piece");
+/* What goes through the pipe. */
+typedef struct report {
+    bool forced;
+    rovei_peer_info peer;
+    rove_entity daemon, holder;
+    uint64_t epoch;
+} report;
+_Static_assert(sizeof(report) <= PIPE_BUF, "a report goes through the pipe in one piece");
 
 bool node_log_init(node_log *l)
 {
@@ -31,16 +39,39 @@ void node_log_fini(node_log *l)
     *l = (node_log){-1, -1};
 }
 
-void node_log_peer(void *user, const rovei_peer_info *peer)
+static void put(const node_log *l, const report *r)
 {
-    const node_log *l = user;
-    bool worth_it = peer->state == ROVEI_PEER_UP || peer->state == ROVEI_PEER_FAILED ||
-                    (peer->state == ROVEI_PEER_CONNECTING && peer->unanswered);
-    if (worth_it && write(l->write_fd, peer, sizeof *peer) < 0)
+    if (write(l->write_fd, r, sizeof *r) < 0)
         return;
 }
 
-static void say(const rovei_peer_info *peer)
+void node_log_peer(void *user, const rovei_peer_info *peer)
+{
+    report r = {.peer = *peer};
+    bool worth_it = peer->state == ROVEI_PEER_UP || peer->state == ROVEI_PEER_FAILED ||
+                    (peer->state == ROVEI_PEER_CONNECTING && peer->unanswered);
+    if (worth_it)
+        put(user, &r);
+}
+
+void node_log_forced(void *user, const rove_entity *daemon, const rove_entity *holder,
+                     uint64_t epoch)
+{
+    report r = {.forced = true, .daemon = *daemon, .holder = *holder, .epoch = epoch};
+    put(user, &r);
+}
+
+static void say_forced(const report *r)
+{
+    char entity[65];
+    rovei_hex_encode(r->daemon.bytes, sizeof r->daemon.bytes, entity);
+    fprintf(stderr,
+            "daemon 0x%" PRIx64 " (%s): node 0x%" PRIx64 " took the right to run it by force, "
+            "epoch %" PRIu64 "\n",
+            rovei_entity_origin(&r->daemon), entity, rovei_entity_node_id(&r->holder), r->epoch);
+}
+
+static void say_peer(const rovei_peer_info *peer)
 {
     char address[64] = "an unknown address", entity[65];
     if (peer->addr.family)
@@ -67,7 +98,11 @@ static void say(const rovei_peer_info *peer)
 
 void node_log_write(node_log *l)
 {
-    rovei_peer_info peer;
-    while (read(l->read_fd, &peer, sizeof peer) == (ssize_t)sizeof peer)
-        say(&peer);
+    report r;
+    while (read(l->read_fd, &r, sizeof r) == (ssize_t)sizeof r) {
+        if (r.forced)
+            say_forced(&r);
+        else
+            say_peer(&r.peer);
+    }
 }

@@ -290,6 +290,12 @@ rove_err rovei_outflow_init(rovei_outflow *o, const rove_snapshot *snapshot, boo
     return ROVE_OK;
 }
 
+void rovei_outflow_of_state(rovei_outflow *o, const rove_snapshot *snapshot)
+{
+    rove_span state = as_parsed(snapshot).state;
+    *o = (rovei_outflow){.parts = {state}, .size = state.size};
+}
+
 bool rovei_outflow_next(rovei_outflow *o, size_t most, rove_span *ret)
 {
     while (o->part < 3 && o->at == o->parts[o->part].size) {

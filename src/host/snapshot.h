@@ -41,6 +41,8 @@ typedef struct rovei_outflow {
  * state once. The snapshot outlives it. E_SNAPSHOT_SIZE, E_NOMEM. */
 ROVE_MUST_USE rove_err rovei_outflow_init(rovei_outflow *o, const rove_snapshot *snapshot,
                                           bool raw);
+/* The bare state, nothing around it. */
+void rovei_outflow_of_state(rovei_outflow *o, const rove_snapshot *snapshot);
 /* False at the end. The piece is borrowed until _fini. */
 bool rovei_outflow_next(rovei_outflow *o, size_t most, rove_span *ret);
 void rovei_outflow_fini(rovei_outflow *o);

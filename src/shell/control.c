@@ -4,7 +4,7 @@
 #include <crypto/crypto.h>
 #include <errno.h>
 #include <shell/call.h>
-#include <shell/control_inside.h>
+#include <shell/control_load.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -16,11 +16,12 @@ static const struct {
     const char *name;
     control_fn *fn;
 } requests[] = {
-    {"status", control_status},       {"peers", control_peers},       {"ps", control_ps},
-    {"moves", control_moves},         {"send", control_send_begin},   {"migrate", control_migrate},
-    {"cancel", control_cancel},       {"spawn", control_spawn},       {"stop", control_stop},
-    {"expect", control_expect},       {"unexpect", control_unexpect}, {"state", control_state},
-    {"wait_peer", control_wait_peer}, {"connect", control_connect},   {"kinds", control_kinds},
+    {"status", control_status},     {"peers", control_peers},         {"ps", control_ps},
+    {"moves", control_moves},       {"send", control_send_begin},     {"migrate", control_migrate},
+    {"cancel", control_cancel},     {"spawn", control_spawn},         {"stop", control_stop},
+    {"expect", control_expect},     {"unexpect", control_unexpect},   {"state", control_state},
+    {"snapshot", control_snapshot}, {"wait_peer", control_wait_peer}, {"connect", control_connect},
+    {"kinds", control_kinds},
 };
 
 /* ---- a connection's life ---- */
@@ -42,8 +43,8 @@ void control_close(connection *c)
     c->closing = true;
     if (c->mode == MODE_SEND)
         control_send_closed(c, rovei_node_core(control->node), rovei_clock_now());
-    rove_snapshot_unref(c->snapshot);
-    c->snapshot = NULL;
+    control_state_drop(c);
+    control_load_drop(c);
     rovei_loop_unwatch(control->node, c->channel.fd);
     rovei_channel_fini(&c->channel);
     rovei_list_remove(&c->all);
@@ -122,10 +123,12 @@ static void take_frame(connection *c, rovei_node *core, rovei_now now, uint8_t t
     } else if (c->mode == MODE_SEND && (type == ROVEI_FRAME_EVENT || type == ROVEI_FRAME_FINISH ||
                                         type == ROVEI_FRAME_DROP)) {
         control_send_frame(c, core, now, type, body);
+    } else if (c->mode == MODE_LOAD && (type == ROVEI_FRAME_BYTES || type == ROVEI_FRAME_FINISH)) {
+        control_load_frame(c, type, body);
     } else if ((c->mode == MODE_MOVE || c->mode == MODE_JOB) && type == ROVEI_FRAME_ABORT) {
         control_move_abort(c, core, now);
     } else if (type != ROVEI_FRAME_EVENT && type != ROVEI_FRAME_FINISH &&
-               type != ROVEI_FRAME_DROP && type != ROVEI_FRAME_ABORT) {
+               type != ROVEI_FRAME_DROP && type != ROVEI_FRAME_ABORT && type != ROVEI_FRAME_BYTES) {
         control_end(c, ROVE_E_FORMAT, "that frame has no place here");
         c->eof = true;
     }
@@ -265,6 +268,8 @@ static void on_note(void *user, rovei_node *core, rovei_now now, const rovei_not
     if (note->kind == ROVEI_NOTE_PEER && control->peer_changed &&
         rovei_mesh_peer(rovei_node_mesh(core), &note->peer, &peer) == ROVE_OK)
         control->peer_changed(control->user, &peer);
+    if (note->kind == ROVEI_NOTE_FORCED && control->forced)
+        control->forced(control->user, &note->daemon, &note->peer, note->value);
     if (note->kind != ROVEI_NOTE_MOVE && note->kind != ROVEI_NOTE_MOVE_ENDED)
         return;
     pthread_mutex_lock(&control->lock);
@@ -301,6 +306,7 @@ rove_err rovei_control_new(rovei_control **ret, const rovei_control_config *cfg)
                                .kinds = cfg->kinds,
                                .kind_count = cfg->kind_count,
                                .peer_changed = cfg->peer_changed,
+                               .forced = cfg->forced,
                                .user = cfg->user};
     rovei_list_init(&control->connections);
     pthread_mutex_init(&control->lock, NULL);

@@ -25,6 +25,9 @@ typedef struct rovei_control_config {
     size_t kind_count;
     /* Told when the state of a peer has changed; on the loop thread, must not wait. May be NULL. */
     void (*peer_changed)(void *user, const rovei_peer_info *peer);
+    /* Told when a forced epoch was taken here or heard of. As above. */
+    void (*forced)(void *user, const rove_entity *daemon, const rove_entity *holder,
+                   uint64_t epoch);
     void *user;
 } rovei_control_config;
 

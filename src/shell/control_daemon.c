@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Requests about daemons that the runtime answers: spawn, stop, expect, and their states. */
+ * Requests about daemons that the runtime answers: spawn, stop, expect. */
 #include <crypto/crypto.h>
 #include <errno.h>
 #include <identity/entity.h>
-#include <shell/control_job.h>
+#include <shell/control_load.h>
 #include <shell/files.h>
 #include <string.h>
 #include <time.h>
 
-#define STATE_PIECE ((size_t)256 << 10)
-#define NO_KIND     "this node has no such kind: start it with --load KIND.so"
+#define NO_KIND "this node has no such kind: start it with --load KIND.so"
 
 /* ---- spawn ---- */
 
@@ -23,11 +22,23 @@ static void spawn_work(job *j)
     if (j->has_seed)
         j->err = rove_identity_from_seed(&identity, j->node, j->seed);
     rovei_wipe(j->seed, sizeof j->seed);
-    if (!j->err)
+    if (!j->err && j->load)
+        j->err = control_load_snapshot(j->load, &j->snapshot);
+    if (!j->err && j->snapshot)
+        j->err = rove_runtime_spawn_from_snapshot(j->runtime, j->kind, identity, j->snapshot,
+                                                  &options, &j->daemon, &j->failure);
+    else if (!j->err)
         j->err = rove_runtime_spawn(j->runtime, j->kind, identity, &options, &j->daemon);
     rove_identity_free(identity);
     if (!j->err)
         j->err = rove_runtime_entity(j->runtime, j->daemon, &j->entity);
+}
+
+static void spawn_drop(job *j)
+{
+    control_load_free(j->load);
+    rove_snapshot_unref(j->snapshot);
+    rove_detail_fini(&j->failure);
 }
 
 static void spawn_finish(job *j, rovei_node *core, rovei_now now)
@@ -35,16 +46,16 @@ static void spawn_finish(job *j, rovei_node *core, rovei_now now)
     (void)now;
     connection *c = j->connection;
     rovei_daemon_info info = {0};
-    if (j->err) {
-        control_end(
-            c, j->err,
-            j->err == ROVE_E_KIND_UNKNOWN ? NO_KIND
-            : j->err == ROVE_E_LIVES_ELSEWHERE
-                ? "this identity is known to live, or to have lived, on a node already: use "
-                  "that one, or --force when it is gone for good"
-                : rove_strerror(j->err));
+    if (j->err == ROVE_E_KIND_UNKNOWN)
+        control_end(c, j->err, NO_KIND);
+    else if (j->err == ROVE_E_LIVES_ELSEWHERE)
+        control_end(c, j->err,
+                    "this identity is known to live, or to have lived, on a node already: use "
+                    "that one, or --force when it is gone for good");
+    else if (j->err)
+        control_load_end(c, j->err, j);
+    if (j->err)
         return;
-    }
     json_object *o = json_object_new_object();
     if (rovei_node_daemon_get(core, &j->entity, &info))
         info = (rovei_daemon_info){0};
@@ -83,7 +94,12 @@ void control_spawn(connection *c, rovei_node *core, rovei_now now, json_object *
     c->has_seed = false;
     j->work = spawn_work;
     j->finish = spawn_finish;
-    control_job_start(j);
+    j->drop = spawn_drop;
+    const char *format = control_field(request, "from");
+    if (!format)
+        control_job_start(j);
+    else if (!control_load_begin(c, request, format, j))
+        control_job_free(j);
 }
 
 /* ---- stop ---- */
@@ -227,67 +243,4 @@ void control_unexpect(connection *c, rovei_node *core, rovei_now now, json_objec
         control_end_err(c, err);
     else
         end_with_origin(c, origin, NULL);
-}
-
-/* ---- a daemon's state ---- */
-
-static void state_work(job *j)
-{
-    j->err = rove_runtime_snapshot(j->runtime, j->daemon, &j->snapshot, NULL);
-}
-
-static void state_drop(job *j)
-{
-    rove_snapshot_unref(j->snapshot);
-}
-
-static void state_finish(job *j, rovei_node *core, rovei_now now)
-{
-    (void)core;
-    (void)now;
-    connection *c = j->connection;
-    if (j->err) {
-        control_end_err(c, j->err);
-        return;
-    }
-    c->snapshot = j->snapshot;
-    c->snapshot_at = 0;
-    j->snapshot = NULL;
-    c->mode = MODE_STATE;
-    control_state_more(c);
-}
-
-void control_state_more(connection *c)
-{
-    rove_span state = rove_snapshot_get_info(c->snapshot).state;
-    while (!c->closing && c->snapshot_at < state.size &&
-           rovei_channel_queued(&c->channel) < OUT_HIGH) {
-        size_t left = state.size - c->snapshot_at;
-        rove_span piece = {(const uint8_t *)state.data + c->snapshot_at,
-                           left < STATE_PIECE ? left : STATE_PIECE};
-        if (rovei_channel_put(&c->channel, ROVEI_FRAME_BYTES, piece, (rove_span){NULL, 0}))
-            control_close(c);
-        c->snapshot_at += piece.size;
-    }
-    if (c->closing || c->snapshot_at < state.size)
-        return;
-    rove_snapshot_unref(c->snapshot);
-    c->snapshot = NULL;
-    control_end_err(c, ROVE_OK);
-}
-
-void control_state(connection *c, rovei_node *core, rovei_now now, json_object *request)
-{
-    (void)now;
-    rove_entity entity;
-    if (!control_daemon(c, core, request, &entity))
-        return;
-    job *j = control_job_new(c);
-    if (!j)
-        return;
-    j->daemon.origin = rovei_entity_origin(&entity);
-    j->work = state_work;
-    j->finish = state_finish;
-    j->drop = state_drop;
-    control_job_start(j);
 }

@@ -9,18 +9,19 @@
 #include <base/alloc.h>
 #include <base/cursor.h>
 
+/* Both ways: */
+#define ROVEI_FRAME_BYTES 'B' /* a piece of a state or snapshot */
 /* Client to node: */
 #define ROVEI_FRAME_SEED    'K' /* 32 bytes, before the request that uses them */
 #define ROVEI_FRAME_REQUEST 'Q' /* a JSON object: what to do */
 #define ROVEI_FRAME_EVENT   'E' /* one event to send: its bytes */
-#define ROVEI_FRAME_FINISH  'F' /* no more events */
+#define ROVEI_FRAME_FINISH  'F' /* no more events, no more pieces */
 #define ROVEI_FRAME_DROP    'D' /* no more events, and what has no outcome is given up */
 #define ROVEI_FRAME_ABORT   'A' /* the time for a move is up: abort it if that is still possible */
 /* Node to client: */
 #define ROVEI_FRAME_JSON    'J' /* a JSON object: one line of the answer */
 #define ROVEI_FRAME_TAKEN   'T' /* so many events went into the lane, see rovei_taken */
 #define ROVEI_FRAME_OUTCOME 'O' /* what became of an event, see rovei_outcome_head */
-#define ROVEI_FRAME_BYTES   'B' /* a piece of a state */
 #define ROVEI_FRAME_END     'X' /* i32 error, then its text: the request has ended */
 
 #define ROVEI_FRAME_HEAD  5

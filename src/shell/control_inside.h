@@ -6,6 +6,7 @@
 #define ROVEI_SHELL_CONTROL_INSIDE_H
 
 #include <base/list.h>
+#include <host/snapshot.h>
 #include <json-c/json.h>
 #include <pthread.h>
 #include <shell/control.h>
@@ -22,6 +23,8 @@ struct rovei_control {
     const rovei_control_kind *kinds;
     size_t kind_count;
     void (*peer_changed)(void *user, const rovei_peer_info *peer);
+    void (*forced)(void *user, const rove_entity *daemon, const rove_entity *holder,
+                   uint64_t epoch);
     void *user;
     int fd;
     char path[108];
@@ -41,7 +44,8 @@ typedef enum connection_mode {
     MODE_JOB,   /* a thread of its own makes a call that blocks */
     MODE_SEND,  /* events go into a lane */
     MODE_MOVE,  /* follows a move */
-    MODE_STATE, /* a state goes out in pieces */
+    MODE_STATE, /* a state or snapshot goes out in pieces */
+    MODE_LOAD,  /* a snapshot comes in, in pieces */
 } connection_mode;
 
 /* An event that was read and did not fit into the lane yet. */
@@ -84,7 +88,9 @@ typedef struct connection {
 
     /* MODE_STATE */
     rove_snapshot *snapshot;
-    size_t snapshot_at;
+    rovei_outflow out;
+
+    struct job *loading; /* MODE_LOAD: who waits for it */
 
     struct job *job;
 } connection;
@@ -122,7 +128,7 @@ void control_add(json_object *o, const char *name, json_object *value);
 typedef void control_fn(connection *c, rovei_node *core, rovei_now now, json_object *request);
 control_fn control_status, control_peers, control_ps, control_moves, control_send_begin,
     control_migrate, control_cancel, control_spawn, control_stop, control_expect, control_unexpect,
-    control_state, control_wait_peer, control_connect, control_kinds;
+    control_state, control_snapshot, control_wait_peer, control_connect, control_kinds;
 
 /* The daemon that a request names by entity or origin; ends the request when there is none. */
 bool control_daemon(connection *c, rovei_node *core, json_object *request, rove_entity *ret);
@@ -136,9 +142,11 @@ void control_send_frame(connection *c, rovei_node *core, rovei_now now, uint8_t 
 void control_send_room(connection *c, rovei_node *core, rovei_now now);
 void control_send_closed(connection *c, rovei_node *core, rovei_now now);
 
-/* ---- states (control_daemon.c) ---- */
+/* ---- states and snapshots (control_backup.c) ---- */
 /* Puts further pieces, as many as may be queued. */
 void control_state_more(connection *c);
+/* The client is gone. */
+void control_state_drop(connection *c);
 
 /* ---- moves (control_move.c) ---- */
 void control_move_note(rovei_control *control, rovei_node *core, rovei_now now,

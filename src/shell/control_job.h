@@ -26,6 +26,9 @@ typedef struct job {
     bool force, detail, has_seed;
     uint8_t seed[32];
     rove_snapshot *snapshot;
+    rovei_outflow out;
+    struct control_load *load; /* what a spawn is to be made from */
+    rove_detail failure;
     json_object *request;
     struct ps_row *rows;
     size_t row_count, row_room;

@@ -15,7 +15,7 @@
 
 #define KEY_DIGITS 64
 
-static rove_err err_of(int error)
+rove_err rovei_files_error(int error)
 {
     switch (error) {
     case ENOENT:
@@ -110,11 +110,11 @@ static rove_err open_private(const char *path, int *ret)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
-        return err_of(errno);
+        return rovei_files_error(errno);
     struct stat st;
     rove_err err = ROVE_OK;
     if (fstat(fd, &st) < 0)
-        err = err_of(errno);
+        err = rovei_files_error(errno);
     else if (!S_ISREG(st.st_mode))
         err = ROVE_E_FILE;
     else if (st.st_mode & (S_IRWXG | S_IRWXO))
@@ -137,7 +137,7 @@ rove_err rovei_files_load_hex32(const char *path, uint8_t ret[32])
     uint8_t key[32];
     ssize_t size = read_all(fd, text, sizeof text);
     if (size < 0)
-        err = err_of(errno);
+        err = rovei_files_error(errno);
     else if (size == KEY_DIGITS + 1 && text[KEY_DIGITS] == '\n')
         size = KEY_DIGITS;
     if (!err && (size < 0 || !rovei_hex_decode(text, (size_t)size, key, sizeof key)))
@@ -150,8 +150,7 @@ rove_err rovei_files_load_hex32(const char *path, uint8_t ret[32])
     return err;
 }
 
-/* Makes a rename or creation in the directory of `path` durable. */
-static rove_err sync_directory(const char *path)
+rove_err rovei_files_sync_directory(const char *path)
 {
     char dir[PATH_MAX];
     const char *slash = strrchr(path, '/');
@@ -162,8 +161,8 @@ static rove_err sync_directory(const char *path)
     dir[size] = '\0';
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return err_of(errno);
-    rove_err err = fsync(fd) < 0 ? err_of(errno) : ROVE_OK;
+        return rovei_files_error(errno);
+    rove_err err = fsync(fd) < 0 ? rovei_files_error(errno) : ROVE_OK;
     close(fd);
     return err;
 }
@@ -173,12 +172,12 @@ static rove_err create_private(const char *path, const char *text, size_t size)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (fd < 0)
-        return err_of(errno);
+        return rovei_files_error(errno);
     rove_err err = ROVE_OK;
     if (!write_all(fd, text, size) || fsync(fd) < 0)
-        err = err_of(errno);
+        err = rovei_files_error(errno);
     if (close(fd) < 0 && !err)
-        err = err_of(errno);
+        err = rovei_files_error(errno);
     if (err)
         unlink(path);
     return err;
@@ -193,7 +192,7 @@ rove_err rovei_files_create_hex32(const char *path, const uint8_t bytes[32])
     rovei_wipe(text, sizeof text);
     if (err)
         return err;
-    err = sync_directory(path);
+    err = rovei_files_sync_directory(path);
     if (err)
         unlink(path);
     return err;
@@ -206,7 +205,7 @@ rove_err rovei_identity_lock(const char *path, int *ret_fd)
     if (err)
         return err;
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        err = errno == EWOULDBLOCK ? ROVE_E_LOCKED : err_of(errno);
+        err = errno == EWOULDBLOCK ? ROVE_E_LOCKED : rovei_files_error(errno);
         close(fd);
         return err;
     }
@@ -255,13 +254,13 @@ rove_err rovei_identity_state_load(const char *path, uint64_t *ret_incarnation,
         return ROVE_OK;
     }
     if (fd < 0)
-        return err_of(errno);
+        return rovei_files_error(errno);
     char text[128];
     ssize_t size = read_all(fd, text, sizeof text - 1);
     int error = errno;
     close(fd);
     if (size < 0)
-        return err_of(error);
+        return rovei_files_error(error);
     text[size] = '\0';
     const char *p = text;
     uint64_t incarnation, time;
@@ -289,14 +288,14 @@ rove_err rovei_identity_state_store(const char *path, uint64_t incarnation, uint
         return ROVE_E_INTERNAL;
     /* What a crash left behind; the identity's lock keeps others away from this name. */
     if (unlink(fresh) < 0 && errno != ENOENT)
-        return err_of(errno);
+        return rovei_files_error(errno);
     err = create_private(fresh, text, (size_t)size);
     if (err)
         return err;
     if (rename(fresh, name) < 0) {
-        err = err_of(errno);
+        err = rovei_files_error(errno);
         unlink(fresh);
         return err;
     }
-    return sync_directory(name);
+    return rovei_files_sync_directory(name);
 }

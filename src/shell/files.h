@@ -29,6 +29,28 @@ ROVE_MUST_USE rove_err rovei_identity_state_load(const char *path, uint64_t *ret
 ROVE_MUST_USE rove_err rovei_identity_state_store(const char *path, uint64_t incarnation,
                                                   uint64_t handshake_time);
 
+/* The error for a number in errno: E_FILE, E_PERMISSION, E_EXISTS, E_NOMEM, else E_IO. */
+rove_err rovei_files_error(int number);
+/* Makes a new name in the folder of `path` durable. */
+ROVE_MUST_USE rove_err rovei_files_sync_directory(const char *path);
+
+/* ---- files that appear whole ---- */
+/* A file of mode 0600 under a name of its own in the folder of `path`, which gets its name only
+ * when it is complete. */
+typedef struct rovei_fresh_file {
+    int fd;
+    char path[4096], temporary[4096];
+} rovei_fresh_file;
+/* E_EXISTS: there is something of that name; it never overwrites. E_FILE (the folder is missing,
+ * the name too long), E_PERMISSION, E_IO. */
+ROVE_MUST_USE rove_err rovei_fresh_file_open(rovei_fresh_file *f, const char *path);
+ROVE_MUST_USE rove_err rovei_fresh_file_write(rovei_fresh_file *f, rove_span bytes);
+/* Puts it on disk, then gives it its name; E_EXISTS when somebody was quicker, E_PERMISSION, E_IO:
+ * nothing is left then. The file is closed either way. */
+ROVE_MUST_USE rove_err rovei_fresh_file_keep(rovei_fresh_file *f);
+/* Throws it away. Harmless after _keep. */
+void rovei_fresh_file_drop(rovei_fresh_file *f);
+
 /* ---- hex ---- */
 /* Lower-case digits of `size` bytes and a terminator: 2 * size + 1 bytes at `ret`. */
 void rovei_hex_encode(const void *bytes, size_t size, char *ret);

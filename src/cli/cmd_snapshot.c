@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * rove snapshot: keeps a daemon in a file. */
+#include "client.h"
+#include "signals.h"
+
+#include <inttypes.h>
+#include <shell/files.h>
+
+typedef struct keeping {
+    cli_client client;
+    rovei_fresh_file file;
+    json_object *head; /* what the node said of it */
+    uint64_t bytes;
+    rove_err written;
+} keeping;
+
+static int fail_write(const keeping *k, rove_err err)
+{
+    const char *path = k->file.path;
+    if (err == ROVE_E_EXISTS)
+        return cli_fail("%s is there already and is not overwritten: name another file", path);
+    if (err == ROVE_E_PERMISSION)
+        return cli_fail("%s cannot be made: you may not write there", path);
+    if (err == ROVE_E_FILE)
+        return cli_fail("%s cannot be made: its folder is missing", path);
+    return cli_fail("%s cannot be written: is the disk full? Nothing is kept", path);
+}
+
+/* One frame that has come. True: the request has ended. */
+static bool take(keeping *k, uint8_t type, rove_span body)
+{
+    if (type == ROVEI_FRAME_JSON && !k->head) {
+        k->head = cli_client_json(body);
+    } else if (type == ROVEI_FRAME_BYTES) {
+        k->bytes += body.size;
+        k->written = rovei_fresh_file_write(&k->file, body);
+    }
+    return type == ROVEI_FRAME_END;
+}
+
+static int receive(keeping *k)
+{
+    for (bool ended = false; !ended && !k->written;) {
+        uint8_t type;
+        rove_span body;
+        rove_err err = cli_client_next(&k->client, &type, &body);
+        if (err == ROVE_OK)
+            ended = take(k, type, body);
+        else if (err == ROVE_E_SHORT)
+            err = cli_client_pump(&k->client, ROVE_TIME_NEVER);
+        if (err == ROVE_E_CANCELLED && cli_interrupted())
+            return CLI_INTERRUPTED;
+        if (err && err != ROVE_E_CANCELLED)
+            return cli_fail("no snapshot: the node closed the connection");
+    }
+    if (k->written)
+        return fail_write(k, k->written);
+    if (k->client.end)
+        return cli_client_fail(&k->client, "no snapshot");
+    if (!k->head || k->bytes != cli_u64(k->head, "bytes"))
+        return cli_fail("no snapshot: the node sent less than it promised");
+    k->written = rovei_fresh_file_keep(&k->file);
+    return k->written ? fail_write(k, k->written) : CLI_DONE;
+}
+
+static void tell(keeping *k, const char *path, bool json)
+{
+    if (json) {
+        cli_add_text(k->head, "file", path);
+        cli_json(k->head);
+        k->head = NULL;
+        return;
+    }
+    printf("%s: daemon %s after %s outputs, %" PRIu64 " bytes\n", path, cli_show(k->head, "origin"),
+           cli_show(k->head, "sequence"), k->bytes);
+}
+
+static int keep(keeping *k, const char *control, const char *daemon, bool raw, const char *path)
+{
+    char room[256];
+    rove_err err = rovei_fresh_file_open(&k->file, path);
+    if (err) {
+        snprintf(k->file.path, sizeof k->file.path, "%s", path);
+        return fail_write(k, err);
+    }
+    int status = cli_client_open(&k->client, cli_control_path(control, room, sizeof room), false);
+    if (status == CLI_DONE) {
+        json_object *request = cli_request("snapshot");
+        cli_add_text(request, "daemon", daemon);
+        json_object_object_add(request, "raw", json_object_new_boolean(raw));
+        status = cli_client_request(&k->client, request) ? receive(k) : cli_fail("out of memory");
+        cli_client_close(&k->client);
+    }
+    rovei_fresh_file_drop(&k->file);
+    return status;
+}
+
+int cli_snapshot(int argc, char **argv)
+{
+    static keeping k;
+    const char *control = NULL, *path = NULL;
+    bool json = false, raw = false;
+    cli_option options[] = {
+        {CLI_TEXT, "-o", "FILE", &path, "where to keep it; a file that is there stays as it is"},
+        {CLI_FLAG, "--raw", NULL, &raw,
+         "the bare state snapshot that other nodes of the mesh know: no lanes, no statistics"},
+        {CLI_TEXT, "--control", "PATH", &control, "the control socket of the node it lives on"},
+        {CLI_FLAG, "--json", NULL, &json,
+         "one JSON object: origin, entity, kind, epoch, sequence, bytes, file"},
+    };
+    cli_syntax syntax = {
+        "snapshot",
+        "ORIGIN -o FILE",
+        "Keeps a daemon of this node in a file, as it is between two events; it goes on\n"
+        "meanwhile. rove spawn --from brings it back, with the daemon's identity, which is not in\n"
+        "the file: one that was spawned without --identity cannot be brought back. Senders are\n"
+        "then told which of their events came after the snapshot and are lost. The file has mode\n"
+        "0600 and appears when it is complete.",
+        options,
+        sizeof options / sizeof options[0],
+        1,
+        1,
+        NULL};
+    cli_operands operands;
+    int status;
+    if (!cli_parse(&syntax, argc, argv, &operands, &status) ||
+        !cli_check_name("ORIGIN", operands.at[0], &status))
+        return status;
+    if (!path)
+        return cli_usage("say where to keep it: rove snapshot ORIGIN -o FILE");
+    cli_signals_hold();
+    status = keep(&k, control, operands.at[0], raw, path);
+    if (status == CLI_DONE)
+        tell(&k, path, json);
+    json_object_put(k.head);
+    return status;
+}

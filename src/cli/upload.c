@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A snapshot file on its way into a node. */
+#include "upload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <state/container.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PIECE  ((size_t)32 << 10) /* below what a frame may have */
+#define QUEUED ((size_t)1 << 20)  /* more is not read from the file before it is written */
+
+static ssize_t read_file(int fd, void *room, size_t size)
+{
+    ssize_t n;
+    do
+        n = read(fd, room, size);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
+int cli_upload_open(cli_upload *u, const char *path)
+{
+    uint8_t start[ROVEI_CONTAINER_MAGIC_SIZE];
+    struct stat st;
+    *u = (cli_upload){.path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
+    if (u->fd < 0)
+        return cli_fail("the snapshot %s cannot be read: %s", path, strerror(errno));
+    if (fstat(u->fd, &st) || !S_ISREG(st.st_mode))
+        return cli_fail("%s is not a file with a snapshot", path);
+    u->size = (uint64_t)st.st_size;
+    ssize_t n = read_file(u->fd, start, sizeof start);
+    if (n < 0 || lseek(u->fd, 0, SEEK_SET) < 0)
+        return cli_fail("the snapshot %s cannot be read: %s", path, strerror(errno));
+    u->raw = n >= 4 && memcmp(start, "CDS1", 4) == 0;
+    bool container = n == sizeof start && memcmp(start, ROVEI_CONTAINER_MAGIC, sizeof start) == 0;
+    if (!u->raw && !container)
+        return cli_fail("%s is not a snapshot that rove snapshot wrote, or is damaged", path);
+    return CLI_DONE;
+}
+
+void cli_upload_close(cli_upload *u)
+{
+    if (u->fd >= 0)
+        close(u->fd);
+    u->fd = -1;
+}
+
+void cli_upload_announce(const cli_upload *u, json_object *request)
+{
+    cli_add_text(request, "from", u->raw ? "raw" : "container");
+    json_object_object_add(request, "size", json_object_new_uint64(u->size));
+}
+
+/* Queues what may be queued. */
+static int feed(cli_upload *u, cli_client *c)
+{
+    uint8_t piece[PIECE];
+    while (!u->ended && rovei_channel_queued(&c->channel) < QUEUED) {
+        ssize_t n = read_file(u->fd, piece, sizeof piece);
+        if (n < 0)
+            return cli_fail("the snapshot %s cannot be read: %s", u->path, strerror(errno));
+        u->ended = n == 0;
+        uint8_t type = n ? ROVEI_FRAME_BYTES : ROVEI_FRAME_FINISH;
+        if (!cli_client_put(c, type, (rove_span){piece, (size_t)n}))
+            return cli_fail("out of memory");
+    }
+    return CLI_DONE;
+}
+
+int cli_upload_run(cli_upload *u, cli_client *c, bool json, cli_show_fn *show, const char *what)
+{
+    for (;;) {
+        uint8_t type;
+        rove_span body;
+        rove_err err = cli_client_next(c, &type, &body);
+        if (err == ROVE_E_SHORT) {
+            int status = feed(u, c);
+            if (status != CLI_DONE)
+                return status;
+            err = cli_client_pump(c, ROVE_TIME_NEVER);
+            if (err == ROVE_OK || err == ROVE_E_CANCELLED)
+                continue;
+        }
+        if (err)
+            return cli_fail("%s: the node closed the connection", what);
+        if (type == ROVEI_FRAME_END)
+            return c->end ? cli_client_fail(c, what) : CLI_DONE;
+        json_object *o = type == ROVEI_FRAME_JSON ? cli_client_json(body) : NULL;
+        if (o && json)
+            cli_json_line(body);
+        else if (o)
+            show(NULL, o);
+        json_object_put(o);
+    }
+}
