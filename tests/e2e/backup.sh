@@ -36,13 +36,7 @@ on two send "$counter" --outputs --json --timeout 120 <events >counts 2>said &
 sends=$!
 exec 3>events
 outputs() { [ "$(grep -c '"event":"output"' counts)" -ge "$1" ]; }
-(
-    i=0
-    while [ $i -lt 60 ]; do
-        seq 1000
-        i=$((i + 1))
-    done
-) >&3 &
+while [ ! -e enough ]; do seq 100; done >&3 &
 feeder=$!
 until_true 60 outputs 3000 || fail "events arrive"
 exits "a snapshot under traffic" 0 on one snapshot "$origin" -o daemon.snap --json
@@ -62,9 +56,11 @@ refuses "one without a state" 1 "rove: no snapshot: *stateless*" \
 exits "the bare state" 0 on one snapshot "$origin" -o bare.snap --raw
 is "it is the common format" "$(head -c 4 bare.snap)" CDS1
 is "nothing else is left" "$(find . -name '*.snap*' | wc -l)" 2
-now=$(grep -c '"event":"output"' counts)
-outputs_after() { outputs $((now + 3000)); }
-until_true 60 outputs_after && pass "it goes on meanwhile" || fail "it goes on meanwhile"
+more() { # waits for so many outputs more
+    now=$(grep -c '"event":"output"' counts)
+    until_true 60 outputs $((now + $1))
+}
+more 3000 && pass "it goes on meanwhile" || fail "it goes on meanwhile"
 
 # ---- its node is killed; back on another, from the file ----
 kill -KILL "$one"
@@ -73,16 +69,17 @@ refuses "others know where it lived" 1 "rove: not spawned: *--force*" \
     on three spawn counter --identity id --from daemon.snap
 exits "back by force" 0 on three spawn counter --identity id --from daemon.snap --force --json
 is "its epoch is a forced one" "$(field epoch <out)" $(((1 << 32) + 1))
+more 3000 && pass "the lane goes on" || fail "the lane goes on" "$(tail -n 3 counts)"
+: >enough
 wait $feeder
 exec 3>&-
 wait $sends
 is "the sender ends with losses" "$?" 4
 tail -n 1 counts >sum
-is "all was sent" "$(field sent <sum)" 60000
 lost=$(field lost <sum)
 [ "$lost" -ge 3000 ] && pass "what came after the snapshot is lost" || fail "some is lost" "$(cat sum)"
 is "nothing else is" "$(($(field applied <sum) + lost))/$(field unknown <sum)/$(field refused <sum)" \
-    60000/0/0
+    "$(field sent <sum)/0/0"
 is "the state counts what was applied and is not lost" \
     "$(ask two)" \
     $(($(field applied <sum) + 1))
