@@ -64,6 +64,11 @@ bool sim_cell_serves(const sim_cell *c)
 
 static void completion_fini(rovei_completion *c)
 {
+    for (uint32_t i = 0; c->results && i < c->events; i++) {
+        rove_buf_unref(c->results[i].text);
+        rove_buf_unref(c->results[i].outputs);
+    }
+    free(c->results);
     rove_buf_unref(c->text);
     rove_buf_unref(c->owner);
     rovei_keypair_unref(c->key);
@@ -86,14 +91,17 @@ static void done_run(sim_world *w, sim_thing *t)
         done_drop(w, t);
         return;
     }
+    rovei_result *results = d->completion.results;
     sim_core_enter(w);
     rovei_node_complete(n->core, sim_now(n), &d->completion);
     sim_core_leave(w);
+    free(results);
     free(d);
     sim_pump(n);
 }
 
-/* Gives a completion back after a while; `c` keeps the order, and may be NULL. */
+/* Gives a completion back after a while, its results with it; `c` keeps the order, and may be NULL.
+ */
 static void give_back(sim_node *n, sim_cell *c, const rovei_completion *completion)
 {
     sim_world *w = n->world;
@@ -219,24 +227,30 @@ static void record_outputs(sim_cell *c, uint64_t id, const rovei_applied *a)
 
 static void do_apply(sim_cell *c, rovei_effect *e)
 {
-    rovei_applied a = {0};
-    rovei_cell_event ev = {.link = e->link, .payload = e->payload, .owner = e->owner};
-    uint64_t id = e->payload.size >= 8 ? rovei_load64(e->payload.data) : 0;
-    if (!rovei_cell_apply(c->cell, sim_now(c->node).wall, &ev, &a))
-        return;
-    record_outputs(c, id, &a);
-    give_back(c->node, c,
-              &(rovei_completion){.kind = ROVEI_DONE_APPLIED,
-                                  .cell = c->id,
-                                  .attempt = e->attempt,
-                                  .ticket = e->ticket,
-                                  .number = e->number,
-                                  .err = a.err,
-                                  .text = rove_buf_ref(a.text),
-                                  .owner = rove_buf_ref(a.outputs),
-                                  .output_count = a.output_count,
-                                  .at = sim_now(c->node).mono});
-    rovei_applied_fini(&a);
+    rovei_result *results = calloc(e->events, sizeof *results);
+    rovei_cell_event ev = {.owner = e->owner};
+    uint32_t done = 0;
+    if (!results)
+        abort();
+    for (size_t it = 0; rovei_effect_event(e, &it, &ev.link, &ev.payload); done++) {
+        rovei_applied a = {0};
+        if (!rovei_cell_apply(c->cell, sim_now(c->node).wall, &ev, &a))
+            break;
+        record_outputs(c, ev.payload.size >= 8 ? rovei_load64(ev.payload.data) : 0, &a);
+        results[done] =
+            (rovei_result){a.err, a.output_count, a.text, a.outputs, sim_now(c->node).mono};
+    }
+    if (done)
+        give_back(c->node, c,
+                  &(rovei_completion){.kind = ROVEI_DONE_APPLIED,
+                                      .cell = c->id,
+                                      .attempt = e->attempt,
+                                      .ticket = e->ticket,
+                                      .number = e->number,
+                                      .results = results,
+                                      .events = done});
+    else
+        free(results);
 }
 
 static void do_deliver(sim_cell *c, sim_event *e)

@@ -228,8 +228,7 @@ static void client_note(sim_client *c, const rovei_note *note)
     sim_event *e;
     switch (note->kind) {
     case ROVEI_NOTE_APPLIED:
-        e = event_of(c, note->number);
-        if (e)
+        for (uint64_t n = note->number; n <= note->value && (e = event_of(c, n)); n++)
             sim_truth_fate(w, c->name, e, SIM_FATE_APPLIED, note->err, note->outputs,
                            note->output_count);
         break;

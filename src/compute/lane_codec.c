@@ -87,26 +87,27 @@ static void read_record(rovei_reader *r, rovei_lane_frame *f)
         rovei_reader_fail(r, ROVE_E_FORMAT);
 }
 
-/* What is left are `count` events or outcomes, exactly. */
-static void read_run(rovei_reader *r, rovei_lane_frame *f, size_t least)
+/* What is left are `count` events or the outcomes of so many, exactly. */
+static void read_run(rovei_reader *r, rovei_lane_frame *f)
 {
     if (!rovei_reader_ok(r))
         return;
     if (!f->first || !f->count)
         rovei_reader_fail(r, ROVE_E_FORMAT);
-    if (f->count > rovei_reader_left(r) / least)
-        rovei_reader_fail(r, ROVE_E_SHORT);
     if (f->count && f->first > ROVEI_LANE_SEQUENCE_MAX - (f->count - 1))
         rovei_reader_fail(r, ROVE_E_BOUND);
     f->run = (rove_span){r->at, rovei_reader_left(r)};
-    for (uint32_t i = 0; i < f->count && rovei_reader_ok(r); i++) {
+    for (uint32_t done = 0; done < f->count && rovei_reader_ok(r);) {
         rove_link link;
         rove_span payload;
-        rovei_lane_outcome outcome;
-        if (f->type == ROVEI_LANE_OUTCOMES)
-            (void)rovei_lane_outcome_read(r, &outcome);
-        else if (!rovei_event_frame_read(r, &link, &payload))
-            rovei_reader_fail(r, ROVE_E_SHORT);
+        rovei_lane_outcome o = {.events = 1};
+        if (f->type == ROVEI_LANE_EVENTS) {
+            if (!rovei_event_frame_read(r, &link, &payload))
+                rovei_reader_fail(r, ROVE_E_SHORT);
+        } else if (rovei_lane_outcome_read(r, &o) && o.events > f->count - done) {
+            rovei_reader_fail(r, ROVE_E_FORMAT);
+        }
+        done += o.events;
     }
 }
 
@@ -123,7 +124,7 @@ static void read_fields(rovei_reader *r, rovei_lane_frame *f)
         f->first = read_sequence(r);
         f->upto = read_sequence(r);
         f->count = rovei_read_u32(r);
-        read_run(r, f, ROVEI_EVENT_FRAME_OVERHEAD);
+        read_run(r, f);
         break;
     case ROVEI_LANE_CONFIRM:
     case ROVEI_LANE_ASK_POSITION:
@@ -142,7 +143,7 @@ static void read_fields(rovei_reader *r, rovei_lane_frame *f)
         f->position = read_sequence(r);
         f->first = read_sequence(r);
         f->count = rovei_read_u32(r);
-        read_run(r, f, ROVEI_LANE_OUTCOME_SIZE);
+        read_run(r, f);
         if (rovei_reader_ok(r) && f->position < f->first + (f->count - 1))
             rovei_reader_fail(r, ROVE_E_FORMAT);
         break;
@@ -197,6 +198,10 @@ rove_err rovei_lane_frame_read(rove_span bytes, rovei_lane_frame *ret)
 void rovei_lane_outcome_write(rovei_writer *w, const rovei_lane_outcome *o, bool outputs)
 {
     rovei_write_u8(w, (uint8_t)o->kind);
+    if (o->kind == ROVEI_OUTCOME_PLAIN) {
+        rovei_write_u32(w, o->events);
+        return;
+    }
     rovei_write_u16(w, (uint16_t)-o->err);
     rovei_write_u32(w, o->output_count);
     rovei_write_u32(w, (uint32_t)o->text.size);
@@ -231,7 +236,16 @@ bool rovei_lane_outcome_read(rovei_reader *r, rovei_lane_outcome *ret)
     memset(&o, 0, sizeof o);
     uint8_t kind = rovei_read_u8(r);
     o.kind = (rovei_outcome_kind)kind;
-    if (kind > ROVEI_OUTCOME_REFUSED)
+    o.events = 1;
+    if (kind == ROVEI_OUTCOME_PLAIN) {
+        o.events = rovei_read_u32(r);
+        if (rovei_reader_ok(r) && !o.events)
+            rovei_reader_fail(r, ROVE_E_FORMAT);
+        if (rovei_reader_ok(r))
+            *ret = o;
+        return rovei_reader_ok(r);
+    }
+    if (kind > ROVEI_OUTCOME_PLAIN)
         rovei_reader_fail(r, ROVE_E_FLAG);
     o.err = read_error(r);
     o.output_count = rovei_read_u32(r);

@@ -37,6 +37,7 @@ enum {
 #define ROVEI_LANE_HEADER_SIZE  (4 + 32 + 8 + 16)
 #define ROVEI_LANE_EVENTS_SIZE  (ROVEI_LANE_HEADER_SIZE + 8 + 8 + 4) /* before the events */
 #define ROVEI_LANE_OUTCOME_SIZE (1 + 2 + 4 + 4 + 4)                  /* before text and outputs */
+#define ROVEI_LANE_PLAIN_SIZE   (1 + 4)                              /* of a run of them */
 #define ROVEI_LANE_FRAME_MAX    (ROVEI_LANE_HEADER_SIZE + 1 + ROVEI_RECORD_SIZE_MAX)
 /* Outputs of one event that a message can carry. */
 #define ROVEI_LANE_OUTPUTS_MAX (ROVEI_MESSAGE_MAX - 4096)
@@ -51,7 +52,7 @@ typedef struct rovei_lane_frame {
     uint64_t upto;       /* EVENTS, CONFIRM, ASK_POSITION: outcomes confirmed; GAP: gone up to */
     uint64_t position;   /* OPENED, OUTCOMES, POSITION: what has its outcome at the host */
     uint64_t held;       /* POSITION: what is applied or waits in order at the host */
-    uint32_t count;      /* EVENTS, OUTCOMES */
+    uint32_t count;      /* EVENTS, OUTCOMES: events, not items */
     rove_err err;        /* REFUSED */
     uint8_t flags;       /* NOT_HERE */
     rove_span run;       /* EVENTS, OUTCOMES: the items, borrowed */
@@ -73,10 +74,12 @@ typedef enum rovei_outcome_kind {
     ROVEI_OUTCOME_APPLIED = 0,
     ROVEI_OUTCOME_ERROR = 1,   /* applied, and process reported an error */
     ROVEI_OUTCOME_REFUSED = 2, /* not applied; the position has moved on */
+    ROVEI_OUTCOME_PLAIN = 3,   /* of a run of events: applied, with nothing to tell */
 } rovei_outcome_kind;
 
 typedef struct rovei_lane_outcome {
     rovei_outcome_kind kind;
+    uint32_t events; /* PLAIN: so many; else 1 */
     rove_err err;
     uint32_t output_count;
     rove_span text, outputs; /* outputs in the framing of state/chain.h */

@@ -9,9 +9,14 @@
 #include <string.h>
 
 /* Given to the cell and not applied, per daemon; one event always. */
-#define IN_CELL_EVENTS 64
-#define IN_CELL_BYTES  ((size_t)256 << 10)
-#define RETRY_MEMORY   (10 * ROVE_MILLISECOND)
+#define IN_CELL_EVENTS  128
+#define IN_CELL_UNKNOWN 64 /* as long as it has given no outcome */
+#define IN_CELL_BYTES   ((size_t)256 << 10)
+/* Events of one lane that go to the cell together, when other lanes wait for their turn as well and
+ * when none does. */
+#define RUN_SHARED   16
+#define RUN_ALONE    64
+#define RETRY_MEMORY (10 * ROVE_MILLISECOND)
 /* A small event does not hold on to a message that is larger than this and mostly something
  * else. */
 #define SHARED_MESSAGE_MAX ((size_t)2 * ROVEI_LANE_BATCH)
@@ -57,12 +62,13 @@ rovei_kept *rovei_lane_kept(const rovei_lane *lane, size_t i)
 
 /* ---- outcomes ---- */
 
-/* Room for the outcomes of all that is with the cell and one more, so that keeping cannot fail. */
-bool rovei_lane_reserve(rovei_lane *lane)
+/* Room for the outcomes of all that is with the cell and of `more`, so that keeping cannot fail. */
+bool rovei_lane_reserve(rovei_lane *lane, size_t more)
 {
     void *items = lane->kept;
     bool room = rovei_ring_grow(lane->set->node->alloc, &items, &lane->kept_room, &lane->kept_first,
-                                lane->kept_count, lane->kept_count + lane->fed, sizeof *lane->kept);
+                                lane->kept_count, lane->kept_count + lane->fed + more - 1,
+                                sizeof *lane->kept);
     lane->kept = items;
     return room;
 }
@@ -122,13 +128,20 @@ static bool must_block(const rovei_lane *lane)
     return lane->kept_count || lane->fed || l->kept_bytes / 2 >= outputs_max(l);
 }
 
-/* Near the bound, by what the events with the cell may give, one is fed at a time. */
-static bool must_wait(const struct rovei_lanes *l)
+/* Near the bound, by what the events with the cell may give, one is fed at a time: how many more
+ * may be with it. */
+static size_t outcomes_room(const struct rovei_lanes *l)
 {
     size_t most = outputs_max(l);
-    size_t expected = l->outcome_bytes > most / (2 * IN_CELL_EVENTS) ? l->outcome_bytes
-                                                                     : most / (2 * IN_CELL_EVENTS);
-    return l->in_cell && (l->kept_bytes >= most || l->in_cell >= (most - l->kept_bytes) / expected);
+    size_t share = most / (l->outcome_bytes ? 2 * IN_CELL_EVENTS : IN_CELL_UNKNOWN);
+    size_t expected = l->outcome_bytes > share ? l->outcome_bytes : share;
+    size_t all = l->kept_bytes < most ? (most - l->kept_bytes) / expected : 0;
+    return all > l->in_cell ? all - l->in_cell : 0;
+}
+
+static bool must_wait(const struct rovei_lanes *l)
+{
+    return l->in_cell && !outcomes_room(l);
 }
 
 void rovei_lane_confirm(rovei_lane *lane, uint64_t upto)
@@ -183,7 +196,8 @@ static void settle(rovei_lane *lane, uint64_t sequence, rovei_kept *k)
 /* The event does not wait any more; its place in the ring is the caller's matter. */
 static void release(rovei_lane *lane, rovei_waiting *w)
 {
-    rove_buf_unref(w->owner);
+    if (w->holds)
+        rove_buf_unref(w->owner);
     lane->waiting_bytes -= w->payload.size;
     lane->set->mailbox_bytes -= w->charge;
     lane->owner->charge -= w->charge;
@@ -333,6 +347,18 @@ void rovei_lane_charge_rest(rovei_lane *lane, const rove_buf *message)
     lane->owner->charge += message->size - counted;
 }
 
+/* The last event of a message that waits is the one that holds it: a later one never leaves before
+ * an earlier one. */
+static void hold_message(rovei_lane *lane, rove_buf *message)
+{
+    rovei_waiting *before =
+        lane->waiting_count ? rovei_lane_waiting(lane, lane->waiting_count - 1) : NULL;
+    if (before && before->owner == message && before->holds)
+        before->holds = false;
+    else
+        (void)rove_buf_ref(message);
+}
+
 bool rovei_lane_accept(rovei_lane *lane, uint64_t sequence, const rove_link *link,
                        rove_span payload, rove_buf *message, bool share)
 {
@@ -360,20 +386,22 @@ bool rovei_lane_accept(rovei_lane *lane, uint64_t sequence, const rove_link *lin
     if (!room)
         return false;
     rove_buf *owner = NULL;
-    if (!refuse) {
-        bool inside = share || large;
-        owner = inside ? rove_buf_ref(message)
-                       : rovei_buf_copy(l->node->alloc, payload.data, payload.size);
+    bool inside = share || large;
+    if (!refuse && inside) {
+        owner = message;
+        hold_message(lane, message);
+    } else if (!refuse) {
+        owner = rovei_buf_copy(l->node->alloc, payload.data, payload.size);
         if (!owner)
             return false;
-        if (!inside)
-            payload = rove_buf_span(owner);
+        payload = rove_buf_span(owner);
     }
     *rovei_lane_waiting(lane, lane->waiting_count) =
         (rovei_waiting){.sequence = sequence,
                         .link = *link,
                         .payload = payload,
                         .owner = owner,
+                        .holds = owner != NULL,
                         .charge = charge,
                         .refuse = refuse,
                         .late = l->daemon->role == ROVEI_ROLE_FREEZING};
@@ -390,28 +418,76 @@ bool rovei_lane_accept(rovei_lane *lane, uint64_t sequence, const rove_link *lin
 
 /* ---- into the cell ---- */
 
-static bool give(rovei_lane *lane, rovei_waiting *w)
+/* How many events from the first that is not fed on lie side by side in one message, up to `most`
+ * and to what else may be with the cell. */
+static size_t run_length(const rovei_lane *lane, size_t most)
+{
+    const struct rovei_lanes *l = lane->set;
+    const rovei_waiting *w = rovei_lane_waiting(lane, lane->fed);
+    size_t count = 1, bytes = l->in_cell_bytes + w->payload.size;
+    for (; count < most && lane->fed + count < lane->waiting_count; count++) {
+        const rovei_waiting *next = rovei_lane_waiting(lane, lane->fed + count);
+        const uint8_t *end = (const uint8_t *)w->payload.data + w->payload.size;
+        if (!w->owner || next->owner != w->owner || next->late != w->late ||
+            next->payload.data != end + ROVEI_EVENT_FRAME_OVERHEAD ||
+            next->sequence != w->sequence + 1 || bytes >= IN_CELL_BYTES ||
+            next->payload.size > IN_CELL_BYTES - bytes)
+            break;
+        bytes += next->payload.size;
+        w = next;
+    }
+    return count;
+}
+
+static bool give(rovei_lane *lane, size_t count)
 {
     struct rovei_lanes *l = lane->set;
     rovei_effect *e = rovei_node_effect(l->node, ROVEI_EFFECT_APPLY);
     if (!e)
         return false;
+    rovei_waiting *w = rovei_lane_waiting(lane, lane->fed);
+    rovei_waiting *last = rovei_lane_waiting(lane, lane->fed + count - 1);
     e->cell = l->daemon->cell;
     e->daemon = l->daemon->entity;
     e->ticket = lane->ticket;
     e->number = w->sequence;
+    e->events = (uint32_t)count;
     e->link = w->link;
     e->payload = w->payload;
-    e->owner = w->owner;
-    w->owner = NULL;
-    lane->fed++;
-    l->in_cell++;
-    l->in_cell_bytes += w->payload.size;
+    if (count > 1) {
+        const uint8_t *from = (const uint8_t *)w->payload.data - ROVEI_EVENT_FRAME_OVERHEAD;
+        const uint8_t *to = (const uint8_t *)last->payload.data + last->payload.size;
+        e->payload = (rove_span){from, (size_t)(to - from)};
+    }
+    e->owner = last->holds ? last->owner : rove_buf_ref(last->owner);
+    last->holds = false;
+    for (size_t i = 0; i < count; i++) {
+        w = rovei_lane_waiting(lane, lane->fed);
+        w->owner = NULL;
+        lane->fed++;
+        l->in_cell_bytes += w->payload.size;
+    }
+    l->in_cell += count;
     return true;
 }
 
-/* One event of the lane goes on its way. E_NOMEM; E_WINDOW: when the cell is done with others. */
-static rove_err feed_one(rovei_lane *lane)
+/* How many events may go to the cell together: fewer near the bound of outputs, and none whose
+ * outcome could not be kept. E_NOMEM. */
+static rove_err run_of(rovei_lane *lane, size_t *ret)
+{
+    struct rovei_lanes *l = lane->set;
+    size_t most = rovei_list_empty(&l->ready) ? RUN_ALONE : RUN_SHARED;
+    size_t free_events = l->in_cell < IN_CELL_EVENTS ? IN_CELL_EVENTS - l->in_cell : 1;
+    most = most < free_events ? most : free_events;
+    size_t room = outcomes_room(l);
+    most = most < room ? most : room;
+    most = run_length(lane, most ? most : 1);
+    *ret = most;
+    return rovei_lane_reserve(lane, most) ? ROVE_OK : ROVE_E_NOMEM;
+}
+
+/* Events of the lane go on their way. E_NOMEM; E_WINDOW: when the cell is done with others. */
+static rove_err feed_some(rovei_lane *lane)
 {
     struct rovei_lanes *l = lane->set;
     rovei_waiting *w = rovei_lane_waiting(lane, lane->fed);
@@ -424,7 +500,8 @@ static rove_err feed_one(rovei_lane *lane)
         rovei_list_add_head(&l->ready, &lane->ready);
         return ROVE_E_WINDOW;
     }
-    if (!rovei_lane_reserve(lane)) {
+    size_t count;
+    if (run_of(lane, &count)) {
         rovei_list_add_head(&l->ready, &lane->ready);
         return ROVE_E_NOMEM;
     }
@@ -435,7 +512,7 @@ static rove_err feed_one(rovei_lane *lane)
         settle(lane, w->sequence, &k);
         pop_front(lane);
         close_gap(lane);
-    } else if (!give(lane, w)) {
+    } else if (!give(lane, count)) {
         rovei_list_add_head(&l->ready, &lane->ready);
         return ROVE_E_NOMEM;
     }
@@ -475,7 +552,7 @@ static void offer_room(struct rovei_lanes *l)
 void rovei_lanes_feed(struct rovei_lanes *l, rovei_now now)
 {
     while (!rovei_list_empty(&l->ready) && cell_has_room(l)) {
-        rove_err err = feed_one(ROVEI_CONTAINER(l->ready.next, rovei_lane, ready));
+        rove_err err = feed_some(ROVEI_CONTAINER(l->ready.next, rovei_lane, ready));
         if (err == ROVE_E_NOMEM)
             rovei_timer_set(&l->node->timers, &l->sweep, rovei_time_add(now.mono, RETRY_MEMORY));
         if (err)
@@ -486,21 +563,21 @@ void rovei_lanes_feed(struct rovei_lanes *l, rovei_now now)
 
 /* ---- out of the cell ---- */
 
-static rovei_kept outcome_of(const rovei_lane *lane, rovei_completion *c)
+static rovei_kept outcome_of(const rovei_lane *lane, rovei_result *r)
 {
-    rovei_kept k = {.kind = ROVEI_OUTCOME_APPLIED, .err = c->err};
-    if (c->err) {
+    rovei_kept k = {.kind = ROVEI_OUTCOME_APPLIED, .err = r->err};
+    if (r->err) {
         /* Only what process itself reports has changed the daemon's position in its input. */
-        k.kind = c->err == ROVE_E_PROCESS ? ROVEI_OUTCOME_ERROR : ROVEI_OUTCOME_REFUSED;
-        k.text = c->text;
-        c->text = NULL;
-    } else if (rovei_buf_size(c->owner) > ROVEI_LANE_OUTPUTS_MAX) {
+        k.kind = r->err == ROVE_E_PROCESS ? ROVEI_OUTCOME_ERROR : ROVEI_OUTCOME_REFUSED;
+        k.text = r->text;
+        r->text = NULL;
+    } else if (rovei_buf_size(r->outputs) > ROVEI_LANE_OUTPUTS_MAX) {
         k.kind = ROVEI_OUTCOME_ERROR;
         k.err = ROVE_E_TOO_LARGE;
-    } else if (lane->may_read && c->output_count) {
-        k.output_count = c->output_count;
-        k.outputs = c->owner;
-        c->owner = NULL;
+    } else if (lane->may_read && r->output_count) {
+        k.output_count = r->output_count;
+        k.outputs = r->outputs;
+        r->outputs = NULL;
     }
     return k;
 }
@@ -510,10 +587,12 @@ void rovei_lanes_applied(struct rovei_lanes *l, rovei_now now, rovei_completion 
     rovei_lane *lane = rovei_map_get(&l->by_ticket, &c->ticket);
     if (!lane || !lane->fed || rovei_lane_waiting(lane, 0)->sequence != c->number)
         return; /* the lane has been forgotten meanwhile */
-    rovei_kept k = outcome_of(lane, c);
     rovei_lane_touch(lane, now);
-    settle(lane, c->number, &k);
-    pop_front(lane);
+    for (uint32_t i = 0; i < c->events && lane->fed; i++) {
+        rovei_kept k = outcome_of(lane, &c->results[i]);
+        settle(lane, c->number + i, &k);
+        pop_front(lane);
+    }
     close_gap(lane);
     if (lane->waiting_count > lane->fed && !lane->blocked && rovei_list_empty(&lane->ready))
         rovei_list_add_tail(&l->ready, &lane->ready);

@@ -17,6 +17,7 @@ typedef struct rovei_waiting {
     rove_link link;
     rove_span payload; /* inside of owner */
     rove_buf *owner;   /* NULL once it is with the cell, or given up by its sender */
+    bool holds;        /* has a reference to it; else one that waits behind it has */
     size_t charge;     /* bytes that it counts in the mailbox */
     rove_err refuse;   /* it will be refused when its turn comes */
     bool late;         /* came between the order to freeze and the freeze point */
@@ -134,8 +135,8 @@ bool rovei_ring_grow(const rove_alloc *a, void **items, size_t *room, size_t *fi
                      size_t need, size_t size);
 rovei_waiting *rovei_lane_waiting(const rovei_lane *lane, size_t i);
 rovei_kept *rovei_lane_kept(const rovei_lane *lane, size_t i);
-/* Room for one more outcome besides those of what is with the cell; false: out of memory. */
-bool rovei_lane_reserve(rovei_lane *lane);
+/* Room for `more` outcomes besides those of what is with the cell; false: out of memory. */
+bool rovei_lane_reserve(rovei_lane *lane, size_t more);
 /* The outcome of the next event; takes its references. Room has been reserved. */
 void rovei_lane_keep(rovei_lane *lane, const rovei_kept *k);
 /* Whether there is room for a whole message of small events: then they stay inside of it. */

@@ -217,6 +217,7 @@ static void repeat(rovei_lane *lane, uint64_t sequence, const rove_link *link, r
                                 .daemon = l->daemon->entity,
                                 .ticket = lane->ticket,
                                 .number = sequence,
+                                .events = 1,
                                 .link = *link,
                                 .payload = payload,
                                 .owner = rove_buf_ref(message)};

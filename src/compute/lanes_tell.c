@@ -8,15 +8,55 @@
 
 /* ---- to the sender ---- */
 
-static rovei_lane_outcome outcome_at(const rovei_lane *lane, uint64_t sequence)
+static const rovei_kept *kept_at(const rovei_lane *lane, uint64_t sequence)
 {
-    const rovei_kept *k =
-        rovei_lane_kept(lane, (size_t)(sequence - rovei_lane_confirmed(lane) - 1));
-    rovei_lane_outcome o = {k->kind, k->err, k->output_count, rove_buf_span(k->text),
-                            rove_buf_span(k->outputs)};
+    return rovei_lane_kept(lane, (size_t)(sequence - rovei_lane_confirmed(lane) - 1));
+}
+
+static bool is_plain(const rovei_kept *k)
+{
+    return k->kind == ROVEI_OUTCOME_APPLIED && !k->output_count;
+}
+
+/* The item that begins with the outcome of `sequence`; plain ones make one item together. */
+static rovei_lane_outcome item_at(const rovei_lane *lane, uint64_t sequence)
+{
+    const rovei_kept *k = kept_at(lane, sequence);
+    rovei_lane_outcome o = {.kind = ROVEI_OUTCOME_PLAIN};
+    for (uint64_t i = sequence; i <= lane->position && is_plain(kept_at(lane, i)); i++)
+        o.events++;
+    if (o.events)
+        return o;
+    o = (rovei_lane_outcome){
+        k->kind, 1, k->err, k->output_count, rove_buf_span(k->text), rove_buf_span(k->outputs)};
     if (o.text.size > ROVEI_LANE_TEXT_MAX)
         o.text.size = ROVEI_LANE_TEXT_MAX;
     return o;
+}
+
+static size_t item_size(const rovei_lane_outcome *o)
+{
+    return o->kind == ROVEI_OUTCOME_PLAIN
+               ? ROVEI_LANE_PLAIN_SIZE
+               : ROVEI_LANE_OUTCOME_SIZE + o->text.size + o->outputs.size;
+}
+
+/* Writes the items after `told` that fit, and counts their events; large outputs of one that
+ * stands alone are left to *ret_body. */
+static uint32_t write_items(const rovei_lane *lane, rovei_writer *w, rove_buf **ret_body)
+{
+    uint32_t events = 0;
+    while (lane->told + events < lane->position && !*ret_body) {
+        rovei_lane_outcome o = item_at(lane, lane->told + events + 1);
+        bool large = o.outputs.size > ROVEI_LANE_ALONE;
+        if (large ? events > 0 : item_size(&o) > rovei_writer_room(w))
+            break;
+        if (large)
+            *ret_body = kept_at(lane, lane->told + events + 1)->outputs;
+        rovei_lane_outcome_write(w, &o, !large);
+        events += o.events;
+    }
+    return events;
 }
 
 /* Writes the outcomes after `told` that fit one frame. False: it could not be sent. */
@@ -25,32 +65,16 @@ static bool tell_some(rovei_lane *lane)
     uint8_t bytes[ROVEI_LANE_EVENTS_SIZE + ROVEI_LANE_BATCH];
     struct rovei_lanes *l = lane->set;
     rovei_lane_frame f;
+    rove_buf *body = NULL;
+    rovei_writer items = rovei_writer_of(bytes + ROVEI_LANE_EVENTS_SIZE, ROVEI_LANE_BATCH);
     rovei_lane_head(l, &f, ROVEI_LANE_OUTCOMES, lane->number);
     f.position = lane->position;
     f.first = lane->told + 1;
-    rove_buf *body = NULL;
-    size_t size = 0;
-    while (f.first + f.count <= lane->position) {
-        rovei_lane_outcome o = outcome_at(lane, f.first + f.count);
-        size_t more = ROVEI_LANE_OUTCOME_SIZE + o.text.size + o.outputs.size;
-        if (o.outputs.size > ROVEI_LANE_ALONE && !f.count)
-            body =
-                rovei_lane_kept(lane, (size_t)(f.first - rovei_lane_confirmed(lane) - 1))->outputs;
-        else if (o.outputs.size > ROVEI_LANE_ALONE || more > ROVEI_LANE_BATCH - size)
-            break;
-        size += more;
-        f.count++;
-        if (body)
-            break;
-    }
-    rovei_writer w = rovei_writer_of(bytes, sizeof bytes);
+    f.count = write_items(lane, &items, &body);
+    rovei_writer w = rovei_writer_of(bytes, ROVEI_LANE_EVENTS_SIZE);
     rovei_lane_frame_write(&w, &f);
-    for (uint32_t i = 0; i < f.count; i++) {
-        rovei_lane_outcome o = outcome_at(lane, f.first + i);
-        rovei_lane_outcome_write(&w, &o, !body);
-    }
-    ROVEI_CHECK(w.err == ROVE_OK && f.count);
-    rove_span head = {bytes, rovei_writer_size(&w)};
+    ROVEI_CHECK(w.err == ROVE_OK && items.err == ROVE_OK && f.count && !rovei_writer_room(&w));
+    rove_span head = {bytes, ROVEI_LANE_EVENTS_SIZE + rovei_writer_size(&items)};
     if (rovei_pipe_send(l->node, &lane->reply, &lane->owner->entity, ROVEI_TAG_OUTCOME, head, body))
         return false;
     lane->told += f.count;

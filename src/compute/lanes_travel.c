@@ -49,8 +49,8 @@ static void export_lane(rovei_writer *w, const rovei_lane *lane, rovei_now now)
     rovei_write_u32(w, (uint32_t)lane->kept_count);
     for (size_t i = 0; i < lane->kept_count; i++) {
         const rovei_kept *k = rovei_lane_kept(lane, i);
-        rovei_lane_outcome o = {k->kind, k->err, k->output_count, rove_buf_span(k->text),
-                                rove_buf_span(k->outputs)};
+        rovei_lane_outcome o = {
+            k->kind, 1, k->err, k->output_count, rove_buf_span(k->text), rove_buf_span(k->outputs)};
         if (o.text.size > ROVEI_LANE_TEXT_MAX)
             o.text.size = ROVEI_LANE_TEXT_MAX;
         rovei_lane_outcome_write(w, &o, true);
@@ -80,12 +80,15 @@ static rove_err import_outcome(rovei_lane *lane, rovei_reader *r)
     rovei_lane_outcome o;
     if (!rovei_lane_outcome_read(r, &o))
         return r->err;
+    if (o.kind == ROVEI_OUTCOME_PLAIN) /* what is kept is bounded by its bytes */
+        return ROVE_E_FLAG;
     rovei_kept k = {.kind = o.kind, .err = o.err, .output_count = o.output_count};
     if (o.text.size)
         k.text = rovei_buf_copy(a, o.text.data, o.text.size);
     if (o.outputs.size)
         k.outputs = rovei_buf_copy(a, o.outputs.data, o.outputs.size);
-    if ((o.text.size && !k.text) || (o.outputs.size && !k.outputs) || !rovei_lane_reserve(lane)) {
+    if ((o.text.size && !k.text) || (o.outputs.size && !k.outputs) ||
+        !rovei_lane_reserve(lane, 1)) {
         rove_buf_unref(k.text);
         rove_buf_unref(k.outputs);
         return ROVE_E_NOMEM;

@@ -188,8 +188,8 @@ void rovei_sender_busy(rovei_sender *s)
 void rovei_sender_pop(rovei_sender *s)
 {
     rovei_queued *q = rovei_sender_queued(s, 0);
-    s->queue_bytes -= rovei_buf_size(q->payload);
-    rove_buf_unref(q->payload);
+    s->queue_bytes -= q->payload.size;
+    rove_buf_unref(q->owner);
     s->queue_first = (s->queue_first + 1) & (s->queue_room - 1);
     s->queue_count--;
     s->acked++;
@@ -243,16 +243,28 @@ bool rovei_sender_drain(rovei_sender *s)
     return true;
 }
 
+/* The link of an event, and then of the one behind it: so no payload is kept for the chain. A lane
+ * ends long before its sequences do. */
+static void link_event(rovei_sender *s, rovei_queued *q)
+{
+    q->link = s->tip;
+    rove_err err = rovei_link_next(&s->tip, &q->link, q->payload, 0);
+    ROVEI_CHECK(err == ROVE_OK);
+}
+
+static void begin_chain(rovei_sender *s)
+{
+    rove_link genesis = rovei_link_genesis(rovei_keypair_origin(s->node->identity), 0);
+    rove_err err = rovei_link_next(&s->tip, &genesis, (rove_span){NULL, 0}, 0);
+    ROVEI_CHECK(err == ROVE_OK);
+}
+
 /* Links of the new lane's chain for what is still queued. */
 static void relink(rovei_sender *s)
 {
-    rovei_chain_fini(&s->chain);
-    rovei_chain_init(&s->chain, rovei_keypair_origin(s->node->identity));
-    for (size_t i = 0; i < s->queue_count; i++) {
-        rovei_queued *q = rovei_sender_queued(s, i);
-        rove_err err = rovei_chain_append(&s->chain, q->payload, 0, &q->link);
-        ROVEI_CHECK(err == ROVE_OK);
-    }
+    begin_chain(s);
+    for (size_t i = 0; i < s->queue_count; i++)
+        link_event(s, rovei_sender_queued(s, i));
 }
 
 void rovei_sender_new_lane(rovei_sender *s)
@@ -359,7 +371,7 @@ rove_err rovei_node_sender_open(rovei_node *n, rovei_now now, const rove_entity 
     s->number = rovei_node_number(n);
     rovei_list_init(&s->busy);
     rovei_list_init(&s->in_route);
-    rovei_chain_init(&s->chain, rovei_keypair_origin(n->identity));
+    begin_chain(s);
     s->confirm_at = s->retry_at = s->close_until = ROVE_TIME_NEVER;
     s->pause = ROVEI_SENDER_PAUSE;
     s->route = route_make(n, daemon);
@@ -384,7 +396,6 @@ void rovei_sender_free(rovei_sender *s)
         rovei_sender_pop(s);
     rovei_free(n->alloc, s->queue, s->queue_room * sizeof *s->queue);
     rovei_free(n->alloc, s->old, s->old_room * sizeof *s->old);
-    rovei_chain_fini(&s->chain);
     rovei_timers_release(&n->timers, &s->timer);
     rovei_list_remove(&s->busy);
     rovei_list_remove(&s->in_route);
@@ -424,39 +435,75 @@ static bool window_is_full(const rovei_sender *s, size_t size)
            size > limits->lane_bytes - s->queue_bytes;
 }
 
-rove_err rovei_node_sender_send(rovei_node *n, rovei_now now, uint64_t sender, rove_buf *payload,
-                                uint64_t *ret_number)
+/* Whether the sender takes an event of this size now. */
+static rove_err may_take(rovei_sender *s, size_t size)
 {
-    rovei_sender *s = rovei_map_get(&n->senders, &sender);
-    size_t size = rovei_buf_size(payload);
-    if (!s)
-        return ROVE_E_GONE;
     if (s->closing)
         return ROVE_E_CLOSED;
-    if (size > n->env->limits.event_max)
+    if (size > s->node->env->limits.event_max)
         return ROVE_E_TOO_LARGE;
     if (window_is_full(s, size)) {
         s->want_room = true;
         return ROVE_E_WINDOW;
     }
+    return ROVE_OK;
+}
+
+static rove_err take_event(rovei_sender *s, rovei_now now, rove_buf *owner, rove_span payload)
+{
+    rove_err err = may_take(s, payload.size);
+    if (err)
+        return err;
     void *items = s->queue;
-    bool room = rovei_ring_grow(n->alloc, &items, &s->queue_room, &s->queue_first, s->queue_count,
-                                s->queue_count, sizeof *s->queue);
+    bool room = rovei_ring_grow(s->node->alloc, &items, &s->queue_room, &s->queue_first,
+                                s->queue_count, s->queue_count, sizeof *s->queue);
     s->queue = items;
     if (!room)
         return ROVE_E_NOMEM;
     rovei_queued *q = rovei_sender_queued(s, s->queue_count);
-    rove_err err = rovei_chain_append(&s->chain, payload, 0, &q->link);
+    q->owner = rove_buf_ref(owner);
+    q->payload = payload;
+    q->queued_at = now.mono;
+    link_event(s, q);
+    s->queue_count++;
+    s->queue_bytes += payload.size;
+    s->next++;
+    return ROVE_OK;
+}
+
+rove_err rovei_node_sender_send(rovei_node *n, rovei_now now, uint64_t sender, rove_buf *payload,
+                                uint64_t *ret_number)
+{
+    rovei_sender *s = rovei_map_get(&n->senders, &sender);
+    if (!s)
+        return ROVE_E_GONE;
+    rove_err err = take_event(s, now, payload, rove_buf_span(payload));
     if (err)
         return err;
-    q->payload = rove_buf_ref(payload);
-    q->queued_at = now.mono;
-    s->queue_count++;
-    s->queue_bytes += size;
-    s->next++;
     *ret_number = s->base + s->next;
     rovei_sender_busy(s);
     return ROVE_OK;
+}
+
+rove_err rovei_node_sender_send_run(rovei_node *n, rovei_now now, uint64_t sender, rove_buf *owner,
+                                    rove_span *run, uint64_t *ret_number)
+{
+    rovei_sender *s = rovei_map_get(&n->senders, &sender);
+    rove_err err = s ? ROVE_OK : ROVE_E_GONE;
+    while (!err && run->size) {
+        const uint8_t *at = run->data;
+        ROVEI_CHECK(run->size >= 4);
+        size_t size = rovei_load32(at);
+        ROVEI_CHECK(size <= run->size - 4 && size <= ROVEI_LANE_ALONE);
+        err = take_event(s, now, owner, (rove_span){at + 4, size});
+        if (!err)
+            *run = (rove_span){at + 4 + size, run->size - 4 - size};
+    }
+    if (s) {
+        *ret_number = s->base + s->next;
+        rovei_sender_busy(s);
+    }
+    return err;
 }
 
 void rovei_node_sender_close(rovei_node *n, rovei_now now, uint64_t sender, bool drop)
@@ -525,7 +572,7 @@ void rovei_senders_check(const rovei_node *n)
     for (const rovei_sender *s; (s = rovei_map_next(&n->senders, &it)); count++) {
         size_t bytes = 0;
         for (size_t i = 0; i < s->queue_count; i++)
-            bytes += rovei_buf_size(rovei_sender_queued(s, i)->payload);
+            bytes += rovei_sender_queued(s, i)->payload.size;
         ROVEI_CHECK(bytes == s->queue_bytes && s->next - s->acked == s->queue_count);
         ROVEI_CHECK(s->acked <= s->sent && s->sent <= s->next && s->confirmed <= s->acked);
         ROVEI_CHECK(s->abandon <= s->next && s->refuse <= s->next);

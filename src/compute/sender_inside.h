@@ -20,7 +20,8 @@ typedef struct rovei_route {
 } rovei_route;
 
 typedef struct rovei_queued {
-    rove_buf *payload;
+    rove_buf *owner;   /* one reference */
+    rove_span payload; /* inside of it; all of it when it is large */
     rove_link link;
     uint64_t queued_at; /* monotonic */
 } rovei_queued;
@@ -86,7 +87,7 @@ struct rovei_sender {
 
     rovei_queued *queue; /* ring: acked + 1 .. next */
     size_t queue_room, queue_first, queue_count, queue_bytes;
-    rovei_chain chain;
+    rove_link tip; /* of the event that comes next in the lane's chain */
     rovei_pipe pipe;
     rovei_applied applied;
     rovei_old_lane *old;

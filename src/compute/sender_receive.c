@@ -84,6 +84,18 @@ static void hold_old(rovei_sender *s, rovei_old_lane *o, rovei_now now, uint64_t
 
 /* ---- outcomes ---- */
 
+/* Events that left nothing but their having been applied share a note. */
+static bool note_applied(rovei_sender *s, uint64_t first, uint64_t last)
+{
+    rovei_note *note = rovei_node_note(s->node, ROVEI_NOTE_APPLIED);
+    if (!note)
+        return false;
+    note->sender = s->number;
+    note->number = s->base + first;
+    note->value = s->base + last;
+    return true;
+}
+
 static bool note_outcome(rovei_sender *s, uint64_t sequence, const rovei_lane_outcome *o,
                          rove_buf *message)
 {
@@ -92,7 +104,7 @@ static bool note_outcome(rovei_sender *s, uint64_t sequence, const rovei_lane_ou
     if (!note)
         return false;
     note->sender = s->number;
-    note->number = s->base + sequence;
+    note->number = note->value = s->base + sequence;
     note->err = o->err;
     note->outputs = o->outputs;
     note->output_count = o->output_count;
@@ -115,6 +127,40 @@ static void confirm_later(rovei_sender *s, rovei_now now)
     s->confirm_at = rovei_time_min(s->confirm_at, rovei_time_add(now.mono, wait));
 }
 
+/* Of the outcomes of `events` events from `first` on, those that come next. False: no more can be
+ * taken of the frame. */
+static bool take_plain(rovei_sender *s, uint64_t first, uint32_t events)
+{
+    uint64_t last = first + (events - 1), least = s->acked + 1;
+    uint64_t most = s->acked + s->queue_count < s->high ? s->acked + s->queue_count : s->high;
+    if (last < least)
+        return true;
+    if (first > least || least > most) /* one before it is missing: it will be asked for */
+        return false;
+    uint64_t upto = last < most ? last : most;
+    if (!note_applied(s, least, upto))
+        return false;
+    while (s->acked < upto)
+        rovei_sender_pop(s);
+    return upto == last;
+}
+
+static bool take_outcome(rovei_sender *s, uint64_t sequence, const rovei_lane_outcome *o,
+                         rove_buf *message)
+{
+    if (o->kind == ROVEI_OUTCOME_PLAIN)
+        return take_plain(s, sequence, o->events);
+    if (sequence <= s->acked)
+        return true;
+    if (sequence > s->acked + 1 || sequence > s->high || !s->queue_count)
+        return false;
+    if (!note_outcome(s, sequence, o, message))
+        return false;
+    s->unconfirmed_bytes += o->outputs.size + o->text.size;
+    rovei_sender_pop(s);
+    return true;
+}
+
 static void handle_outcomes(rovei_sender *s, rovei_now now, const rovei_lane_frame *f,
                             rove_buf *message)
 {
@@ -123,16 +169,9 @@ static void handle_outcomes(rovei_sender *s, rovei_now now, const rovei_lane_fra
     uint64_t sequence = f->first, before = s->acked;
     if (s->state != ROVEI_SENDER_OPEN && s->state != ROVEI_SENDER_SYNC)
         return;
-    for (uint32_t i = 0; i < f->count && rovei_lane_outcome_read(&r, &o); i++, sequence++) {
-        if (sequence <= s->acked)
-            continue;
-        if (sequence > s->acked + 1 || sequence > s->high || !s->queue_count)
-            break; /* one before it is missing: it will be asked for */
-        if (!note_outcome(s, sequence, &o, message))
-            break;
-        s->unconfirmed_bytes += o.outputs.size + o.text.size;
-        rovei_sender_pop(s);
-    }
+    while (sequence - f->first < f->count && rovei_lane_outcome_read(&r, &o) &&
+           take_outcome(s, sequence, &o, message))
+        sequence += o.events;
     if (s->acked != before) {
         confirm_later(s, now);
         progress(s);

@@ -87,10 +87,10 @@ static bool put_large(rovei_sender *s, rovei_now now, const rovei_queued *q)
     f.count = 1;
     rovei_writer w = rovei_writer_of(bytes, sizeof bytes);
     rovei_lane_frame_write(&w, &f);
-    rovei_write_u32(&w, (uint32_t)(ROVEI_LINK_SIZE + rovei_buf_size(q->payload)));
+    rovei_write_u32(&w, (uint32_t)(ROVEI_LINK_SIZE + q->payload.size));
     rovei_write_link(&w, &q->link);
-    ROVEI_CHECK(w.err == ROVE_OK);
-    return put(s, now, (rove_span){bytes, rovei_writer_size(&w)}, q->payload);
+    ROVEI_CHECK(w.err == ROVE_OK && q->payload.size == rovei_buf_size(q->owner));
+    return put(s, now, (rove_span){bytes, rovei_writer_size(&w)}, q->owner);
 }
 
 static bool put_batch(rovei_sender *s, rovei_now now, uint32_t *ret_count)
@@ -103,8 +103,8 @@ static bool put_batch(rovei_sender *s, rovei_now now, uint32_t *ret_count)
     f.upto = s->acked;
     for (uint64_t i = s->sent; i < s->next; i++, f.count++) {
         const rovei_queued *q = rovei_sender_queued(s, (size_t)(i - s->acked));
-        size_t more = rovei_buf_size(q->payload) + ROVEI_EVENT_FRAME_OVERHEAD;
-        if (rovei_buf_size(q->payload) > ROVEI_LANE_ALONE || more > ROVEI_LANE_BATCH - size)
+        size_t more = q->payload.size + ROVEI_EVENT_FRAME_OVERHEAD;
+        if (q->payload.size > ROVEI_LANE_ALONE || more > ROVEI_LANE_BATCH - size)
             break;
         size += more;
     }
@@ -112,7 +112,7 @@ static bool put_batch(rovei_sender *s, rovei_now now, uint32_t *ret_count)
     rovei_lane_frame_write(&w, &f);
     for (uint32_t i = 0; i < f.count; i++) {
         const rovei_queued *q = rovei_sender_queued(s, (size_t)(s->sent + i - s->acked));
-        rovei_event_frame_write(&w, &q->link, rove_buf_span(q->payload));
+        rovei_event_frame_write(&w, &q->link, q->payload);
     }
     ROVEI_CHECK(w.err == ROVE_OK && f.count);
     *ret_count = f.count;
@@ -124,7 +124,7 @@ static void write_events(rovei_sender *s, rovei_now now)
     while (s->sent < s->next) {
         const rovei_queued *q = rovei_sender_queued(s, (size_t)(s->sent - s->acked));
         uint32_t count = 1;
-        bool large = rovei_buf_size(q->payload) > ROVEI_LANE_ALONE;
+        bool large = q->payload.size > ROVEI_LANE_ALONE;
         if (!(large ? put_large(s, now, q) : put_batch(s, now, &count)))
             return;
         uint64_t again = s->high > s->sent ? s->high - s->sent : 0;

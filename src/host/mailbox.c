@@ -198,14 +198,20 @@ void rovei_mailbox_run(rovei_mailbox *m, unsigned budget)
     if (!mine)
         return;
     m->ops->entered(m);
-    for (; budget; budget--) {
+    for (unsigned used = 0; used < budget; used += m->charged) {
         rovei_job *job = next_job(m);
         if (!job)
             break;
+        m->charged = 1;
         step(m, job, NULL);
     }
     m->ops->leaving(m);
     rovei_mailbox_leave(m);
+}
+
+void rovei_mailbox_charge(rovei_mailbox *m, unsigned jobs)
+{
+    m->charged = jobs ? jobs : 1;
 }
 
 void rovei_mailbox_after(rovei_mailbox *m, rovei_after *after)

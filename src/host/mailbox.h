@@ -67,6 +67,7 @@ struct rovei_mailbox {
     size_t tickets; /* callers whose job has not been run */
     /* The runner's. */
     rovei_job *batch;
+    unsigned charged; /* of the budget, by the job that ran last */
     rovei_after *after, **after_end;
     /* The scheduler's. */
     rovei_mailbox *ready_next;
@@ -100,6 +101,8 @@ void rovei_mailbox_wait(rovei_mailbox *m, rovei_job *job);
 ROVE_MUST_USE bool rovei_mailbox_try(rovei_mailbox *m, rovei_job *job);
 /* A worker's turn: runs at most `budget` jobs, unless somebody else has the role. */
 void rovei_mailbox_run(rovei_mailbox *m, unsigned budget);
+/* For a job: it did as much as so many do. */
+void rovei_mailbox_charge(rovei_mailbox *m, unsigned jobs);
 
 /* For the runner: to be done after the role is given up. */
 void rovei_mailbox_after(rovei_mailbox *m, rovei_after *after);

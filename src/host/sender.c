@@ -1,28 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Senders: a queue of events towards the loop thread, which feeds them to the core as far as its
- * window goes, and a queue of outcomes back. Numbers are given here, in the order in which the core
- * will count. Each event is one node from its sending to the pulling of its outcome, so an outcome
- * never needs memory; what is outstanding or not pulled is bounded by the window. */
+ * Senders: events towards the loop thread, which feeds them to the core as far as its window goes,
+ * and outcomes back. Numbers are given here, in the order in which the core will count. Events are
+ * copied side by side into chunks that the loop takes whole; outcomes come in the same order, those
+ * of many events in one entry of a ring, which has its room before their events are taken. So what
+ * is outstanding or not pulled is bounded by the window, and an outcome never needs memory. */
+#include <base/alloc.h>
 #include <base/buf.h>
 #include <base/check.h>
+#include <base/cursor.h>
 #include <errno.h>
 #include <host/runtime.h>
 #include <host/thread.h>
 #include <rove/sender.h>
 #include <shell/call.h>
+#include <string.h>
 #include <time.h>
 
-struct node {
-    struct node *next; /* in the queue of events, then in that of outcomes */
-    rove_buf *payload; /* until the core has it */
-    size_t size;
-    rove_sent sent;
+#define SMALL_MAX   4096u  /* a larger event has a buffer of its own */
+#define CHUNK_FIRST 256u   /* least room of a chunk; each is twice as large as the one before it, */
+#define CHUNK_MAX   16384u /* up to this, until the loop takes them */
+#define LENGTH_SIZE 4u
+
+/* Events on their way to the core: small ones each behind its length, or a large one alone. */
+struct chunk {
+    struct chunk *next;
+    rove_buf *buf;
+    size_t used;  /* bytes of small events; 0: a large one */
+    size_t given; /* of them, what the core has */
 };
 
-struct queue {
-    struct node *first, **end;
-    size_t count;
+struct chunks {
+    struct chunk *first, **end, *last;
+};
+
+/* What became of the events `sent.number` to `last`, or a word about the lane. */
+struct entry {
+    rove_sent sent;
+    uint64_t last;
 };
 
 struct rove_sender {
@@ -35,47 +50,88 @@ struct rove_sender {
 
     pthread_mutex_t lock;
     pthread_cond_t changed; /* room, or an outcome */
-    struct queue events;    /* not yet given to the core */
-    struct queue outcomes;  /* not yet pulled */
-    struct node **open;     /* by number modulo the window: without an outcome */
+    size_t waiting;         /* threads that wait for it */
+    struct chunks chunks;   /* not yet taken by the loop */
+    size_t chunk_room;      /* of the next one */
+    uint32_t *sizes;        /* of events, by number modulo the window */
     uint64_t number;        /* of the last event taken */
-    size_t open_count;
+    uint64_t settled;       /* of the last that has its outcome */
     uint64_t open_bytes;
-    struct node end;    /* ENDED needs no memory either */
-    struct node *spare; /* for LOST and its like, when memory is refused just then */
+    /* Outcomes not yet pulled: a ring with room for one more for each event without one, and two
+     * for what is said of the lane. */
+    struct entry *entries;
+    size_t entry_room, entry_first, entry_count;
+    uint64_t unpulled; /* events in them */
     bool closing, ended, pulled_end, posted;
 
     /* The loop thread's. */
+    struct chunks taken; /* not all given to the core */
     rovei_task task;
     bool stalled, close_told;
 };
 
-static void push(struct queue *q, struct node *n)
+/* ---- chunks ---- */
+
+static void chunks_init(struct chunks *q)
 {
+    q->first = q->last = NULL;
+    q->end = &q->first;
+}
+
+static void chunks_push(struct chunks *q, struct chunk *c)
+{
+    c->next = NULL;
+    *q->end = c;
+    q->end = &c->next;
+    q->last = c;
+}
+
+static void chunk_free(const rovei_env *env, struct chunk *c)
+{
+    rove_buf_unref(c->buf);
+    ROVEI_DELETE(&env->alloc, c);
+}
+
+static void chunks_pop(struct chunks *q, const rovei_env *env)
+{
+    struct chunk *c = q->first;
+    q->first = c->next;
     if (!q->first)
-        q->end = &q->first;
-    n->next = NULL;
-    *q->end = n;
-    q->end = &n->next;
-    q->count++;
+        chunks_init(q);
+    chunk_free(env, c);
 }
 
-static struct node *pop(struct queue *q)
+static struct chunk *chunk_new(const rovei_env *env, size_t room)
 {
-    struct node *n = q->first;
-    if (n) {
-        q->first = n->next;
-        q->count--;
+    struct chunk *c = ROVEI_NEW(&env->alloc, struct chunk);
+    if (c)
+        c->buf = rovei_buf_alloc(&env->alloc, room);
+    if (c && !c->buf) {
+        ROVEI_DELETE(&env->alloc, c);
+        return NULL;
     }
-    return n;
+    return c;
 }
 
-static void node_free(rove_sender *s, struct node *n)
+/* Copies a small event behind those before it. Under the lock. */
+static rove_err put_small(rove_sender *s, rove_span payload)
 {
-    rove_buf_unref(n->payload);
-    rove_sent_fini(&n->sent);
-    if (n != &s->end)
-        ROVEI_DELETE(&s->env->alloc, n);
+    struct chunk *c = s->chunks.last;
+    size_t need = LENGTH_SIZE + payload.size;
+    if (!c || !c->used || rovei_buf_size(c->buf) - c->used < need) {
+        size_t room = s->chunk_room > need ? s->chunk_room : need;
+        c = chunk_new(s->env, room);
+        if (!c)
+            return ROVE_E_NOMEM;
+        s->chunk_room = room < CHUNK_MAX / 2 ? room * 2 : CHUNK_MAX;
+        chunks_push(&s->chunks, c);
+    }
+    uint8_t *at = rovei_buf_data(c->buf) + c->used;
+    rovei_store32(at, (uint32_t)payload.size);
+    if (payload.size)
+        memcpy(at + LENGTH_SIZE, payload.data, payload.size);
+    c->used += need;
+    return ROVE_OK;
 }
 
 /* ---- outcomes ---- */
@@ -121,69 +177,111 @@ static rove_outcome_kind kind_of(rovei_note_kind note)
     return (rove_outcome_kind)0;
 }
 
-/* Takes the event's node out of the window. Under the lock. */
-static struct node *close_event(rove_sender *s, uint64_t number)
+/* The threads that wait, if any, look again. Under the lock. */
+static void tell(rove_sender *s)
 {
-    struct node **slot = &s->open[number % s->window];
-    struct node *n = *slot;
-    if (!n || n->sent.number != number)
-        return NULL;
-    *slot = NULL;
-    s->open_count--;
-    s->open_bytes -= n->size;
-    return n;
+    if (s->waiting)
+        pthread_cond_broadcast(&s->changed);
 }
 
-/* The node that carries an outcome to whoever pulls it. Under the lock. */
-static struct node *node_for(rove_sender *s, const rove_sent *sent)
+/* Events `first` to `last` leave the window: false when they are not the next ones. Under the lock.
+ */
+static bool settle(rove_sender *s, uint64_t first, uint64_t last)
 {
-    if (sent->kind == ROVE_SENT_APPLIED || sent->kind == ROVE_SENT_REFUSED ||
-        sent->kind == ROVE_SENT_UNKNOWN)
-        return close_event(s, sent->number);
-    if (sent->kind == ROVE_SENT_ENDED)
-        return &s->end;
-    struct node *n = ROVEI_NEW(&s->env->alloc, struct node);
-    if (!n) {
-        n = s->spare;
-        s->spare = NULL; /* the next send has to bring another */
+    if (first != s->settled + 1 || last < first || last > s->number)
+        return false;
+    for (; s->settled < last; s->settled++)
+        s->open_bytes -= s->sizes[(s->settled + 1) % s->window];
+    return true;
+}
+
+/* True for what only says that events were applied. */
+static bool is_plain(const rove_sent *sent)
+{
+    return sent->kind == ROVE_SENT_APPLIED && !sent->err && !sent->owner;
+}
+
+/* Room for the outcomes of all open events, for `more`, and for two words about the lane. Under the
+ * lock. */
+static rove_err reserve(rove_sender *s, size_t more)
+{
+    size_t need = s->entry_count + (size_t)(s->number - s->settled) + more + 2;
+    if (need <= s->entry_room)
+        return ROVE_OK;
+    size_t room = s->entry_room ? s->entry_room * 2 : 8;
+    while (room < need)
+        room *= 2;
+    struct entry *entries = rovei_calloc(&s->env->alloc, room, sizeof *entries);
+    if (!entries)
+        return ROVE_E_NOMEM;
+    for (size_t i = 0; i < s->entry_count; i++)
+        entries[i] = s->entries[(s->entry_first + i) % s->entry_room];
+    rovei_free(&s->env->alloc, s->entries, s->entry_room * sizeof *entries);
+    s->entries = entries;
+    s->entry_room = room;
+    s->entry_first = 0;
+    return ROVE_OK;
+}
+
+static struct entry *entry_at(rove_sender *s, size_t i)
+{
+    return &s->entries[(s->entry_first + i) & (s->entry_room - 1)];
+}
+
+/* Under the lock. */
+static void keep(rove_sender *s, const rove_sent *sent, uint64_t last)
+{
+    struct entry *before = s->entry_count ? entry_at(s, s->entry_count - 1) : NULL;
+    if (before && is_plain(&before->sent) && is_plain(sent) && before->last + 1 == sent->number) {
+        before->last = last;
+        return;
     }
-    return n;
+    ROVEI_CHECK(s->entry_count < s->entry_room);
+    struct entry *e = entry_at(s, s->entry_count++);
+    *e = (struct entry){*sent, last};
+    e->sent.owner = rove_buf_ref(sent->owner);
 }
 
-static void keep(rove_sender *s, struct node *n, const rove_sent *sent)
+static bool is_of_events(const rove_sent *sent)
 {
-    rove_buf *owner = rove_buf_ref(sent->owner);
-    n->sent = *sent;
-    n->sent.owner = owner;
-    push(&s->outcomes, n);
+    return sent->kind == ROVE_SENT_APPLIED || sent->kind == ROVE_SENT_REFUSED ||
+           sent->kind == ROVE_SENT_UNKNOWN;
 }
 
-static void outcome(rove_sender *s, const rove_sent *sent)
+/* Whether it is to be told. Of the lane, one that finds no room is not: the counters have it. Under
+ * the lock. */
+static bool note_it(rove_sender *s, const rove_sent *sent, uint64_t last)
+{
+    if (is_of_events(sent))
+        return settle(s, sent->number, last);
+    if (sent->kind == ROVE_SENT_ENDED) {
+        s->ended = true;
+        return true;
+    }
+    return s->sent || reserve(s, 1) == ROVE_OK ||
+           s->entry_count + (size_t)(s->number - s->settled) + 2 <= s->entry_room;
+}
+
+/* What became of the events `sent->number` to `last`. Loop thread. */
+static void outcome(rove_sender *s, const rove_sent *sent, uint64_t last)
 {
     pthread_mutex_lock(&s->lock);
-    struct node *n = node_for(s, sent);
-    if (sent->kind == ROVE_SENT_ENDED)
-        s->ended = true;
-    if (n && !s->sent)
-        keep(s, n, sent);
-    pthread_cond_broadcast(&s->changed);
+    bool good = note_it(s, sent, last);
+    if (good && !s->sent) {
+        keep(s, sent, last);
+        if (is_of_events(sent))
+            s->unpulled += last - sent->number + 1;
+    }
+    tell(s);
     pthread_mutex_unlock(&s->lock);
-    if (!s->sent)
+    if (!s->sent || !good)
         return;
-    s->sent(s->user, sent);
-    if (n)
-        node_free(s, n);
+    rove_sent one = *sent;
+    for (; one.number <= last; one.number++)
+        s->sent(s->user, &one);
 }
 
 /* ---- loop thread ---- */
-
-static struct node *next_event(rove_sender *s)
-{
-    pthread_mutex_lock(&s->lock);
-    struct node *n = s->events.first;
-    pthread_mutex_unlock(&s->lock);
-    return n;
-}
 
 static void post(rove_sender *s)
 {
@@ -193,42 +291,67 @@ static void post(rove_sender *s)
     }
 }
 
-/* Offers one event to the core; false: not now. */
-static bool offer(rove_sender *s, rovei_node *core, rovei_now now, struct node *n)
+/* Offers the events of a chunk to the core: OK, and it has them all, or why it has not. */
+static rove_err offer(rove_sender *s, rovei_node *core, rovei_now now, struct chunk *c,
+                      uint64_t *ret_number)
 {
-    uint64_t given = 0;
-    rove_err err = rovei_node_sender_send(core, now, s->id, n->payload, &given);
-    if (err == ROVE_E_WINDOW) {
-        s->stalled = true; /* until the note of room */
-        return false;
-    }
+    if (!c->used)
+        return rovei_node_sender_send(core, now, s->id, c->buf, ret_number);
+    rove_span run = {rovei_buf_data(c->buf) + c->given, c->used - c->given};
+    rove_err err = rovei_node_sender_send_run(core, now, s->id, c->buf, &run, ret_number);
+    c->given = c->used - run.size;
+    return err;
+}
+
+/* The core has ended this sender: what comes now is refused. */
+static void refuse_all(rove_sender *s, rove_err err)
+{
+    while (s->taken.first)
+        chunks_pop(&s->taken, s->env);
     pthread_mutex_lock(&s->lock);
-    if (err == ROVE_E_NOMEM) {
-        post(s);
-        pthread_mutex_unlock(&s->lock);
-        return false;
-    }
-    (void)pop(&s->events);
-    uint64_t number = n->sent.number;
-    rove_buf_unref(n->payload);
-    n->payload = NULL;
+    while (s->chunks.first)
+        chunks_pop(&s->chunks, s->env);
+    uint64_t first = s->settled + 1, last = s->number;
     pthread_mutex_unlock(&s->lock);
-    ROVEI_CHECK(err || given == number);
-    if (err) /* the core has ended this sender */
-        outcome(s, &(rove_sent){.kind = ROVE_SENT_REFUSED, .number = number, .err = err});
-    return true;
+    for (; first <= last; first++)
+        outcome(s, &(rove_sent){.kind = ROVE_SENT_REFUSED, .number = first, .err = err}, first);
+}
+
+/* Gives the core what it takes of the chunks. */
+static void give(rove_sender *s, rovei_node *core, rovei_now now)
+{
+    while (!s->stalled && s->taken.first) {
+        uint64_t number;
+        rove_err err = offer(s, core, now, s->taken.first, &number);
+        if (err == ROVE_OK) {
+            chunks_pop(&s->taken, s->env);
+        } else if (err == ROVE_E_WINDOW) {
+            s->stalled = true; /* until the note of room */
+        } else if (err == ROVE_E_NOMEM) {
+            pthread_mutex_lock(&s->lock);
+            post(s);
+            pthread_mutex_unlock(&s->lock);
+            return;
+        } else {
+            refuse_all(s, err);
+        }
+    }
 }
 
 static void feed(rove_sender *s, rovei_node *core, rovei_now now)
 {
-    struct node *n;
-    while (!s->stalled && (n = next_event(s)))
-        if (!offer(s, core, now, n))
-            return;
     pthread_mutex_lock(&s->lock);
-    bool close = s->closing && !s->events.first && !s->close_told;
+    s->posted = false;
+    if (s->chunks.first) {
+        *s->taken.end = s->chunks.first;
+        s->taken.end = s->chunks.end;
+        chunks_init(&s->chunks);
+        s->chunk_room = CHUNK_FIRST;
+    }
+    bool close = s->closing && !s->close_told;
     pthread_mutex_unlock(&s->lock);
-    if (close) {
+    give(s, core, now);
+    if (close && !s->taken.first) {
         s->close_told = true;
         rovei_node_sender_close(core, now, s->id, false);
     }
@@ -236,11 +359,7 @@ static void feed(rove_sender *s, rovei_node *core, rovei_now now)
 
 static void run_feed(rovei_task *task, rovei_node *core, rovei_now now)
 {
-    rove_sender *s = ROVEI_CONTAINER(task, rove_sender, task);
-    pthread_mutex_lock(&s->lock);
-    s->posted = false;
-    pthread_mutex_unlock(&s->lock);
-    feed(s, core, now);
+    feed(ROVEI_CONTAINER(task, rove_sender, task), core, now);
 }
 
 static void take_note(void *user, rovei_node *core, rovei_now now, const rovei_note *note)
@@ -253,14 +372,14 @@ static void take_note(void *user, rovei_node *core, rovei_now now, const rovei_n
     }
     rove_sent sent = {.kind = kind_of(note->kind),
                       .number = note->number,
-                      .last = note->value,
+                      .last = note->kind == ROVEI_NOTE_LOST ? note->value : 0,
                       .err = note->err,
                       .output_count = note->output_count,
                       .outputs = note->outputs,
                       .text = note->text,
                       .owner = note->owner};
     if (sent.kind)
-        outcome(s, &sent);
+        outcome(s, &sent, note->kind == ROVEI_NOTE_APPLIED ? note->value : note->number);
 }
 
 /* ---- opening and freeing ---- */
@@ -286,14 +405,14 @@ static void open_here(void *arg, rovei_node *core, rovei_now now)
 static void sender_delete(rove_sender *s)
 {
     const rove_alloc *a = &s->env->alloc;
-    for (struct node *n; (n = pop(&s->outcomes));)
-        node_free(s, n);
-    for (size_t i = 0; i < s->window; i++) /* those still in the queue are open as well */
-        if (s->open[i])
-            node_free(s, s->open[i]);
-    if (s->spare)
-        node_free(s, s->spare);
-    rovei_free(a, s->open, s->window * sizeof(struct node *));
+    for (size_t i = 0; i < s->entry_count; i++)
+        rove_sent_fini(&entry_at(s, i)->sent);
+    while (s->taken.first)
+        chunks_pop(&s->taken, s->env);
+    while (s->chunks.first)
+        chunks_pop(&s->chunks, s->env);
+    rovei_free(a, s->entries, s->entry_room * sizeof *s->entries);
+    rovei_free(a, s->sizes, s->window * sizeof *s->sizes);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
     ROVEI_DELETE(a, s);
@@ -305,14 +424,18 @@ static rove_sender *sender_new(rove_node *node, const rove_sender_config *cfg)
     rove_sender *s = ROVEI_NEW(&env->alloc, rove_sender);
     if (!s)
         return NULL;
+    s->node = node;
+    s->env = env;
     s->window = (size_t)env->limits.lane_events;
-    s->open = rovei_calloc(&env->alloc, s->window, sizeof(struct node *));
-    if (!s->open) {
+    s->sizes = rovei_calloc(&env->alloc, s->window, sizeof *s->sizes);
+    if (!s->sizes || reserve(s, 0)) {
+        rovei_free(&env->alloc, s->sizes, s->window * sizeof *s->sizes);
         ROVEI_DELETE(&env->alloc, s);
         return NULL;
     }
-    s->node = node;
-    s->env = env;
+    chunks_init(&s->chunks);
+    chunks_init(&s->taken);
+    s->chunk_room = CHUNK_FIRST;
     s->sent = cfg ? cfg->sent : NULL;
     s->user = cfg ? cfg->user : NULL;
     s->task.run = run_feed;
@@ -368,10 +491,26 @@ void rove_sender_free(rove_sender *s)
 
 static bool has_room(const rove_sender *s, size_t size)
 {
-    uint64_t most = s->env->limits.lane_bytes;
-    if (s->open_count + s->outcomes.count >= s->window || s->open[(s->number + 1) % s->window])
+    uint64_t most = s->env->limits.lane_bytes, open = s->number - s->settled;
+    if (open + s->unpulled >= s->window)
         return false;
-    return s->open_count == 0 || (size <= most && s->open_bytes <= most - size);
+    return open == 0 || (size <= most && s->open_bytes <= most - size);
+}
+
+/* False when the time is up. Under the lock. */
+static bool await_change(rove_sender *s, uint64_t deadline)
+{
+    int err;
+    s->waiting++;
+    if (deadline == ROVE_TIME_NEVER) {
+        err = pthread_cond_wait(&s->changed, &s->lock);
+    } else {
+        struct timespec t = {.tv_sec = (time_t)(deadline / ROVE_SECOND),
+                             .tv_nsec = (long)(deadline % ROVE_SECOND)};
+        err = pthread_cond_timedwait(&s->changed, &s->lock, &t);
+    }
+    s->waiting--;
+    return err != ETIMEDOUT;
 }
 
 static rove_err await_room(rove_sender *s, size_t size, bool wait)
@@ -381,21 +520,29 @@ static rove_err await_room(rove_sender *s, size_t size, bool wait)
             return ROVE_E_WINDOW;
         if (rovei_node_on_loop(s->node) || rovei_thread_is_inside())
             return ROVE_E_WOULD_BLOCK;
-        pthread_cond_wait(&s->changed, &s->lock);
+        (void)await_change(s, ROVE_TIME_NEVER);
     }
     return s->closing ? ROVE_E_CLOSED : ROVE_OK;
 }
 
-static void take_event(rove_sender *s, struct node *n, uint64_t *ret_number)
+/* `large` is the chunk of a large event, else NULL; it is taken over. Under the lock. */
+static rove_err take_event(rove_sender *s, rove_span payload, struct chunk *large,
+                           uint64_t *ret_number)
 {
-    n->sent.number = ++s->number;
-    s->open[s->number % s->window] = n;
-    s->open_count++;
-    s->open_bytes += n->size;
-    push(&s->events, n);
+    rove_err err = reserve(s, 1);
+    if (!err && !large)
+        err = put_small(s, payload);
+    if (err)
+        return err;
+    if (large)
+        chunks_push(&s->chunks, large);
+    s->number++;
+    s->sizes[s->number % s->window] = (uint32_t)payload.size;
+    s->open_bytes += payload.size;
     post(s);
     if (ret_number)
         *ret_number = s->number;
+    return ROVE_OK;
 }
 
 rove_err rove_sender_send(rove_sender *s, rove_span payload, bool wait, uint64_t *ret_number)
@@ -404,35 +551,39 @@ rove_err rove_sender_send(rove_sender *s, rove_span payload, bool wait, uint64_t
         return ROVE_E_USAGE;
     if (payload.size > s->env->limits.event_max)
         return ROVE_E_TOO_LARGE;
-    struct node *n = ROVEI_NEW(&s->env->alloc, struct node);
-    if (!n)
-        return ROVE_E_NOMEM;
-    n->size = payload.size;
-    n->payload = rovei_buf_copy(&s->env->alloc, payload.data, payload.size);
-    if (!n->payload) {
-        node_free(s, n);
-        return ROVE_E_NOMEM;
+    struct chunk *large = NULL;
+    if (payload.size > SMALL_MAX) {
+        large = chunk_new(s->env, payload.size);
+        if (!large)
+            return ROVE_E_NOMEM;
+        memcpy(rovei_buf_data(large->buf), payload.data, payload.size);
     }
     pthread_mutex_lock(&s->lock);
     rove_err err = await_room(s, payload.size, wait);
-    if (err == ROVE_OK && !s->spare && !(s->spare = ROVEI_NEW(&s->env->alloc, struct node)))
-        err = ROVE_E_NOMEM;
     if (err == ROVE_OK)
-        take_event(s, n, ret_number);
+        err = take_event(s, payload, large, ret_number);
     pthread_mutex_unlock(&s->lock);
-    if (err)
-        node_free(s, n);
+    if (err && large)
+        chunk_free(s->env, large);
     return err;
 }
 
-/* False when the time is up. */
-static bool await_change(rove_sender *s, uint64_t deadline)
+/* The first outcome that was not pulled. Under the lock. */
+static void pull(rove_sender *s, rove_sent *ret)
 {
-    if (deadline == ROVE_TIME_NEVER)
-        return pthread_cond_wait(&s->changed, &s->lock) == 0;
-    struct timespec t = {.tv_sec = (time_t)(deadline / ROVE_SECOND),
-                         .tv_nsec = (long)(deadline % ROVE_SECOND)};
-    return pthread_cond_timedwait(&s->changed, &s->lock, &t) != ETIMEDOUT;
+    struct entry *e = entry_at(s, 0);
+    *ret = e->sent;
+    if (is_of_events(ret))
+        s->unpulled--;
+    if (ret->kind == ROVE_SENT_ENDED)
+        s->pulled_end = true;
+    if (e->sent.number < e->last) {
+        e->sent.number++;
+    } else {
+        s->entry_first = (s->entry_first + 1) & (s->entry_room - 1);
+        s->entry_count--;
+    }
+    tell(s); /* there is room again */
 }
 
 rove_err rove_sender_next(rove_sender *s, uint64_t timeout_ns, rove_sent *ret)
@@ -441,24 +592,19 @@ rove_err rove_sender_next(rove_sender *s, uint64_t timeout_ns, rove_sent *ret)
         return ROVE_E_USAGE;
     if (timeout_ns && (rovei_node_on_loop(s->node) || rovei_thread_is_inside()))
         return ROVE_E_WOULD_BLOCK;
-    uint64_t deadline = rovei_time_add(rovei_clock_now().mono, timeout_ns);
+    uint64_t deadline = 0;
     rove_err err = ROVE_OK;
     pthread_mutex_lock(&s->lock);
-    while (!s->outcomes.first && err == ROVE_OK) {
+    while (!s->entry_count && err == ROVE_OK) {
+        if (timeout_ns && !deadline)
+            deadline = rovei_time_add(rovei_clock_now().mono, timeout_ns);
         if (s->pulled_end)
             err = ROVE_E_CLOSED;
         else if (!timeout_ns || !await_change(s, deadline))
-            err = s->outcomes.first ? ROVE_OK : ROVE_E_TIMED_OUT;
+            err = s->entry_count ? ROVE_OK : ROVE_E_TIMED_OUT;
     }
-    if (err == ROVE_OK) {
-        struct node *n = pop(&s->outcomes);
-        *ret = n->sent;
-        n->sent = (rove_sent){0};
-        if (ret->kind == ROVE_SENT_ENDED)
-            s->pulled_end = true;
-        node_free(s, n);
-        pthread_cond_broadcast(&s->changed); /* there is room again */
-    }
+    if (err == ROVE_OK)
+        pull(s, ret);
     pthread_mutex_unlock(&s->lock);
     return err;
 }
@@ -469,7 +615,7 @@ void rove_sender_close(rove_sender *s)
     if (!s->closing) {
         s->closing = true;
         post(s);
-        pthread_cond_broadcast(&s->changed);
+        tell(s);
     }
     pthread_mutex_unlock(&s->lock);
 }

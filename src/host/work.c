@@ -81,31 +81,49 @@ void rovei_work_put(rovei_work *w)
 
 /* ---- APPLY ---- */
 
+/* Events that are applied at one reading of the clock. */
+#define AT_ONCE 16
+
+/* Events of a lane, applied one after the other and answered together. */
 struct apply {
     rovei_work work;
     atomic_uint refs; /* the way back, and the observers */
-    bool answered, by_hand;
-    uint64_t ticket, number;
-    rovei_now at;
-    uint64_t index;
-    rovei_cell_event event;
-    rovei_applied applied;
+    bool by_hand;
+    rovei_effect effect; /* its `owner` holds the events */
+    size_t it;
+    uint32_t done;        /* events applied */
+    uint64_t to_wall;     /* from monotonic to wall time */
+    uint64_t first_index; /* of the first that process did not refuse; 0: none */
     rovei_after after;
+    rovei_result results[]; /* effect.events of them */
 };
+
+static size_t apply_size(const rovei_effect *e)
+{
+    return sizeof(struct apply) + e->events * sizeof(rovei_result);
+}
 
 static void apply_unref(struct apply *a, struct rovei_host *h)
 {
     if (atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) != 1)
         return;
-    rove_buf_unref(a->event.owner);
+    rove_buf_unref(a->effect.owner);
     if (!a->by_hand)
-        ROVEI_DELETE(h->alloc, a);
+        rovei_free(h->alloc, a, apply_size(&a->effect));
 }
 
+/* What the core makes of the results meanwhile leaves their errors alone. */
 static void apply_observed(struct apply *a, rovei_resident *r)
 {
-    rove_event event = {a->event.link, a->event.payload, a->at.wall};
-    rovei_observers_fire(&r->host->observers, r->entry.node.key, a->index, &event);
+    rove_event event;
+    uint64_t index = a->first_index;
+    size_t it = 0;
+    for (uint32_t i = 0;
+         i < a->done && rovei_effect_event(&a->effect, &it, &event.link, &event.payload); i++) {
+        event.received_at = a->results[i].at + a->to_wall;
+        if (!a->results[i].err)
+            rovei_observers_fire(&r->host->observers, r->entry.node.key, index++, &event);
+    }
 }
 
 static void apply_after(rovei_after *after)
@@ -117,14 +135,37 @@ static void apply_after(rovei_after *after)
     rovei_resident_drop(r);
 }
 
+/* Applies the next events, up to as many as share a reading of the clock. False: none is left, or
+ * the cell does not serve. */
+static bool apply_some(struct apply *a, rovei_cell *cell)
+{
+    rovei_now now = rovei_clock_now();
+    rovei_cell_event ev = {.owner = a->effect.owner};
+    if (!a->done)
+        a->to_wall = now.wall - now.mono;
+    for (unsigned i = 0; i < AT_ONCE; i++) {
+        rovei_applied applied;
+        if (!rovei_effect_event(&a->effect, &a->it, &ev.link, &ev.payload) ||
+            !rovei_cell_apply(cell, now.mono + a->to_wall, &ev, &applied))
+            return false;
+        a->results[a->done++] = (rovei_result){applied.err, applied.output_count, applied.text,
+                                               applied.outputs, now.mono};
+        if (!a->first_index)
+            a->first_index = applied.index;
+    }
+    return true;
+}
+
 static bool apply_run(rovei_job *job, rovei_mailbox *m)
 {
     struct apply *a = ROVEI_CONTAINER(job, struct apply, work.job);
     rovei_resident *r = a->work.resident;
-    a->at = rovei_clock_now();
-    a->answered = r->cell && rovei_cell_apply(r->cell, a->at.wall, &a->event, &a->applied);
-    a->index = a->applied.index;
-    if (a->index && !a->by_hand && rovei_observers_any(&r->host->observers)) {
+    uint32_t before = a->done;
+    bool more = r->cell && apply_some(a, r->cell);
+    rovei_mailbox_charge(m, a->done - before);
+    if (more && a->done < a->effect.events)
+        return false;
+    if (a->first_index && !a->by_hand && rovei_observers_any(&r->host->observers)) {
         atomic_fetch_add_explicit(&a->refs, 1, memory_order_relaxed);
         (void)rovei_resident_hold(r);
         a->after.fire = apply_after;
@@ -137,42 +178,57 @@ static bool apply_run(rovei_job *job, rovei_mailbox *m)
 static void apply_finish(rovei_work *w, rovei_node *core, rovei_now now)
 {
     struct apply *a = ROVEI_CONTAINER(w, struct apply, work);
-    if (a->answered) {
+    if (a->done) {
         rovei_completion c = {
             .kind = ROVEI_DONE_APPLIED,
             .cell = w->resident->number,
-            .ticket = a->ticket,
-            .number = a->number,
-            .err = a->applied.err,
-            .text = a->applied.text,
-            .owner = a->applied.outputs,
-            .output_count = a->applied.output_count,
-            .at = a->at.mono,
+            .attempt = a->effect.attempt,
+            .ticket = a->effect.ticket,
+            .number = a->effect.number,
+            .results = a->results,
+            .events = a->done,
         };
         rovei_node_complete(core, now, &c);
-        if (a->by_hand && a->index && rovei_observers_any(&w->resident->host->observers))
+        if (a->by_hand && a->first_index && rovei_observers_any(&w->resident->host->observers))
             apply_observed(a, w->resident);
     }
     apply_unref(a, w->resident->host);
 }
 
+static void apply_init(struct apply *a, rovei_resident *r, const rovei_effect *e)
+{
+    memset(a, 0, sizeof *a);
+    a->work = (rovei_work){
+        .job.run = apply_run, .resident = rovei_resident_hold(r), .finish = apply_finish};
+    atomic_init(&a->refs, 1);
+    a->effect = *e;
+}
+
+/* Without memory for all of them: one after the other, each for itself. */
+static void apply_by_hand(rovei_resident *r, rovei_node *core, rovei_now now, const rovei_effect *e)
+{
+    _Alignas(struct apply) uint8_t bytes[sizeof(struct apply) + sizeof(rovei_result)];
+    struct apply *one = (void *)bytes;
+    rovei_effect single = *e;
+    single.events = 1;
+    for (size_t it = 0; rovei_effect_event(e, &it, &single.link, &single.payload);
+         single.number++) {
+        apply_init(one, r, &single);
+        one->effect.owner = rove_buf_ref(e->owner);
+        one->by_hand = true;
+        do_by_hand(&one->work, core, now);
+    }
+}
+
 static void begin_apply(rovei_resident *r, rovei_node *core, rovei_now now, rovei_effect *e)
 {
-    struct apply fields = {
-        .work = {.job.run = apply_run, .resident = rovei_resident_hold(r), .finish = apply_finish},
-        .refs = 1,
-        .ticket = e->ticket,
-        .number = e->number,
-        .event = {e->link, e->payload, e->owner},
-    };
-    e->owner = NULL;
-    struct apply *a = ROVEI_NEW(r->host->alloc, struct apply);
+    struct apply *a = rovei_alloc(r->host->alloc, apply_size(e));
     if (a) {
-        *a = fields;
+        apply_init(a, r, e);
+        e->owner = NULL; /* the apply's now */
         rovei_work_put(&a->work);
     } else {
-        fields.by_hand = true;
-        do_by_hand(&fields.work, core, now);
+        apply_by_hand(r, core, now, e);
     }
 }
 

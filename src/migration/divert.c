@@ -247,6 +247,7 @@ static bool apply_next(struct rovei_target *t)
     e->daemon = t->d->entity;
     e->attempt = t->a->info.attempt;
     e->number = t->applying + 1;
+    e->events = 1;
     e->link = d->link;
     e->payload = d->payload;
     e->owner = d->owner;
@@ -271,10 +272,8 @@ void rovei_target_applied(struct rovei_target *t, rovei_now now, rovei_completio
 {
     if (c->number != t->result_count + 1 || c->number > t->applying)
         return;
-    t->results[t->result_count++] = (rovei_result){
-        .err = c->err, .output_count = c->output_count, .text = c->text, .outputs = c->owner};
-    c->text = NULL;
-    c->owner = NULL;
+    t->results[t->result_count++] = c->results[0];
+    c->results[0] = (rovei_result){0};
     rovei_target_turn(t, now);
 }
 

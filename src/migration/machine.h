@@ -157,11 +157,6 @@ typedef struct rovei_diverted_list {
 } rovei_diverted_list;
 void rovei_diverted_free(rovei_diverted_list *l, const rove_alloc *a);
 
-typedef struct rovei_result {
-    rove_err err;
-    uint32_t output_count;
-    rove_buf *text, *outputs;
-} rovei_result;
 
 /* ---- the source half ---- */
 typedef enum rovei_source_step {

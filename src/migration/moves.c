@@ -356,7 +356,7 @@ static void applied(rovei_node *n, rovei_now now, rovei_completion *c)
     if (!d)
         return;
     if (d->source && !rovei_daemon_serves(d))
-        d->source->a->info.applied_frozen++;
+        d->source->a->info.applied_frozen += c->events;
     if (c->ticket == 0 && d->target)
         rovei_target_applied(d->target, now, c);
 }

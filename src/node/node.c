@@ -354,6 +354,24 @@ bool rovei_node_poll_note(rovei_node *n, rovei_note *ret)
     return rovei_queue_pop(&n->notes, ret);
 }
 
+bool rovei_effect_event(const rovei_effect *e, size_t *it, rove_link *ret_link,
+                        rove_span *ret_payload)
+{
+    if (e->events > 1) {
+        rovei_reader r = rovei_reader_of(
+            (rove_span){(const uint8_t *)e->payload.data + *it, e->payload.size - *it});
+        bool any = rovei_event_frame_read(&r, ret_link, ret_payload);
+        *it = e->payload.size - rovei_reader_left(&r);
+        return any;
+    }
+    if (*it)
+        return false;
+    *it = 1;
+    *ret_link = e->link;
+    *ret_payload = e->payload;
+    return true;
+}
+
 void rovei_effect_fini(rovei_effect *e)
 {
     rove_buf_unref(e->owner);
@@ -425,17 +443,23 @@ static void complete_answer(rovei_node *n, rovei_now now, rovei_completion *c)
     ROVEI_DELETE(n->alloc, q);
 }
 
+static void note_applied(rovei_daemon *d, uint64_t at)
+{
+    if (!d->first_applied)
+        d->first_applied = at;
+    else if (at > d->last_applied && at - d->last_applied > d->widest_gap)
+        d->widest_gap = at - d->last_applied;
+    d->last_applied = at;
+}
+
 static void complete_applied(rovei_node *n, rovei_now now, rovei_completion *c)
 {
     rovei_daemon *d = rovei_daemon_by_cell(n, c->cell);
     if (!d)
         return;
-    if (!d->first_applied)
-        d->first_applied = c->at;
-    else if (c->at > d->last_applied && c->at - d->last_applied > d->widest_gap)
-        d->widest_gap = c->at - d->last_applied;
-    d->last_applied = c->at;
-    n->stats.events_applied++;
+    for (uint32_t i = 0; i < c->events; i++)
+        note_applied(d, c->results[i].at);
+    n->stats.events_applied += c->events;
     if (c->ticket == 0 || !rovei_daemon_serves(d))
         rovei_moves_complete(n, now, c);
     else
@@ -444,6 +468,10 @@ static void complete_applied(rovei_node *n, rovei_now now, rovei_completion *c)
 
 static void completion_fini(rovei_completion *c)
 {
+    for (uint32_t i = 0; c->results && i < c->events; i++) {
+        rove_buf_unref(c->results[i].text);
+        rove_buf_unref(c->results[i].outputs);
+    }
     rove_buf_unref(c->text);
     rove_buf_unref(c->owner);
     rovei_keypair_unref(c->key);
@@ -453,11 +481,18 @@ static void completion_fini(rovei_completion *c)
 
 void rovei_node_complete(rovei_node *n, rovei_now now, rovei_completion *c)
 {
+    rovei_result one;
     switch (c->kind) {
     case ROVEI_DONE_ANSWER:
         complete_answer(n, now, c);
         break;
     case ROVEI_DONE_APPLIED:
+        if (!c->results) {
+            one = (rovei_result){c->err, c->output_count, c->text, c->owner, c->at};
+            c->text = c->owner = NULL;
+            c->results = &one;
+            c->events = 1;
+        }
         complete_applied(n, now, c);
         break;
     case ROVEI_DONE_FROZEN:

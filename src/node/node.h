@@ -56,8 +56,8 @@ void rovei_node_turn(rovei_node *n, rovei_now now);
 
 /* ---- effects: what the outside must do ---- */
 typedef enum rovei_effect_kind {
-    /* Apply one event to a cell. -> APPLIED. A cell that is frozen, departed or unknown answers
-     * nothing: the core has forgotten the event as well. */
+    /* Apply events to a cell, in their order and with nothing else between them. -> APPLIED. A cell
+     * that is frozen, departed or unknown answers nothing: the core has forgotten them as well. */
     ROVEI_EFFECT_APPLY = 1,
     /* Snapshot the cell and from that point in its order divert local delivers. -> FROZEN, then
      * one DIVERTED for each local deliver. On an error the cell goes on as if nothing had been. */
@@ -122,29 +122,35 @@ typedef struct rovei_effect {
     rove_entity daemon;
     rovei_attempt_id attempt; /* FREEZE, THAW, COMMIT, RESULT, RESTORE, ASK_PLACE, ..._STATE */
     uint64_t ticket;          /* repeated in the completion: lane, question, round of a transfer */
-    uint64_t number;          /* APPLY: of the event; RESULT: of the diverted event; READ_STATE */
-    uint64_t size;            /* READ_STATE, OPEN_STATE */
-    rove_link link;           /* APPLY */
-    rove_span payload;        /* APPLY, WRITE_STATE: inside of `owner` */
-    rove_buf *owner;          /* one reference; APPLY: frame; RESULT: outputs, framed */
-    uint32_t output_count;    /* RESULT */
-    rove_err err;             /* RESULT, FORGET, ASIDE */
-    rove_buf *text;           /* RESULT: message of process */
-    rovei_question question;  /* ASK */
-    rove_entity peer;         /* ASK, ASK_PLACE: who asks; OPEN_STATE, RESTORE: the source */
-    rove_buf *daemon_kind;    /* ASK_PLACE, OPEN_STATE, RESTORE: name of the kind */
-    rovei_keypair *key;       /* RESTORE: one reference; NULL: use what the outside has */
-    bool public_only_ok;      /* (reserved for RESTORE without any key) */
-    rovei_image image;        /* RESTORE: references are passed on */
+    uint64_t number;   /* APPLY: of the first event; RESULT: of the diverted event; READ_STATE */
+    uint64_t size;     /* READ_STATE, OPEN_STATE */
+    uint32_t events;   /* APPLY: how many; rovei_effect_event gives each */
+    rove_link link;    /* APPLY: of one event */
+    rove_span payload; /* APPLY, WRITE_STATE: inside of `owner`; of many events their frames
+                        */
+    rove_buf *owner;   /* one reference; APPLY: frame; RESULT: outputs, framed */
+    uint32_t output_count;   /* RESULT */
+    rove_err err;            /* RESULT, FORGET, ASIDE */
+    rove_buf *text;          /* RESULT: message of process */
+    rovei_question question; /* ASK */
+    rove_entity peer;        /* ASK, ASK_PLACE: who asks; OPEN_STATE, RESTORE: the source */
+    rove_buf *daemon_kind;   /* ASK_PLACE, OPEN_STATE, RESTORE: name of the kind */
+    rovei_keypair *key;      /* RESTORE: one reference; NULL: use what the outside has */
+    bool public_only_ok;     /* (reserved for RESTORE without any key) */
+    rovei_image image;       /* RESTORE: references are passed on */
 } rovei_effect;
 
 /* The next effect; its references belong to the caller (rovei_effect_fini gives them back). */
 bool rovei_node_poll_effect(rovei_node *n, rovei_effect *ret);
 void rovei_effect_fini(rovei_effect *e);
+/* The next event of APPLY: start with *it = 0; false at the end. */
+bool rovei_effect_event(const rovei_effect *e, size_t *it, rove_link *ret_link,
+                        rove_span *ret_payload);
 
 /* ---- completions: what the outside did ---- */
 typedef enum rovei_completion_kind {
-    ROVEI_DONE_APPLIED = 1,   /* cell, ticket, number, err (OK or E_PROCESS...), text, outputs */
+    ROVEI_DONE_APPLIED = 1,   /* cell, ticket, number; results, or of one event err (OK or
+                                 E_PROCESS...), text, outputs */
     ROVEI_DONE_FROZEN,        /* cell, attempt, err, image */
     ROVEI_DONE_DIVERTED,      /* cell, attempt, number from 1, link, payload (owner) */
     ROVEI_DONE_COMMITTED,     /* cell, attempt, number = how many were diverted */
@@ -155,6 +161,14 @@ typedef enum rovei_completion_kind {
     ROVEI_DONE_STATE_OPENED,  /* attempt, ticket, cell, err */
     ROVEI_DONE_STATE_WRITTEN, /* cell, attempt, number = how many bytes, err */
 } rovei_completion_kind;
+
+/* What became of one applied event. */
+typedef struct rovei_result {
+    rove_err err;
+    uint32_t output_count;
+    rove_buf *text, *outputs;
+    uint64_t at; /* monotonic */
+} rovei_result;
 
 typedef struct rovei_completion {
     rovei_completion_kind kind;
@@ -171,6 +185,10 @@ typedef struct rovei_completion {
     rovei_keypair *key;    /* RESTORED */
     rovei_image image;     /* FROZEN */
     uint64_t at;           /* APPLIED: monotonic time at which the event was applied */
+    /* APPLIED: of the events from `number` on; NULL: of that one only, in the fields above. The
+     * array stays the caller's, its references do not. */
+    rovei_result *results;
+    uint32_t events;
 } rovei_completion;
 
 /* Takes over the references in `c`. One that no longer fits (its cell is gone) is ignored. */
@@ -317,6 +335,12 @@ ROVE_MUST_USE rove_err rovei_node_sender_open(rovei_node *n, rovei_now now,
  * (event_max), E_GONE, E_CLOSED. A reference is taken. */
 ROVE_MUST_USE rove_err rovei_node_sender_send(rovei_node *n, rovei_now now, uint64_t sender,
                                               rove_buf *payload, uint64_t *ret_number);
+/* The same for many: `run` is inside of `owner` and holds events, each its length (u32, at most
+ * ROVEI_LANE_ALONE) and its bytes; what was taken is cut off from its front. The number is that of
+ * the last event taken so far. The first error, at the event that `run` then begins with. */
+ROVE_MUST_USE rove_err rovei_node_sender_send_run(rovei_node *n, rovei_now now, uint64_t sender,
+                                                  rove_buf *owner, rove_span *run,
+                                                  uint64_t *ret_number);
 /* No more events. With `drop`, what has no outcome is given up as unknown at once; else the note
  * SENDER_ENDED comes when everything has its outcome and the lane is closed at the host. */
 void rovei_node_sender_close(rovei_node *n, rovei_now now, uint64_t sender, bool drop);
@@ -327,8 +351,8 @@ typedef enum rovei_note_kind {
     ROVEI_NOTE_MOVE,        /* attempt, daemon, phase: it changed; at the target once, when Closed
                                has come */
     ROVEI_NOTE_MOVE_ENDED,  /* attempt, daemon, outcome, err = reason */
-    ROVEI_NOTE_APPLIED,     /* sender, number: applied; outputs (owner, count), or err and text when
-                               process reported an error */
+    ROVEI_NOTE_APPLIED,     /* sender, number..value: applied; outputs (owner, count), or err and
+                               text when process reported an error: then of one event only */
     ROVEI_NOTE_REFUSED,     /* sender, number, err: certainly not applied */
     ROVEI_NOTE_UNKNOWN,     /* sender, number, err: whether it was applied is not known */
     ROVEI_NOTE_LOST,        /* sender, number..value: were applied, and lost in a crash */

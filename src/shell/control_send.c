@@ -97,11 +97,12 @@ static void resume_later(connection *c)
     rovei_postbox_post(rovei_node_postbox(c->control->node), &c->resume);
 }
 
-static void tell_outcome(connection *c, rovei_event_outcome kind, const rovei_note *note)
+static void tell_outcome(connection *c, rovei_event_outcome kind, uint64_t number,
+                         const rovei_note *note)
 {
     rovei_outcome_head head = {.kind = kind,
-                               .number = note->number,
-                               .last = kind == ROVEI_EVENT_LOST ? note->value : note->number,
+                               .number = number,
+                               .last = kind == ROVEI_EVENT_LOST ? note->value : number,
                                .err = note->err,
                                .outputs = note->output_count};
     bool outputs = kind == ROVEI_EVENT_APPLIED && !note->err;
@@ -126,16 +127,17 @@ static void on_note(void *user, rovei_node *core, rovei_now now, const rovei_not
     connection *c = user;
     switch (note->kind) {
     case ROVEI_NOTE_APPLIED:
-        tell_outcome(c, ROVEI_EVENT_APPLIED, note);
+        for (uint64_t n = note->number; n <= note->value; n++)
+            tell_outcome(c, ROVEI_EVENT_APPLIED, n, note);
         break;
     case ROVEI_NOTE_REFUSED:
-        tell_outcome(c, ROVEI_EVENT_REFUSED, note);
+        tell_outcome(c, ROVEI_EVENT_REFUSED, note->number, note);
         break;
     case ROVEI_NOTE_UNKNOWN:
-        tell_outcome(c, ROVEI_EVENT_UNKNOWN, note);
+        tell_outcome(c, ROVEI_EVENT_UNKNOWN, note->number, note);
         break;
     case ROVEI_NOTE_LOST:
-        tell_outcome(c, ROVEI_EVENT_LOST, note);
+        tell_outcome(c, ROVEI_EVENT_LOST, note->number, note);
         break;
     case ROVEI_NOTE_UNREACHABLE:
         tell_state(c, "unreachable");

@@ -15,7 +15,7 @@ static void walk(const rovei_lane_frame *f)
     rovei_lane_outcome o;
     rove_link link;
     rove_span payload;
-    for (uint32_t i = 0; i < f->count; i++) {
+    for (uint64_t i = 0; i < f->count; i += f->type == ROVEI_LANE_EVENTS ? 1 : o.events) {
         if (f->type == ROVEI_LANE_EVENTS)
             ROVEI_CHECK(rovei_event_frame_read(&r, &link, &payload));
         else

@@ -145,15 +145,22 @@ static void apply(world *w, world_node *n, rovei_effect *e)
     world_cell *c = cell_find(n, e->cell);
     if (!c || c->state != CELL_SERVING)
         return;
+    rovei_result *results = calloc(e->events, sizeof *results);
     rovei_completion done = {.kind = ROVEI_DONE_APPLIED,
                              .cell = e->cell,
                              .attempt = e->attempt,
                              .ticket = e->ticket,
                              .number = e->number,
-                             .output_count = 1,
-                             .at = w->now.mono};
-    done.owner = cell_apply(c, e->payload);
+                             .results = results};
+    rove_link link;
+    rove_span payload;
+    assert_non_null(results);
+    for (size_t it = 0; rovei_effect_event(e, &it, &link, &payload);)
+        results[done.events++] =
+            (rovei_result){.output_count = 1, .outputs = cell_apply(c, payload), .at = w->now.mono};
+    assert_int_equal(done.events, e->events);
     give_back(w, n, &done);
+    free(results);
 }
 
 static void freeze(world *w, world_node *n, rovei_effect *e)

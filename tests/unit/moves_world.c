@@ -121,6 +121,17 @@ void world_cut(world *w, size_t a, size_t b, bool cut)
     w->cut[a][b] = w->cut[b][a] = cut;
 }
 
+/* Takes the note over. */
+static void keep_note(world_node *n, const rovei_note *note)
+{
+    if (n->note_count == n->note_room) {
+        n->note_room = n->note_room ? n->note_room * 2 : 64;
+        n->notes = realloc(n->notes, n->note_room * sizeof *n->notes);
+        assert_non_null(n->notes);
+    }
+    n->notes[n->note_count++] = *note;
+}
+
 static bool drain(world *w, world_node *n)
 {
     bool any = false;
@@ -140,12 +151,11 @@ static bool drain(world *w, world_node *n)
         any = true;
         if (note.kind == ROVEI_NOTE_HANDSHAKE_TIME)
             n->handshake_time = note.value;
-        if (n->note_count == n->note_room) {
-            n->note_room = n->note_room ? n->note_room * 2 : 64;
-            n->notes = realloc(n->notes, n->note_room * sizeof *n->notes);
-            assert_non_null(n->notes);
+        keep_note(n, &note);
+        while (note.kind == ROVEI_NOTE_APPLIED && note.number < note.value) {
+            note.number++; /* one for each event */
+            keep_note(n, &note);
         }
-        n->notes[n->note_count++] = note;
     }
     return any;
 }

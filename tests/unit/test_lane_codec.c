@@ -40,7 +40,7 @@ static size_t make_run(rovei_lane_type type, uint8_t *ret, size_t room, uint32_t
         uint8_t framed[64];
         rovei_writer o = rovei_writer_of(framed, sizeof framed);
         rovei_event_frame_write(&o, &link, text);
-        rovei_lane_outcome item = {.kind = (rovei_outcome_kind)(i % 3)};
+        rovei_lane_outcome item = {.kind = (rovei_outcome_kind)(i % 3), .events = 1};
         if (item.kind == ROVEI_OUTCOME_APPLIED) {
             item.output_count = 1;
             item.outputs = (rove_span){framed, rovei_writer_size(&o)};
@@ -184,7 +184,7 @@ static void malformed(void **state)
         {ROVEI_LANE_OUTCOMES, BODY, 13, ROVE_E_FORMAT},     /* outcomes beyond the position */
         {ROVEI_LANE_OUTCOMES, BODY + 8, 0, ROVE_E_FORMAT},
         {ROVEI_LANE_OUTCOMES, BODY + 16, 0, ROVE_E_FORMAT},
-        {ROVEI_LANE_OUTCOMES, BODY + 20, 3, ROVE_E_FLAG},   /* no such kind */
+        {ROVEI_LANE_OUTCOMES, BODY + 20, 4, ROVE_E_FLAG},   /* no such kind */
         {ROVEI_LANE_OUTCOMES, BODY + 20, 1, ROVE_E_FORMAT}, /* an error without its number */
         {ROVEI_LANE_OUTCOMES, BODY + 21, 1, ROVE_E_FORMAT}, /* applied with an error */
         {ROVEI_LANE_OUTCOMES, BODY + 22, 0x10, ROVE_E_BOUND},
@@ -208,6 +208,36 @@ static void malformed(void **state)
     make(ROVEI_LANE_OPEN, &f, run);
     f.lane = 0;
     size_t size = write(&f, bytes, sizeof bytes);
+    assert_int_equal(rovei_lane_frame_read((rove_span){bytes, size}, &back), ROVE_E_FORMAT);
+}
+
+/* Events that left nothing share one item. */
+static void plain_outcomes(void **state)
+{
+    (void)state;
+    rovei_lane_frame f, back;
+    rovei_lane_outcome o = {.kind = ROVEI_OUTCOME_PLAIN, .events = 7};
+    uint8_t run[1024], other[1024], bytes[2048];
+    rovei_writer w = rovei_writer_of(run, sizeof run);
+    rovei_lane_outcome_write(&w, &o, true);
+    o = (rovei_lane_outcome){.kind = ROVEI_OUTCOME_REFUSED, .events = 1, .err = ROVE_E_TOO_LARGE};
+    rovei_lane_outcome_write(&w, &o, true);
+    assert_hex(run, rovei_writer_size(&w), "0307000000022900000000000000000000000000");
+    make(ROVEI_LANE_OUTCOMES, &f, other);
+    f.run = (rove_span){run, rovei_writer_size(&w)};
+    f.count = 8;
+    size_t size = write(&f, bytes, sizeof bytes);
+    assert_ok(rovei_lane_frame_read((rove_span){bytes, size}, &back));
+    rovei_reader r = rovei_reader_of(back.run);
+    assert_true(rovei_lane_outcome_read(&r, &o));
+    assert_int_equal(o.kind, ROVEI_OUTCOME_PLAIN);
+    assert_int_equal(o.events, 7);
+    assert_true(rovei_lane_outcome_read(&r, &o));
+    assert_int_equal(o.events, 1);
+    /* Of more events than the frame has, or of none. */
+    bytes[BODY + 21] = 9;
+    assert_int_equal(rovei_lane_frame_read((rove_span){bytes, size}, &back), ROVE_E_FORMAT);
+    bytes[BODY + 21] = 0;
     assert_int_equal(rovei_lane_frame_read((rove_span){bytes, size}, &back), ROVE_E_FORMAT);
 }
 
@@ -236,9 +266,8 @@ static void outcomes_one_by_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trips),
-        cmocka_unit_test(exact_bytes),
-        cmocka_unit_test(malformed),
+        cmocka_unit_test(round_trips),         cmocka_unit_test(exact_bytes),
+        cmocka_unit_test(malformed),           cmocka_unit_test(plain_outcomes),
         cmocka_unit_test(outcomes_one_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
