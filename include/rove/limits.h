@@ -69,6 +69,12 @@ ROVE_BEGIN_DECLS
       "idle time after which a host forgets a lane; above send_giveup plus a key's life")          \
     X(horizon_origins, N, 65536, 1, 1048576, "origins in a daemon's horizon")                      \
     X(daemons_max, N, 1048576, 1, 16777216, "daemons on this node")                                \
+    X(client_keep, T, 600 * ROVE_SECOND, ROVE_MILLISECOND, 86400 * ROVE_SECOND,                    \
+      "how long outcomes are kept for a client of the control socket that lost its connection")    \
+    X(clients_kept, N, 256, 0, 65536,                                                              \
+      "such clients; above it the one that left first is forgotten")                               \
+    X(client_outcomes, B, UINT64_C(64) << 20, 0, UINT64_C(1) << 34,                                \
+      "outcomes kept for such clients; above it the one that left first is forgotten")             \
     /* locations and moves */                                                                      \
     X(record_life, T, 86400 * ROVE_SECOND, ROVE_SECOND, 31536000 * ROVE_SECOND,                    \
       "time for which the addresses of a location record are believed")                            \

@@ -4,7 +4,9 @@
 #include "feed.h"
 #include "signals.h"
 
+#include <crypto/crypto.h>
 #include <poll.h>
+#include <shell/files.h>
 #include <state/chain.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,11 +14,24 @@
 /* How long the lines are counted that were not sent when the time was up. */
 #define COUNT_TIME ROVE_SECOND
 
+/* How long a connection that broke is tried to be made again. */
+#define RECONNECT_TIME  (5 * ROVE_SECOND)
+#define RECONNECT_PAUSE (ROVE_SECOND / 20)
+/* The node is told what has come after so many outcomes, or bytes of them. */
+#define CONFIRM_COUNT 64
+#define CONFIRM_BYTES 65536
+
 typedef struct sending {
+    const char *path, *daemon;
+    char name[2 * ROVEI_CLIENT_SIZE + 1]; /* by which the node knows this sending again */
     cli_client client;
     cli_feed feed;
     cli_totals totals;
-    bool json, outputs, open, dropped, unreachable, ended;
+    bool json, outputs, dropped, unreachable, ended;
+    bool open;                    /* the node has answered on this connection */
+    bool begun;                   /* on any */
+    uint64_t outcomes, confirmed; /* frames that have come, and of how many the node knows that */
+    size_t unconfirmed_bytes;
     uint64_t shown;  /* when progress was last shown */
     uint64_t unsent; /* lines that the node had no room for when the time was up */
 } sending;
@@ -42,16 +57,34 @@ static void print_outputs(const sending *s, const rovei_outcome_head *h, rove_sp
     }
 }
 
-static void take_object(sending *s, rove_span body)
+/* False: what the node says cannot be. */
+static bool take_object(sending *s, rove_span body)
 {
+    bool good = true;
     json_object *o = cli_client_json(body);
     const char *event = o ? cli_text(o, "event") : NULL;
     if (event && strcmp(event, "open") == 0) {
         s->feed.lines.line_max = (size_t)cli_u64(o, "event_max");
-        s->open = true;
+        good = !s->begun || cli_feed_again(&s->feed, cli_u64(o, "taken"));
+        s->open = s->begun = true;
     }
     s->unreachable = event && strcmp(event, "unreachable") == 0;
     json_object_put(o);
+    return good;
+}
+
+/* Tells the node which outcomes it need not keep any more. */
+static void confirm(sending *s)
+{
+    uint64_t fresh = s->outcomes - s->confirmed;
+    uint8_t body[8];
+    if (!fresh || (!s->ended && fresh < CONFIRM_COUNT && s->unconfirmed_bytes < CONFIRM_BYTES))
+        return;
+    rovei_store64(body, s->outcomes);
+    if (!cli_client_put(&s->client, ROVEI_FRAME_CONFIRM, (rove_span){body, sizeof body}))
+        return;
+    s->confirmed = s->outcomes;
+    s->unconfirmed_bytes = 0;
 }
 
 /* Handles the frames that have come. */
@@ -68,8 +101,8 @@ static rove_err take_frames(sending *s)
             s->ended = true;
             return ROVE_OK;
         }
-        if (type == ROVEI_FRAME_JSON)
-            take_object(s, body);
+        if (type == ROVEI_FRAME_JSON && !take_object(s, body))
+            return ROVE_E_FORMAT;
         if (type == ROVEI_FRAME_TAKEN && !cli_feed_taken(&s->feed, body))
             return ROVE_E_FORMAT;
         if (type != ROVEI_FRAME_OUTCOME)
@@ -77,6 +110,8 @@ static rove_err take_frames(sending *s)
         err = rovei_outcome_decode(&head, body, &rest);
         if (err)
             return err;
+        s->outcomes++;
+        s->unconfirmed_bytes += body.size;
         cli_totals_add(&s->totals, &head);
         if (s->outputs && head.kind == ROVEI_EVENT_APPLIED && !head.err)
             print_outputs(s, &head, rest);
@@ -114,9 +149,50 @@ static rove_err wait_for_more(sending *s, uint64_t deadline)
         return err;
     if (p[0].revents & (POLLIN | POLLHUP | POLLERR))
         err = rovei_channel_fill(channel);
-    if (!err && p[1].revents)
-        err = cli_lines_fill(&s->feed.lines);
+    if (!err && p[1].revents) {
+        rove_err read = cli_lines_fill(&s->feed.lines);
+        if (read == ROVE_E_CANCELLED)
+            return read;
+        if (read)
+            cli_feed_fail(&s->feed, read);
+    }
     return err;
+}
+
+/* ---- the connection ---- */
+
+static bool request(sending *s)
+{
+    json_object *o = cli_request("send");
+    cli_add_text(o, "daemon", s->daemon);
+    cli_add_text(o, "client", s->name);
+    json_object_object_add(o, "have", json_object_new_uint64(s->outcomes));
+    json_object_object_add(o, "resume", json_object_new_boolean(s->begun));
+    return cli_client_request(&s->client, o);
+}
+
+/* The connection broke: makes another one and goes on with what the node has kept. E_CLOSED when
+ * nobody listens there any more. */
+static rove_err reconnect(sending *s, uint64_t deadline)
+{
+    uint64_t until = cli_now() + RECONNECT_TIME;
+    cli_client_close(&s->client);
+    s->open = false;
+    while (cli_client_open(&s->client, s->path, true) != CLI_DONE) {
+        uint64_t now = cli_now();
+        if (now >= until || now >= deadline)
+            return ROVE_E_CLOSED;
+        (void)cli_poll(NULL, 0, now + RECONNECT_PAUSE);
+        if (cli_interrupted())
+            return ROVE_E_CANCELLED;
+    }
+    if (!request(s))
+        return ROVE_E_NOMEM;
+    if (s->dropped && !cli_client_put(&s->client, ROVEI_FRAME_DROP, (rove_span){NULL, 0}))
+        return ROVE_E_NOMEM;
+    s->confirmed = s->outcomes;
+    s->unconfirmed_bytes = 0;
+    return ROVE_OK;
 }
 
 static void drop(sending *s)
@@ -135,8 +211,11 @@ static rove_err run(sending *s, uint64_t timeout)
     uint64_t deadline = timeout ? cli_now() + timeout : ROVE_TIME_NEVER;
     while (!s->ended) {
         rove_err err = take_frames(s);
-        if (err || s->ended)
+        confirm(s);
+        if (err)
             return err;
+        if (s->ended)
+            break;
         if (s->open && !s->feed.finished)
             cli_feed_step(&s->feed);
         show_progress(s);
@@ -147,11 +226,15 @@ static rove_err run(sending *s, uint64_t timeout)
             return ROVE_OK;
         else if (err == ROVE_E_CANCELLED && cli_interrupted())
             return err;
-        else if (err == ROVE_E_CLOSED && take_frames(s) == ROVE_OK && s->ended)
-            return ROVE_OK;
-        else if (err && err != ROVE_E_CANCELLED)
-            return err;
+        else if (err && err != ROVE_E_CANCELLED) {
+            err = take_frames(s); /* what the node said last */
+            if (!err && !s->ended)
+                err = reconnect(s, deadline);
+            if (err)
+                return err;
+        }
     }
+    (void)!rovei_channel_flush(&s->client.channel);
     return ROVE_OK;
 }
 
@@ -184,7 +267,7 @@ static int conclude(sending *s, rove_err err)
 {
     s->totals.sent = s->feed.put + s->unsent;
     cli_totals_close(&s->totals);
-    if (!s->open && s->ended)
+    if (!s->begun && s->ended)
         return cli_client_fail(&s->client, "not sent");
     print_summary(s);
     if (err == ROVE_E_CANCELLED)
@@ -223,7 +306,8 @@ int cli_send(int argc, char **argv)
         "send",
         "ORIGIN",
         "Sends standard input to a daemon, wherever it lives: one line is one event,\n"
-        "without its newline. Ends when each line has its outcome. Exit status 3 when\n"
+        "without its newline. Ends when each line has its outcome. When the connection to\n"
+        "the node breaks it is made again and goes on where it was. Exit status 3 when\n"
         "some were refused, 4 when the outcome of some is unknown or they were lost.",
         options,
         sizeof options / sizeof options[0],
@@ -236,14 +320,20 @@ int cli_send(int argc, char **argv)
     if (!cli_parse(&syntax, argc, argv, &operands, &status) ||
         !cli_check_name("ORIGIN", operands.at[0], &status))
         return status;
-    status = cli_client_open(&s->client, cli_control_path(control, room, sizeof room), false);
+    s->daemon = operands.at[0];
+    s->path = cli_control_path(control, room, sizeof room);
+    if (rovei_crypto_init())
+        return cli_fail("the crypto library cannot be started");
+    status = cli_client_open(&s->client, s->path, false);
     if (status != CLI_DONE)
         return status;
-    json_object *request = cli_request("send");
-    cli_add_text(request, "daemon", operands.at[0]);
+    uint8_t name[ROVEI_CLIENT_SIZE];
+    rovei_rng_fill(&rovei_rng_system, name, sizeof name);
+    rovei_hex_encode(name, sizeof name, s->name);
     cli_signals_hold();
     cli_feed_init(&s->feed, &s->client, STDIN_FILENO, SIZE_MAX);
-    rove_err err = cli_client_request(&s->client, request) ? run(s, timeout) : ROVE_E_NOMEM;
+    s->feed.keep = true;
+    rove_err err = request(s) ? run(s, timeout) : ROVE_E_NOMEM;
     status = conclude(s, err);
     cli_feed_free(&s->feed);
     cli_client_close(&s->client);

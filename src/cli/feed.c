@@ -96,6 +96,7 @@ void cli_feed_init(cli_feed *f, cli_client *c, int fd, size_t line_max)
 
 void cli_feed_free(cli_feed *f)
 {
+    free(f->kept);
     cli_lines_free(&f->lines);
 }
 
@@ -112,6 +113,65 @@ static void finish(cli_feed *f, rove_err err)
     f->finished = cli_client_put(f->client, ROVEI_FRAME_FINISH, (rove_span){NULL, 0});
     if (!f->finished)
         f->err = ROVE_E_NOMEM;
+}
+
+void cli_feed_fail(cli_feed *f, rove_err err)
+{
+    finish(f, err);
+}
+
+/* Appends a line to those that are kept. */
+static bool keep_line(cli_feed *f, rove_span line)
+{
+    if (f->kept_at == f->kept_size || f->kept_at >= f->kept_room / 2) {
+        if (f->kept_at != f->kept_size)
+            memmove(f->kept, f->kept + f->kept_at, f->kept_size - f->kept_at);
+        f->kept_size -= f->kept_at;
+        f->kept_at = 0;
+    }
+    size_t room = f->kept_room ? f->kept_room : READ_SIZE;
+    while (room - f->kept_size < line.size)
+        room *= 2;
+    if (room > f->kept_room) {
+        char *kept = realloc(f->kept, room);
+        if (!kept)
+            return false;
+        f->kept = kept;
+        f->kept_room = room;
+    }
+    if (line.size)
+        memcpy(f->kept + f->kept_size, line.data, line.size);
+    f->kept_size += line.size;
+    return true;
+}
+
+/* The node has taken all up to the event of this number. */
+static void forget_taken(cli_feed *f, uint64_t count)
+{
+    for (uint64_t n = f->taken.count; n < count; n++) {
+        uint32_t size = f->sizes[n % ROVEI_CREDIT_EVENTS];
+        f->bytes -= size;
+        if (f->keep)
+            f->kept_at += size;
+    }
+    f->taken.count = count;
+}
+
+bool cli_feed_again(cli_feed *f, uint64_t taken)
+{
+    if (taken < f->taken.count || taken > f->put)
+        return false;
+    forget_taken(f, taken);
+    const char *at = f->kept + f->kept_at;
+    for (uint64_t n = taken; n < f->put && !f->err; n++) {
+        uint32_t size = f->sizes[n % ROVEI_CREDIT_EVENTS];
+        if (!cli_client_put(f->client, ROVEI_FRAME_EVENT, (rove_span){at, size}))
+            f->err = ROVE_E_NOMEM;
+        at += size;
+    }
+    if (f->finished)
+        finish(f, f->err);
+    return true;
 }
 
 void cli_feed_step(cli_feed *f)
@@ -133,7 +193,8 @@ void cli_feed_step(cli_feed *f)
             f->lines = before;
             return;
         }
-        if (!cli_client_put(f->client, ROVEI_FRAME_EVENT, line)) {
+        if ((f->keep && !keep_line(f, line)) ||
+            !cli_client_put(f->client, ROVEI_FRAME_EVENT, line)) {
             f->err = ROVE_E_NOMEM;
             return;
         }
@@ -147,8 +208,7 @@ bool cli_feed_taken(cli_feed *f, rove_span body)
     rovei_taken t;
     if (rovei_taken_decode(&t, body) || t.count < f->taken.count || t.count > f->put)
         return false;
-    for (uint64_t n = f->taken.count; n < t.count; n++)
-        f->bytes -= f->sizes[n % ROVEI_CREDIT_EVENTS];
+    forget_taken(f, t.count);
     f->taken = t;
     if (t.stalled > f->stalled)
         f->stalled = t.stalled;

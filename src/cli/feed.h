@@ -36,6 +36,10 @@ typedef struct cli_feed {
     uint64_t stalled;                    /* the longest stall since this was last set to 0 */
     uint32_t sizes[ROVEI_CREDIT_EVENTS]; /* of those under way, by their number */
     size_t bytes;
+    bool keep;  /* copies of the lines under way stay here, for a node that has to be sent them
+                   again; set right after init */
+    char *kept; /* lines [taken.count, put), one behind the other in [kept_at, kept_size) */
+    size_t kept_at, kept_size, kept_room;
     bool want_lines; /* the next step is reading the file */
     bool finished;   /* all is put, and FINISH behind it */
     rove_err err;    /* why it stopped: E_TOO_LARGE (line put + 1), E_IO, E_NOMEM */
@@ -45,6 +49,11 @@ void cli_feed_init(cli_feed *f, cli_client *c, int fd, size_t line_max);
 void cli_feed_free(cli_feed *f);
 /* Puts what credit and buffers allow; says FINISH at the end. */
 void cli_feed_step(cli_feed *f);
+/* The lines cannot be read any further: FINISH, and `err` is kept. */
+void cli_feed_fail(cli_feed *f, rove_err err);
+/* The connection is a new one, and the node has taken so many events: those behind them are put
+ * again. With `keep` only. False: the node cannot have taken that many. */
+bool cli_feed_again(cli_feed *f, uint64_t taken);
 /* A TAKEN frame. False: malformed. */
 bool cli_feed_taken(cli_feed *f, rove_span body);
 

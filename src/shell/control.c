@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -41,8 +42,7 @@ void control_close(connection *c)
         return;
     rovei_control *control = c->control;
     c->closing = true;
-    if (c->mode == MODE_SEND)
-        control_send_closed(c, rovei_node_core(control->node), rovei_clock_now());
+    control_sending_leave(c, rovei_node_core(control->node), rovei_clock_now());
     control_state_drop(c);
     control_load_drop(c);
     rovei_loop_unwatch(control->node, c->channel.fd);
@@ -98,6 +98,7 @@ static void take_request(connection *c, rovei_node *core, rovei_now now, rove_sp
 {
     json_object *request = body.size <= ROVEI_REQUEST_MAX ? parse(body) : NULL;
     const char *name = request ? control_field(request, "command") : NULL;
+    control_sending_leave(c, core, now);
     if (!name) {
         control_end(c, ROVE_E_FORMAT, "the request is not a JSON object with a command");
         c->eof = true;
@@ -117,6 +118,8 @@ static void take_frame(connection *c, rovei_node *core, rovei_now now, uint8_t t
 {
     if (type == ROVEI_FRAME_REQUEST && c->mode == MODE_IDLE) {
         take_request(c, core, now, body);
+    } else if (type == ROVEI_FRAME_CONFIRM) {
+        control_send_confirm(c, core, now, body);
     } else if (type == ROVEI_FRAME_SEED && c->mode == MODE_IDLE && body.size == sizeof c->seed) {
         memcpy(c->seed, body.data, sizeof c->seed);
         c->has_seed = true;
@@ -211,7 +214,6 @@ static void on_listener(void *user, rovei_node *core, rovei_now now, uint32_t ev
     c->control = control;
     c->watched = EPOLLIN;
     rovei_channel_init(&c->channel, fd, control->alloc, frame_max);
-    rovei_list_init(&c->waiting);
     if (rovei_loop_watch(control->node, fd, EPOLLIN, on_connection, c)) {
         rovei_channel_fini(&c->channel);
         ROVEI_DELETE(control->alloc, c);
@@ -291,6 +293,9 @@ static void begin_on_loop(void *arg, rovei_node *core, rovei_now now)
     begin *b = arg;
     b->err = rovei_loop_watch(b->control->node, b->control->fd, EPOLLIN, on_listener, b->control);
     if (!b->err)
+        b->err = rovei_loop_watch(b->control->node, b->control->timer_fd, EPOLLIN,
+                                  control_clients_expire, b->control);
+    if (!b->err)
         rovei_node_listen(b->control->node, on_note, b->control);
 }
 
@@ -309,6 +314,9 @@ rove_err rovei_control_new(rovei_control **ret, const rovei_control_config *cfg)
                                .forced = cfg->forced,
                                .user = cfg->user};
     rovei_list_init(&control->connections);
+    rovei_list_init(&control->sendings);
+    rovei_list_init(&control->left);
+    control->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     pthread_mutex_init(&control->lock, NULL);
     pthread_cond_init(&control->idle, NULL);
     pthread_condattr_t monotonic;
@@ -318,7 +326,7 @@ rove_err rovei_control_new(rovei_control **ret, const rovei_control_config *cfg)
     pthread_condattr_destroy(&monotonic);
     rove_err err = ROVE_OK;
     control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (control->fd < 0)
+    if (control->fd < 0 || control->timer_fd < 0)
         err = ROVE_E_IO;
     else if (strlen(cfg->path) >= sizeof control->path)
         err = ROVE_E_TOO_LARGE;
@@ -343,13 +351,16 @@ rove_err rovei_control_new(rovei_control **ret, const rovei_control_config *cfg)
 
 static void end_on_loop(void *arg, rovei_node *core, rovei_now now)
 {
-    (void)core;
-    (void)now;
     rovei_control *control = arg;
     rovei_node_listen(control->node, NULL, NULL);
     rovei_loop_unwatch(control->node, control->fd);
+    rovei_loop_unwatch(control->node, control->timer_fd);
+    control->closed = true;
+    control_sendings_free(control, core, now);
     ROVEI_LIST_EACH (it, next, &control->connections) {
         connection *c = ROVEI_CONTAINER(it, connection, all);
+        if (c->mode == MODE_SEND) /* so that nobody tries to come back */
+            control_end_err(c, ROVE_E_SHUTTING_DOWN);
         control_flush(c);
         control_close(c);
         control_leave(c);
@@ -381,6 +392,8 @@ void rovei_control_free(rovei_control *control)
     }
     if (control->fd >= 0)
         close(control->fd);
+    if (control->timer_fd >= 0)
+        close(control->timer_fd);
     pthread_mutex_destroy(&control->lock);
     pthread_cond_destroy(&control->idle);
     pthread_cond_destroy(&control->moved);

@@ -17,12 +17,16 @@
 #define ROVEI_FRAME_EVENT   'E' /* one event to send: its bytes */
 #define ROVEI_FRAME_FINISH  'F' /* no more events, no more pieces */
 #define ROVEI_FRAME_DROP    'D' /* no more events, and what has no outcome is given up */
+#define ROVEI_FRAME_CONFIRM 'C' /* u64: so many outcomes have come, and need not be kept */
 #define ROVEI_FRAME_ABORT   'A' /* the time for a move is up: abort it if that is still possible */
 /* Node to client: */
 #define ROVEI_FRAME_JSON    'J' /* a JSON object: one line of the answer */
 #define ROVEI_FRAME_TAKEN   'T' /* so many events went into the lane, see rovei_taken */
 #define ROVEI_FRAME_OUTCOME 'O' /* what became of an event, see rovei_outcome_head */
 #define ROVEI_FRAME_END     'X' /* i32 error, then its text: the request has ended */
+
+/* How a client that sends names itself, so that it can come back: drawn at random. */
+#define ROVEI_CLIENT_SIZE 16
 
 #define ROVEI_FRAME_HEAD  5
 #define ROVEI_REQUEST_MAX 65536

@@ -30,7 +30,11 @@ struct rovei_control {
     char path[108];
     rovei_list connections;
     size_t count;
-    size_t jobs; /* threads under way */
+    rovei_list sendings; /* of clients that are connected */
+    rovei_list left;     /* of clients that may come back; who left first stands first */
+    int timer_fd;        /* for the first of `left` */
+    bool closed;         /* nobody can come back any more */
+    size_t jobs;         /* threads under way */
     pthread_mutex_t lock;
     pthread_cond_t idle;  /* jobs has become 0 */
     pthread_cond_t moved; /* `moves` has grown, or `ending` */
@@ -48,12 +52,6 @@ typedef enum connection_mode {
     MODE_LOAD,  /* a snapshot comes in, in pieces */
 } connection_mode;
 
-/* An event that was read and did not fit into the lane yet. */
-typedef struct waiting_event {
-    rovei_list all;
-    rove_buf *payload;
-} waiting_event;
-
 typedef struct connection {
     rovei_list all;
     rovei_control *control;
@@ -65,15 +63,8 @@ typedef struct connection {
     uint8_t seed[32];
     bool has_seed;
 
-    /* MODE_SEND */
-    uint64_t sender;
-    rovei_list waiting;
-    size_t waiting_count, waiting_bytes;
-    rovei_taken taken;
-    uint64_t told;          /* count of the last TAKEN */
-    uint64_t waiting_since; /* monotonic: the first of `waiting` was not taken; 0 = it has not been
-                               tried */
-    bool finishing;
+    /* MODE_SEND, and until the client has confirmed the last outcome */
+    struct sending *sending;
     rovei_task resume; /* goes on with the lane, and writes, once per burst of notes */
     bool resuming;
 
@@ -136,11 +127,16 @@ const char *control_field(json_object *request, const char *name); /* NULL when 
 bool control_flag(json_object *request, const char *name);
 bool control_parse_id(const char *text, uint64_t *ret);
 
-/* ---- sending (control_send.c) ---- */
+/* ---- sending (control_send.c, control_clients.c) ---- */
 void control_send_frame(connection *c, rovei_node *core, rovei_now now, uint8_t type,
                         rove_span body);
 void control_send_room(connection *c, rovei_node *core, rovei_now now);
-void control_send_closed(connection *c, rovei_node *core, rovei_now now);
+/* The client has these outcomes. */
+void control_send_confirm(connection *c, rovei_node *core, rovei_now now, rove_span body);
+/* The connection ends, or turns to something else. */
+void control_sending_leave(connection *c, rovei_node *core, rovei_now now);
+void control_sendings_free(rovei_control *control, rovei_node *core, rovei_now now);
+rovei_watch_fn control_clients_expire;
 
 /* ---- states and snapshots (control_backup.c) ---- */
 /* Puts further pieces, as many as may be queued. */

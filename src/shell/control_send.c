@@ -3,79 +3,111 @@
  * Events from a client of the control socket into a lane, and their outcomes back. What the lane
  * has no room for waits here, within the credit that a client has. */
 #include <base/buf.h>
-#include <shell/control_inside.h>
+#include <shell/control_sending.h>
+#include <shell/files.h>
+#include <string.h>
 
-static void forget_waiting(connection *c)
+void control_sending_forget_waiting(sending *s)
 {
-    ROVEI_LIST_EACH (it, next, &c->waiting) {
+    ROVEI_LIST_EACH (it, next, &s->waiting) {
         waiting_event *w = ROVEI_CONTAINER(it, waiting_event, all);
         rovei_list_remove(&w->all);
         rove_buf_unref(w->payload);
-        ROVEI_DELETE(c->control->alloc, w);
+        ROVEI_DELETE(s->control->alloc, w);
     }
-    c->waiting_count = c->waiting_bytes = 0;
+    s->waiting_count = s->waiting_bytes = 0;
+    s->waiting_since = 0;
+}
+
+void control_sending_close(sending *s, rovei_node *core, rovei_now now)
+{
+    if (!s->sender)
+        return;
+    rovei_node_unroute_sender(s->control->node, s->sender);
+    rovei_node_sender_close(core, now, s->sender, false);
+    s->sender = 0;
+}
+
+/* The sending is over, and the request with it. */
+static void end(sending *s, rove_err err)
+{
+    s->ended = true;
+    s->end = err;
+    control_sending_forget_waiting(s);
+    if (s->connection)
+        control_end_err(s->connection, err);
 }
 
 /* The lane cannot go on: what has no outcome stays without. */
-static void fail(connection *c, rovei_node *core, rovei_now now, rove_err err)
+static void fail(sending *s, rovei_node *core, rovei_now now, rove_err err)
 {
-    control_send_closed(c, core, now);
-    control_end_err(c, err);
+    control_sending_close(s, core, now);
+    end(s, err);
 }
 
-static void tell_taken(connection *c)
+/* ---- into the lane ---- */
+
+static void tell_taken(sending *s)
 {
     uint8_t body[ROVEI_TAKEN_SIZE];
-    if (c->taken.count == c->told)
+    if (s->taken.count == s->told)
         return;
-    rovei_taken_encode(&c->taken, body);
-    c->told = c->taken.count;
-    c->taken.stalled = 0;
-    if (rovei_channel_put(&c->channel, ROVEI_FRAME_TAKEN, (rove_span){body, sizeof body},
-                          (rove_span){NULL, 0}))
-        control_close(c);
+    rovei_taken_encode(&s->taken, body);
+    s->told = s->taken.count;
+    s->taken.stalled = 0;
+    if (rovei_channel_put(&s->connection->channel, ROVEI_FRAME_TAKEN,
+                          (rove_span){body, sizeof body}, (rove_span){NULL, 0}))
+        control_close(s->connection);
 }
 
 /* Hands the first waiting event to the lane: OK, or why it was not taken. */
-static rove_err hand_over(connection *c, rovei_node *core, rovei_now now)
+static rove_err hand_over(sending *s, rovei_node *core, rovei_now now)
 {
-    waiting_event *w = ROVEI_CONTAINER(c->waiting.next, waiting_event, all);
+    waiting_event *w = ROVEI_CONTAINER(s->waiting.next, waiting_event, all);
     uint64_t number;
-    rove_err err = rovei_node_sender_send(core, now, c->sender, w->payload, &number);
+    rove_err err = rovei_node_sender_send(core, now, s->sender, w->payload, &number);
     if (err) {
-        if (!c->waiting_since)
-            c->waiting_since = now.mono;
+        if (!s->waiting_since)
+            s->waiting_since = now.mono;
         return err;
     }
-    uint64_t waited = c->waiting_since ? now.mono - c->waiting_since : 0;
-    if (waited > c->taken.stalled)
-        c->taken.stalled = waited;
-    c->waiting_since = 0;
-    c->taken.count++;
-    c->taken.at = now.mono;
-    c->waiting_count--;
-    c->waiting_bytes -= rovei_buf_size(w->payload);
+    uint64_t waited = s->waiting_since ? now.mono - s->waiting_since : 0;
+    if (waited > s->taken.stalled)
+        s->taken.stalled = waited;
+    s->waiting_since = 0;
+    s->taken.count++;
+    s->taken.at = now.mono;
+    s->waiting_count--;
+    s->waiting_bytes -= rovei_buf_size(w->payload);
     rovei_list_remove(&w->all);
     rove_buf_unref(w->payload);
-    ROVEI_DELETE(c->control->alloc, w);
+    ROVEI_DELETE(s->control->alloc, w);
     return ROVE_OK;
+}
+
+/* A client that does not read its outcomes, or does not confirm them, is given no more room. */
+static bool is_behind(const sending *s)
+{
+    return rovei_channel_queued(&s->connection->channel) > OUT_HIGH ||
+           rovei_outcome_log_bytes(&s->log) > OUT_HIGH;
 }
 
 void control_send_room(connection *c, rovei_node *core, rovei_now now)
 {
     rove_err err = ROVE_OK;
-    if (c->mode != MODE_SEND || !c->sender)
+    sending *s = c->sending;
+    if (c->mode != MODE_SEND || !s || !s->sender)
         return;
-    while (!err && c->waiting_count && rovei_channel_queued(&c->channel) <= OUT_HIGH)
-        err = hand_over(c, core, now);
-    tell_taken(c);
+    while (!err && s->waiting_count && !is_behind(s))
+        err = hand_over(s, core, now);
+    tell_taken(s);
     if (c->closing)
         return;
     if (err && err != ROVE_E_WINDOW) {
-        fail(c, core, now, err);
-    } else if (c->finishing && !c->waiting_count) {
-        c->finishing = false;
-        rovei_node_sender_close(core, now, c->sender, false);
+        fail(s, core, now, err);
+    } else if (s->finishing && !s->waiting_count && !s->finished) {
+        s->finished = true;
+        rovei_node_sender_close(core, now, s->sender, false);
     }
 }
 
@@ -97,8 +129,11 @@ static void resume_later(connection *c)
     rovei_postbox_post(rovei_node_postbox(c->control->node), &c->resume);
 }
 
-static void tell_outcome(connection *c, rovei_event_outcome kind, uint64_t number,
-                         const rovei_note *note)
+/* ---- what comes back ---- */
+
+/* False: the sending is gone, since nobody is there any more. */
+static bool tell_outcome(sending *s, rovei_node *core, rovei_now now, rovei_event_outcome kind,
+                         uint64_t number, const rovei_note *note)
 {
     rovei_outcome_head head = {.kind = kind,
                                .number = number,
@@ -108,48 +143,59 @@ static void tell_outcome(connection *c, rovei_event_outcome kind, uint64_t numbe
     bool outputs = kind == ROVEI_EVENT_APPLIED && !note->err;
     uint8_t bytes[ROVEI_OUTCOME_SIZE];
     rovei_outcome_encode(&head, bytes);
-    if (rovei_channel_put(&c->channel, ROVEI_FRAME_OUTCOME, (rove_span){bytes, sizeof bytes},
-                          outputs ? note->outputs : note->text))
-        control_close(c);
+    rove_span first = {bytes, sizeof bytes}, rest = outputs ? note->outputs : note->text;
+    rovei_control *control = s->control;
+    if (s->named && rovei_outcome_log_add(&s->log, first, rest)) {
+        s->named = false; /* one is missing: nobody can come back to it */
+        if (!s->connection) {
+            control_sending_free(s, core, now);
+            return false;
+        }
+    }
+    if (!s->connection)
+        control_sending_bound(control, core, now);
+    else if (rovei_channel_put(&s->connection->channel, ROVEI_FRAME_OUTCOME, first, rest))
+        control_close(s->connection);
+    else
+        return true;
+    return control_sending_is_there(control, s);
 }
 
-static void tell_state(connection *c, const char *what)
+static void tell_state(sending *s, const char *what)
 {
     json_object *o = json_object_new_object();
     control_add(o, "event", control_text(what));
-    control_say(c, o);
+    control_say(s->connection, o);
 }
 
 static void on_note(void *user, rovei_node *core, rovei_now now, const rovei_note *note)
 {
-    (void)core;
-    (void)now;
-    connection *c = user;
+    sending *s = user;
+    connection *c = s->connection;
+    bool there = true;
     switch (note->kind) {
     case ROVEI_NOTE_APPLIED:
-        for (uint64_t n = note->number; n <= note->value; n++)
-            tell_outcome(c, ROVEI_EVENT_APPLIED, n, note);
+        for (uint64_t n = note->number; there && n <= note->value; n++)
+            there = tell_outcome(s, core, now, ROVEI_EVENT_APPLIED, n, note);
         break;
     case ROVEI_NOTE_REFUSED:
-        tell_outcome(c, ROVEI_EVENT_REFUSED, note->number, note);
+        (void)tell_outcome(s, core, now, ROVEI_EVENT_REFUSED, note->number, note);
         break;
     case ROVEI_NOTE_UNKNOWN:
-        tell_outcome(c, ROVEI_EVENT_UNKNOWN, note->number, note);
+        (void)tell_outcome(s, core, now, ROVEI_EVENT_UNKNOWN, note->number, note);
         break;
     case ROVEI_NOTE_LOST:
-        tell_outcome(c, ROVEI_EVENT_LOST, note->number, note);
+        (void)tell_outcome(s, core, now, ROVEI_EVENT_LOST, note->number, note);
         break;
     case ROVEI_NOTE_UNREACHABLE:
-        tell_state(c, "unreachable");
-        break;
     case ROVEI_NOTE_REACHED:
-        tell_state(c, "reached");
+        if (c)
+            tell_state(s, note->kind == ROVEI_NOTE_REACHED ? "reached" : "unreachable");
         break;
     case ROVEI_NOTE_SENDER_ENDED:
-        rovei_node_unroute_sender(c->control->node, c->sender);
-        c->sender = 0;
-        forget_waiting(c);
-        control_end_err(c, ROVE_OK);
+        rovei_node_unroute_sender(s->control->node, s->sender);
+        s->sender = 0;
+        end(s, ROVE_OK);
         break;
     case ROVEI_NOTE_ROOM:
     case ROVEI_NOTE_SPAWNED:
@@ -160,83 +206,153 @@ static void on_note(void *user, rovei_node *core, rovei_now now, const rovei_not
     case ROVEI_NOTE_FORCED:
         break;
     }
-    resume_later(c);
+    if (c)
+        resume_later(c);
 }
 
-void control_send_begin(connection *c, rovei_node *core, rovei_now now, json_object *request)
+/* ---- beginning, and going on ---- */
+
+static void say_open(connection *c, const sending *s)
+{
+    json_object *o = json_object_new_object();
+    control_add(o, "event", control_text("open"));
+    control_add(o, "event_max", control_u64(rovei_node_env(c->control->node)->limits.event_max));
+    control_add(o, "taken", control_u64(s->taken.count));
+    control_say(c, o);
+}
+
+static void begin(connection *c, rovei_node *core, rovei_now now, json_object *request,
+                  const uint8_t *client)
 {
     rove_entity daemon;
-    uint64_t sender = 0;
     if (!control_daemon(c, core, request, &daemon))
         return;
-    rove_err err = rovei_node_sender_open(core, now, &daemon, &sender);
-    if (err) {
-        control_end_err(c, err);
-        return;
+    sending *s = control_sending_new(c, client);
+    rove_err err = s ? rovei_node_sender_open(core, now, &daemon, &s->sender) : ROVE_E_NOMEM;
+    if (!err) {
+        err = rovei_node_route_sender(c->control->node, s->sender, on_note, s);
+        if (err)
+            rovei_node_sender_close(core, now, s->sender, true);
     }
-    err = rovei_node_route_sender(c->control->node, sender, on_note, c);
     if (err) {
-        rovei_node_sender_close(core, now, sender, true);
+        if (s) {
+            s->sender = 0;
+            control_sending_free(s, core, now);
+        }
         control_end_err(c, err);
         return;
     }
     c->mode = MODE_SEND;
-    c->sender = sender;
-    c->taken = (rovei_taken){0};
-    c->told = c->waiting_since = 0;
-    c->finishing = false;
-    json_object *o = json_object_new_object();
-    control_add(o, "event", control_text("open"));
-    control_add(o, "event_max", control_u64(rovei_node_env(c->control->node)->limits.event_max));
-    control_say(c, o);
+    say_open(c, s);
 }
 
-static void take_event(connection *c, rovei_node *core, rovei_now now, rove_span body)
+/* The client is there again and has so many outcomes: it gets the others, and goes on. */
+static void go_on(connection *c, sending *s, uint64_t have)
 {
-    if (body.size > rovei_node_env(c->control->node)->limits.event_max) {
-        fail(c, core, now, ROVE_E_TOO_LARGE);
+    size_t it = 0;
+    rove_span outcome;
+    if (have < s->log.dropped || rovei_outcome_log_drop(&s->log, have)) {
+        control_end(c, ROVE_E_USAGE, "the client cannot have that number of outcomes");
         return;
     }
-    if (c->finishing || (c->waiting_count && (c->waiting_count >= ROVEI_CREDIT_EVENTS ||
-                                              c->waiting_bytes > ROVEI_CREDIT_BYTES))) {
-        fail(c, core, now, ROVE_E_FLOW);
+    connection *before = s->connection;
+    if (before) { /* which nobody uses any more */
+        control_sending_detach(s);
+        control_close(before);
+        control_leave(before);
+    }
+    control_sending_attach(s, c);
+    c->mode = MODE_SEND;
+    s->told = s->taken.count;
+    say_open(c, s);
+    while (!c->closing && rovei_outcome_log_next(&s->log, &it, &outcome))
+        if (rovei_channel_put(&c->channel, ROVEI_FRAME_OUTCOME, outcome, (rove_span){NULL, 0}))
+            control_close(c);
+    if (!c->closing && s->ended)
+        control_end_err(c, s->end);
+}
+
+void control_send_begin(connection *c, rovei_node *core, rovei_now now, json_object *request)
+{
+    uint8_t client[ROVEI_CLIENT_SIZE];
+    json_object *have = NULL;
+    const char *name = control_field(request, "client");
+    if (!name) {
+        begin(c, core, now, request, NULL);
         return;
     }
-    waiting_event *w = ROVEI_NEW(c->control->alloc, waiting_event);
-    if (!w || rove_buf_new(&w->payload, body, c->control->alloc)) {
+    if (!rovei_hex_decode(name, strlen(name), client, sizeof client)) {
+        control_end(c, ROVE_E_USAGE, "a client's name has 32 hex digits");
+        return;
+    }
+    sending *s = control_sending_find(c->control, client);
+    if (s)
+        go_on(c, s,
+              json_object_object_get_ex(request, "have", &have) ? json_object_get_uint64(have) : 0);
+    else if (control_flag(request, "resume"))
+        control_end(c, ROVE_E_NOT_FOUND,
+                    "the node knows nothing of this sending any more: it was started anew, or the "
+                    "limit client_keep has passed");
+    else
+        begin(c, core, now, request, client);
+}
+
+/* ---- frames ---- */
+
+static void take_event(sending *s, rovei_node *core, rovei_now now, rove_span body)
+{
+    if (body.size > rovei_node_env(s->control->node)->limits.event_max) {
+        fail(s, core, now, ROVE_E_TOO_LARGE);
+        return;
+    }
+    if (s->finishing || (s->waiting_count && (s->waiting_count >= ROVEI_CREDIT_EVENTS ||
+                                              s->waiting_bytes > ROVEI_CREDIT_BYTES))) {
+        fail(s, core, now, ROVE_E_FLOW);
+        return;
+    }
+    waiting_event *w = ROVEI_NEW(s->control->alloc, waiting_event);
+    if (!w || rove_buf_new(&w->payload, body, s->control->alloc)) {
         if (w)
-            ROVEI_DELETE(c->control->alloc, w);
-        fail(c, core, now, ROVE_E_NOMEM);
+            ROVEI_DELETE(s->control->alloc, w);
+        fail(s, core, now, ROVE_E_NOMEM);
         return;
     }
-    rovei_list_add_tail(&c->waiting, &w->all);
-    c->waiting_count++;
-    c->waiting_bytes += body.size;
+    rovei_list_add_tail(&s->waiting, &w->all);
+    s->waiting_count++;
+    s->waiting_bytes += body.size;
 }
 
 void control_send_frame(connection *c, rovei_node *core, rovei_now now, uint8_t type,
                         rove_span body)
 {
-    if (!c->sender)
+    sending *s = c->sending;
+    if (!s || !s->sender)
         return;
     if (type == ROVEI_FRAME_EVENT) {
-        take_event(c, core, now, body);
+        take_event(s, core, now, body);
     } else if (type == ROVEI_FRAME_FINISH) {
-        c->finishing = true;
+        s->finishing = true;
     } else {
-        forget_waiting(c);
-        c->finishing = false;
-        rovei_node_sender_close(core, now, c->sender, true);
+        control_sending_forget_waiting(s);
+        s->finishing = false;
+        s->finished = true;
+        rovei_node_sender_close(core, now, s->sender, true);
     }
 }
 
-void control_send_closed(connection *c, rovei_node *core, rovei_now now)
+void control_send_confirm(connection *c, rovei_node *core, rovei_now now, rove_span body)
 {
-    forget_waiting(c);
-    if (!c->sender)
+    sending *s = c->sending;
+    rovei_reader r = rovei_reader_of(body);
+    uint64_t number = rovei_read_u64(&r);
+    bool good = rovei_reader_end(&r) == ROVE_OK;
+    if (good && (!s || !s->named))
+        return; /* it crossed the end */
+    if (!good || number < s->log.dropped || rovei_outcome_log_drop(&s->log, number)) {
+        control_end(c, ROVE_E_FORMAT, "the client cannot have that number of outcomes");
+        c->eof = true;
         return;
-    rovei_node_unroute_sender(c->control->node, c->sender);
-    /* What was handed over still goes its way; then the lane is closed. */
-    rovei_node_sender_close(core, now, c->sender, false);
-    c->sender = 0;
+    }
+    if (s->ended && number == s->log.count)
+        control_sending_free(s, core, now);
 }
