@@ -148,7 +148,8 @@ static void take_events(rove_node *node, rovei_now now, struct epoll_event *even
     rovei_loop_bury(node, false);
 }
 
-void rovei_loop_rest_of_turn(rove_node *node, rovei_now now)
+/* What follows once the input is in. */
+static void rest_of_turn(rove_node *node, rovei_now now)
 {
     (void)rovei_postbox_run(&node->postbox, node->core, now);
     if (rovei_node_deadline(node->core) <= now.mono)
@@ -168,10 +169,7 @@ uint64_t rovei_loop_next_turn(rove_node *node, uint64_t now)
     if (!deadline && node->socket_full) /* the core has datagrams that nobody takes just now */
         deadline = rovei_time_add(now, FULL_SOCKET_WAIT);
     deadline = rovei_time_min(deadline, rovei_timers_deadline(&node->timers));
-    if (deadline <= now || !rovei_postbox_may_sleep(&node->postbox))
-        return 0;
-    node->armed = true;
-    return deadline;
+    return deadline > now && rovei_postbox_may_sleep(&node->postbox) ? deadline : 0;
 }
 
 static int wait_events(rove_node *node, uint64_t sleep, struct epoll_event *events)
@@ -188,25 +186,33 @@ static int wait_events(rove_node *node, uint64_t sleep, struct epoll_event *even
     return count;
 }
 
-/* Who had no reason to sleep looks straight at the socket, and only now and then at what else there
- * is to watch; so does who did not ask when to come, and comes all the time. */
+/* Who does not sleep looks straight at the socket; at what else there is to watch after a sleep of
+ * his own, and now and then. */
+static bool looks_around(rove_node *node)
+{
+    if (rovei_list_empty(&node->watches))
+        return false;
+    return node->postbox.armed || ++node->busy_turns >= BUSY_TURNS;
+}
+
 void rovei_loop_turn(rove_node *node, bool may_sleep)
 {
     rovei_now now = rovei_clock_now();
     uint64_t next = may_sleep ? rovei_loop_next_turn(node, now.mono) : 0;
-    if (!node->armed && ++node->busy_turns < BUSY_TURNS) {
-        receive(node, now);
-    } else {
+    if (next || looks_around(node)) {
         struct epoll_event events[EVENTS_PER_TURN];
         uint64_t sleep = next && next != ROVE_TIME_NEVER ? next - now.mono : next;
         int count = wait_events(node, sleep, events);
-        node->armed = false;
         node->busy_turns = 0;
         now = rovei_clock_now();
         take_events(node, now, events, count);
+    } else {
+        receive(node, now);
     }
     rovei_postbox_woken(&node->postbox);
-    rovei_loop_rest_of_turn(node, now);
+    if (node->driven)
+        rovei_postbox_read(&node->postbox);
+    rest_of_turn(node, now);
 }
 
 void *rovei_loop_main(void *arg)

@@ -31,8 +31,7 @@ struct rove_node {
     atomic_uintptr_t driver; /* the thread whose the node is; 0: not known yet */
     atomic_uintptr_t inside; /* the thread that has the core just now; 0: none */
     bool ending, stop, socket_full;
-    bool more;  /* the last turn left work for one more */
-    bool armed; /* whoever turns has been told when to come, and may be woken before that */
+    bool more; /* the last turn left work for one more */
     unsigned busy_turns;
     uint64_t incarnation;
     char *identity_file;
@@ -56,7 +55,6 @@ void rovei_node_own(rove_node *node, bool inside);
 void *rovei_loop_main(void *node);
 /* One turn, for whoever has the core: it sleeps before it, or only looks at what is there. */
 void rovei_loop_turn(rove_node *node, bool may_sleep);
-void rovei_loop_rest_of_turn(rove_node *node, rovei_now now); /* once the input is in */
 /* When the loop has to have its next turn: 0 for at once. Later: whoever posts a task from here on
  * wakes it before that. */
 uint64_t rovei_loop_next_turn(rove_node *node, uint64_t now);

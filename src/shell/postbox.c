@@ -16,6 +16,8 @@ rove_err rovei_postbox_init(rovei_postbox *p)
         return ROVE_E_IO;
     atomic_init(&p->head, NULL);
     atomic_init(&p->awake, true);
+    p->armed = false;
+    p->unread = 0;
     return ROVE_OK;
 }
 
@@ -64,17 +66,25 @@ bool rovei_postbox_run(rovei_postbox *p, rovei_node *node, rovei_now now)
 
 bool rovei_postbox_may_sleep(rovei_postbox *p)
 {
+    p->armed = true;
     atomic_store(&p->awake, false);
     /* A poster that pushed before the store saw `awake` and did not write: look again. */
-    if (atomic_load(&p->head)) {
-        atomic_store(&p->awake, true);
-        return false;
-    }
-    return true;
+    if (!atomic_load(&p->head))
+        return true;
+    rovei_postbox_woken(p);
+    return false;
 }
 
 void rovei_postbox_woken(rovei_postbox *p)
 {
-    if (!atomic_load_explicit(&p->awake, memory_order_relaxed))
-        atomic_store(&p->awake, true);
+    if (p->armed && atomic_exchange(&p->awake, true))
+        p->unread++;
+    p->armed = false;
+}
+
+void rovei_postbox_read(rovei_postbox *p)
+{
+    uint64_t count = 0;
+    if (p->unread && read(p->wake_fd, &count, sizeof count) == sizeof count)
+        p->unread -= count;
 }

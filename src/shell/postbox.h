@@ -18,7 +18,10 @@ typedef struct rovei_task {
 typedef struct rovei_postbox {
     _Atomic(rovei_task *) head; /* newest first; reversed when taken */
     atomic_bool awake;          /* a wake is on its way or the loop is running */
-    int wake_fd;                /* eventfd, watched for edges: never read */
+    int wake_fd;                /* eventfd, watched for edges */
+    /* The loop's. */
+    bool armed;      /* it may sleep: whoever posts first wakes it */
+    uint64_t unread; /* wakes that were, or are about to be, written */
 } rovei_postbox;
 
 ROVE_MUST_USE rove_err rovei_postbox_init(rovei_postbox *p);
@@ -34,5 +37,7 @@ bool rovei_postbox_run(rovei_postbox *p, rovei_node *node, rovei_now now);
 bool rovei_postbox_may_sleep(rovei_postbox *p);
 /* The loop runs again: nobody need wake it. */
 void rovei_postbox_woken(rovei_postbox *p);
+/* Takes the wakes off the descriptor, for a loop that does not see its edges. */
+void rovei_postbox_read(rovei_postbox *p);
 
 #endif
