@@ -66,9 +66,10 @@ bool rovei_postbox_run(rovei_postbox *p, rovei_node *node, rovei_now now)
 
 bool rovei_postbox_may_sleep(rovei_postbox *p)
 {
+    if (atomic_exchange(&p->awake, false) && p->armed)
+        p->unread++; /* it was to sleep already, and somebody woke it */
     p->armed = true;
-    atomic_store(&p->awake, false);
-    /* A poster that pushed before the store saw `awake` and did not write: look again. */
+    /* A poster that pushed before that saw `awake` and did not write: look again. */
     if (!atomic_load(&p->head))
         return true;
     rovei_postbox_woken(p);
