@@ -16,6 +16,20 @@ until_true 20 is_up two "$(field entity <one.out)" || fail "the nodes meet"
 on two peers --json >out
 like "peers" "$(cat out)" '{"entity":"*","node_id":"'"$one_id"'","class":"rove","state":"up","addr":"127.0.0.1:*","rtt_us":*}'
 
+# ---- a map ----
+start map --load "$kinds/kv.so" --peer "$(peer_of one)"
+map=$(on map spawn kv)
+printf 'set a 1\nset b two words\nget a\nget b\nget c\ndel a\nget a\n' |
+    on map send "$map" --outputs --json >out
+is "kv: values" "$?/$(field output <out | tr '\n' ' ')" "0/  31 74776f20776f726473    "
+printf 'put a 1\nget\nset x\n' | on map send "$map" --json >out
+is "kv: anything else is an error" "$?/$(cat out)" \
+    '0/{"event":"summary","sent":3,"applied":3,"errors":3,"refused":0,"unknown":0,"lost":0}'
+start other --load "$kinds/kv.so" --peer "$(peer_of map)"
+until_true 20 is_up map "$(field entity <other.out)" || fail "the nodes meet"
+on other expect kv "$map" && on map migrate "$map" --to "$(field node_id <other.out)" >out
+is "kv: moves with its map" "$(echo get b | on map send "$map" --outputs 2>err)" "two words"
+
 # ---- kinds ----
 on one kinds --json >out
 is "kinds: what was loaded, and what is built in" "$(tr '\n' ' ' <out)" \
