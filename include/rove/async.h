@@ -22,8 +22,9 @@
  *     new begins: ROVE_E_SHUTTING_DOWN.
  *
  * Errors that every such call may return: ROVE_E_USAGE (NULL), ROVE_E_FULL (the limits
- * pending_calls and pending_bytes), ROVE_E_NOMEM, ROVE_E_SHUTTING_DOWN, and of a runtime's calls
- * ROVE_E_REENTRANT. Further ones are said at the call. Threads: any. Blocking: never. */
+ * pending_calls, or of events pending_events and pending_bytes), ROVE_E_NOMEM,
+ * ROVE_E_SHUTTING_DOWN, and of a runtime's calls ROVE_E_REENTRANT. Further ones are said at the
+ * call. Threads: any. Blocking: never. */
 #ifndef ROVE_ASYNC_H
 #define ROVE_ASYNC_H
 
@@ -46,6 +47,109 @@ ROVE_API ROVE_MUST_USE rove_err rove_node_connect_async(rove_node *node, const r
 ROVE_API ROVE_MUST_USE rove_err rove_node_wait_peer_async(rove_node *node, const rove_entity *peer,
                                                           uint64_t timeout_ns, rove_done_fn *done,
                                                           void *user);
+
+/* ---- the life of a runtime (rove/runtime.h) ---- */
+
+/* Tells when all daemons are gone. From the call on the runtime is SHUTTING DOWN. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_shutdown_async(rove_runtime *rt, rove_done_fn *done,
+                                                            void *user);
+/* Gives a reference back; tells, for the last one, when the runtime is freed: here also from the
+ * node's own thread and from workers. After an error the reference is still the caller's. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_unref_async(rove_runtime *rt, rove_done_fn *done,
+                                                         void *user);
+
+/* ---- daemons (rove/runtime.h) ---- */
+
+/* `daemon` names the new one on success; `detail` is as after the waiting form. */
+typedef void rove_spawn_fn(void *user, rove_err err, rove_daemon daemon, const rove_detail *detail);
+
+/* As the four that wait. The kind's functions run on a worker, and what they answer is told; the
+ * errors that are returned are those of the arguments, the gate and the claim (without a detail).
+ * An instance of the caller's is his again when `done` gets an error. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn_async(rove_runtime *rt, const char *kind,
+                                                         const rove_identity *identity,
+                                                         const rove_spawn_options *options,
+                                                         rove_spawn_fn *done, void *user);
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn_with_async(rove_runtime *rt,
+                                                              const rove_kind *kind,
+                                                              void *kind_user, void *instance,
+                                                              const rove_identity *identity,
+                                                              const rove_spawn_options *options,
+                                                              rove_spawn_fn *done, void *user);
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn_from_snapshot_async(
+    rove_runtime *rt, const char *kind, const rove_identity *identity,
+    const rove_snapshot *snapshot, const rove_spawn_options *options, rove_spawn_fn *done,
+    void *user);
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn_from_snapshot_with_async(
+    rove_runtime *rt, const rove_kind *kind, void *kind_user, void *instance,
+    const rove_identity *identity, const rove_snapshot *snapshot, const rove_spawn_options *options,
+    rove_spawn_fn *done, void *user);
+
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_stop_async(rove_runtime *rt, rove_daemon daemon,
+                                                        rove_done_fn *done, void *user);
+
+/* These wait in the daemon's mailbox for the events before them. Returned are also
+ * ROVE_E_NOT_FOUND and ROVE_E_MOVED, and of snapshots those of the gate. */
+typedef void rove_stats_fn(void *user, rove_err err, const rove_daemon_stats *stats);
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_stats_async(rove_runtime *rt, rove_daemon daemon,
+                                                         rove_stats_fn *done, void *user);
+typedef void rove_health_fn(void *user, rove_err err, const rove_daemon_health *health);
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_health_async(rove_runtime *rt, rove_daemon daemon,
+                                                          rove_health_fn *done, void *user);
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_control_async(rove_runtime *rt, rove_daemon daemon,
+                                                           const rove_control *control,
+                                                           rove_done_fn *done, void *user);
+/* `snapshot` is NULL after an error; keep it with rove_snapshot_ref. */
+typedef void rove_snapshot_fn(void *user, rove_err err, rove_snapshot *snapshot,
+                              const rove_detail *detail);
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_snapshot_async(rove_runtime *rt, rove_daemon daemon,
+                                                            rove_snapshot_fn *done, void *user);
+
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_backup_async(rove_runtime *rt, rove_daemon daemon,
+                                                          rove_snapshot_fn *done, void *user);
+
+/* As rove_runtime_deliver, and never waits: the event is copied and queued, also while another
+ * thread has the daemon and while it moves. Events of one thread to one daemon are applied in the
+ * order of its calls, these and the waiting ones; `done` comes in the order in which they were
+ * applied. `result->number` tells that an event was diverted. Also returned: ROVE_E_NOT_FOUND,
+ * ROVE_E_MOVED, ROVE_E_TOO_LARGE (event_max), ROVE_E_NOT_READY. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_deliver_async(rove_runtime *rt, rove_daemon daemon,
+                                                           const rove_event *event,
+                                                           rove_deliver_fn *done, void *user);
+
+/* ---- moves (rove/runtime.h) ---- */
+
+typedef void rove_migration_fn(void *user, rove_err err, rove_migration migration);
+/* As rove_runtime_start_migration_with; `options` may be NULL. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_start_migration_async(
+    rove_runtime *rt, rove_daemon daemon, const rove_entity *target,
+    const rove_migration_options *options, rove_migration_fn *done, void *user);
+
+/* `info` is all that is known, whatever the error, but for ROVE_E_GONE. */
+typedef void rove_migration_info_fn(void *user, rove_err err, const rove_migration_info *info);
+ROVE_API ROVE_MUST_USE rove_err rove_migration_get_async(rove_runtime *rt, rove_migration migration,
+                                                         rove_migration_info_fn *done, void *user);
+ROVE_API ROVE_MUST_USE rove_err rove_migration_wait_async(rove_runtime *rt,
+                                                          rove_migration migration,
+                                                          rove_migration_info_fn *done, void *user);
+ROVE_API ROVE_MUST_USE rove_err rove_migration_wait_with_timeout_async(rove_runtime *rt,
+                                                                       rove_migration migration,
+                                                                       uint64_t timeout_ns,
+                                                                       rove_migration_info_fn *done,
+                                                                       void *user);
+ROVE_API ROVE_MUST_USE rove_err rove_migration_cancel_async(rove_runtime *rt,
+                                                            rove_migration migration,
+                                                            rove_done_fn *done, void *user);
+
+/* The running moves of the node, all of them. rove_migration_phase has rove_migration_get_async. */
+typedef void rove_moves_fn(void *user, rove_err err, const rove_migration_info *moves,
+                           size_t count);
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_moves_async(rove_runtime *rt, rove_moves_fn *done,
+                                                         void *user);
+typedef void rove_phase_fn(void *user, rove_err err, rove_phase phase);
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_migration_phase_async(rove_runtime *rt,
+                                                                   rove_daemon daemon,
+                                                                   rove_phase_fn *done, void *user);
 
 ROVE_END_DECLS
 

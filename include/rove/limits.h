@@ -98,8 +98,10 @@ ROVE_BEGIN_DECLS
     /* calls with a completion (rove/async.h) */                                                   \
     X(pending_calls, N, 65536, 1, 16777216,                                                        \
       "calls with a completion under way at once, of the node and of its runtime each")            \
+    X(pending_events, N, 65536, 1, 16777216,                                                       \
+      "events delivered with a completion and not told; they do not count as calls")               \
     X(pending_bytes, B, UINT64_C(256) << 20, 64, UINT64_C(1) << 40,                                \
-      "bytes of the events that such calls hold; one event always may")
+      "bytes of events delivered with a completion and not told; one event always may")
 
 /* The table as a struct, one 64-bit field each. */
 typedef struct rove_limits {

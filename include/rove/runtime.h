@@ -8,7 +8,8 @@
  *
  * Threads: any, for all calls, unless said otherwise; except that a call which would have to wait
  * for the node's own thread or for a worker is ROVE_E_WOULD_BLOCK there (callbacks of policies,
- * senders and completions run on those).
+ * senders and completions run on those). Every call that may wait has a form with a completion:
+ * rove/async.h.
  *
  * Re-entry: from inside of a daemon's functions only the calls marked so are allowed; the others
  * answer ROVE_E_REENTRANT and do nothing. */
@@ -58,8 +59,8 @@ static inline void rove_runtime_config_init(rove_runtime_config *cfg)
 
 /* Makes the runtime of a node, in REGISTERING. `cfg` NULL: the defaults. A node has one at a time.
  * Ownership: the caller holds one reference; the node outlives the runtime.
- * Errors: ROVE_E_USAGE, ROVE_E_STRUCT_VERSION, ROVE_E_RUNTIME_EXISTS, ROVE_E_WOULD_BLOCK,
- * ROVE_E_NOMEM, ROVE_E_IO (no thread). Blocking: until the node's thread has taken it in. */
+ * Errors: ROVE_E_USAGE, ROVE_E_STRUCT_VERSION, ROVE_E_RUNTIME_EXISTS, ROVE_E_NOMEM, ROVE_E_IO (no
+ * thread). Blocking: never. */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_new(rove_runtime **ret, rove_node *node,
                                                  const rove_runtime_config *cfg);
 /* One more reference. Re-entry: allowed. */
@@ -218,14 +219,14 @@ ROVE_API bool rove_result_next(const rove_result *result, size_t *it, rove_link 
 /* Gives back what the result holds; harmless for one that is all zero. */
 ROVE_API void rove_result_fini(rove_result *result);
 
-/* What became of an event that was diverted. Called exactly once, on a worker, on the node's own
- * thread, or on that of another call into the runtime, with no lock held; `result` is borrowed. */
+/* What became of an event. Called exactly once, on the node's own thread; `result` is borrowed
+ * (rove/async.h says what else holds for completions). */
 typedef void rove_deliver_fn(void *user, rove_err err, const rove_result *result);
 
 typedef enum rove_deliver_flags {
     /* Do not wait for a move: an event that comes while the daemon is frozen is diverted, the call
      * returns ROVE_E_DIVERTED, and `done` is told how it ended. It still waits for the events
-     * before it, which is short. */
+     * before it, which is short; rove_runtime_deliver_async waits for nothing. */
     ROVE_DELIVER_NOWAIT = 1,
 } rove_deliver_flags;
 
@@ -240,7 +241,7 @@ typedef enum rove_deliver_flags {
  * done); ROVE_E_MOVED (the daemon lives elsewhere now); ROVE_E_SUPERSEDED (another holder has the
  * right; the copy here is kept aside); ROVE_E_BUFFER_FULL (moving; not accepted); ROVE_E_TOO_LARGE
  * (event_max; detail: size, most, not accepted); ROVE_E_SHUTTING_DOWN; ROVE_E_WOULD_BLOCK;
- * ROVE_E_REENTRANT; ROVE_E_USAGE; ROVE_E_NOMEM.
+ * ROVE_E_REENTRANT; ROVE_E_USAGE; ROVE_E_FULL (NOWAIT: pending_events); ROVE_E_NOMEM.
  * After a diverted event: also ROVE_E_UNKNOWN_OUTCOME and what ended the move's other side.
  * Blocking: for events before it, and as said for moves. docs/guarantees.md, "Events" and "Moves".
  */

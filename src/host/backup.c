@@ -5,18 +5,19 @@
  * completion, when it knows of all events before and of none after. */
 #include <base/check.h>
 #include <host/runtime.h>
+#include <rove/async.h>
 #include <shell/call.h>
 #include <shell/latch.h>
 
-/* One backup under way: on the caller's stack. */
+/* One backup under way; it lies in whatever waits for it. */
 struct taking {
     rovei_work work;
     struct rovei_host *host;
     uint64_t origin;
     rove_snapshot *snapshot;
-    rove_buf *text;
+    rove_detail detail;
     rove_err err;
-    rovei_latch done;
+    void (*tell)(struct taking *t); /* on the loop thread; it is its owner's again */
 };
 
 static rove_err may_take(const rovei_cell *cell)
@@ -50,7 +51,8 @@ static bool take_run(rovei_job *job, rovei_mailbox *m)
         t->err = may_take(r->cell);
     if (t->err == ROVE_OK) {
         t->snapshot->entity = *rovei_cell_entity(r->cell);
-        t->err = rovei_cell_image(r->cell, rovei_clock_now().wall, &t->snapshot->image, &t->text);
+        t->err =
+            rovei_cell_image(r->cell, rovei_clock_now().wall, &t->snapshot->image, &t->detail.text);
     }
     rovei_work_done(&t->work);
     return true;
@@ -61,7 +63,9 @@ static void take_finish(rovei_work *w, rovei_node *core, rovei_now now)
     struct taking *t = ROVEI_CONTAINER(w, struct taking, work);
     if (t->err == ROVE_OK)
         t->err = rovei_node_backup(core, now, w->resident->number, &t->snapshot->positions);
-    rovei_latch_open(&t->done);
+    if (t->err == ROVE_E_TOO_LARGE)
+        t->detail.most = t->host->env->limits.state_max;
+    t->tell(t);
 }
 
 static void take_begin(void *arg, rovei_node *core, rovei_now now)
@@ -72,12 +76,34 @@ static void take_begin(void *arg, rovei_node *core, rovei_now now)
     rove_err err = rovei_host_resident(t->host, t->origin, &t->work.resident);
     if (err) {
         t->err = err;
-        rovei_latch_open(&t->done);
+        t->tell(t);
         return;
     }
     t->work.job.run = take_run;
     t->work.finish = take_finish;
     rovei_work_put(&t->work);
+}
+
+static rove_err prepare(struct taking *t, struct rovei_host *h, rove_daemon daemon)
+{
+    rove_err err = rovei_host_gate(h);
+    if (err)
+        return err;
+    *t = (struct taking){
+        .host = h, .origin = daemon.origin, .snapshot = rovei_snapshot_new(h->alloc)};
+    return t->snapshot ? ROVE_OK : ROVE_E_NOMEM;
+}
+
+/* ---- the call that waits ---- */
+
+struct taking_wait {
+    struct taking taking;
+    rovei_latch latch;
+};
+
+static void wake(struct taking *t)
+{
+    rovei_latch_open(&ROVEI_CONTAINER(t, struct taking_wait, taking)->latch);
 }
 
 rove_err rove_runtime_backup(rove_runtime *rt, rove_daemon daemon, rove_snapshot **ret,
@@ -88,28 +114,70 @@ rove_err rove_runtime_backup(rove_runtime *rt, rove_daemon daemon, rove_snapshot
     struct rovei_host *h = &rt->host;
     if (ret_detail)
         *ret_detail = (rove_detail){0};
+    struct taking_wait w;
+    struct taking *t = &w.taking;
     rove_err err = rovei_host_may_wait(h);
     if (err == ROVE_OK)
-        err = rovei_host_gate(h);
+        err = prepare(t, h, daemon);
     if (err)
         return err;
-    struct taking t = {
-        .host = h, .origin = daemon.origin, .snapshot = rovei_snapshot_new(h->alloc)};
-    if (!t.snapshot)
-        return ROVE_E_NOMEM;
-    rovei_latch_init(&t.done);
-    rovei_node_call(h->node, take_begin, &t);
-    rovei_latch_wait(&t.done);
-    if (ret_detail) {
-        ret_detail->text = t.text;
-        if (t.err == ROVE_E_TOO_LARGE)
-            ret_detail->most = h->env->limits.state_max;
-    } else {
-        rove_buf_unref(t.text);
-    }
-    if (t.err)
-        rove_snapshot_unref(t.snapshot);
+    t->tell = wake;
+    rovei_latch_init(&w.latch);
+    rovei_node_call(h->node, take_begin, t);
+    rovei_latch_wait(&w.latch, h->node);
+    if (ret_detail)
+        *ret_detail = t->detail;
     else
-        *ret = t.snapshot;
-    return t.err;
+        rove_detail_fini(&t->detail);
+    if (t->err)
+        rove_snapshot_unref(t->snapshot);
+    else
+        *ret = t->snapshot;
+    return t->err;
+}
+
+/* ---- the call with a completion ---- */
+
+struct taking_later {
+    rovei_pending pending;
+    struct taking taking;
+    rove_snapshot_fn *done;
+    void *user;
+};
+
+static void tell_later(struct taking *t)
+{
+    struct taking_later *l = ROVEI_CONTAINER(t, struct taking_later, taking);
+    l->done(l->user, t->err, t->err ? NULL : t->snapshot, &t->detail);
+    rove_snapshot_unref(t->snapshot);
+    rove_detail_fini(&t->detail);
+    rovei_pending_end(&l->pending);
+}
+
+static void take_later(rovei_task *task, rovei_node *core, rovei_now now)
+{
+    take_begin(&ROVEI_CONTAINER(task, struct taking_later, pending.task)->taking, core, now);
+}
+
+rove_err rove_runtime_backup_async(rove_runtime *rt, rove_daemon daemon, rove_snapshot_fn *done,
+                                   void *user)
+{
+    if (!rt || !done)
+        return ROVE_E_USAGE;
+    struct taking_later *l;
+    rove_err err = rovei_host_outside();
+    if (err == ROVE_OK)
+        err = ROVEI_PENDING_NEW(&l, &rt->host.pendings);
+    if (err)
+        return err;
+    err = prepare(&l->taking, &rt->host, daemon);
+    if (err) {
+        rovei_pending_drop(&l->pending);
+        return err;
+    }
+    l->taking.tell = tell_later;
+    l->done = done;
+    l->user = user;
+    rovei_pending_post(&l->pending, take_later);
+    return ROVE_OK;
 }

@@ -4,44 +4,21 @@
  * step in, the event, one step out. Else the caller takes a ticket in the mailbox; and an event
  * that meets a frozen daemon is diverted, with somebody or something waiting for its outcome. */
 #include <base/buf.h>
-#include <host/host.h>
+#include <host/deliver.h>
 #include <host/runtime.h>
 #include <host/thread.h>
-
-/* Who waits for a diverted event: a caller, or for NOWAIT a completion. */
-struct waiter {
-    bool later;
-};
 
 /* A caller of deliver, on his stack. */
 struct deliver {
     rovei_ticket ticket;
-    struct waiter waiter;
-    rovei_resident *resident;
-    rovei_cell_event event;
+    rovei_waiter waiter;
+    rovei_delivery one;
     rove_deliver_fn *done; /* NOWAIT */
     void *user;
     bool queued, may_wait; /* the caller's thread, when another one may run this */
     bool diverted, settled;
-    bool here; /* it was applied here: the observers are the caller's to call */
     pthread_cond_t outcome;
-    uint64_t wall, number;
     rove_err err;
-    rovei_applied applied;
-    uint64_t full_events, full_bytes; /* BUFFER_FULL: with this one counted in */
-};
-
-/* A completion that is still to come. */
-struct later {
-    struct waiter waiter;
-    rovei_after after;
-    rovei_resident *resident;
-    rove_deliver_fn *done;
-    void *user;
-    rove_err err;
-    rove_result result;
-    rove_event event; /* inside of `owner`; applied here when that is not NULL */
-    rove_buf *owner;
 };
 
 /* ---- results ---- */
@@ -91,57 +68,48 @@ static void fill_result(rove_result *ret, const rovei_applied *applied)
     ret->detail.text = applied->text;
 }
 
+void rovei_deliver_result(rovei_delivery *d, rove_result *ret)
+{
+    fill_result(ret, &d->applied);
+    ret->number = d->number;
+    ret->detail.events = d->full_events;
+    ret->detail.bytes = d->full_bytes;
+}
+
+static void tell_observers(struct rovei_host *h, uint64_t origin, const rove_event *event,
+                           uint64_t wall, const rove_result *result)
+{
+    if (!result->index || !rovei_observers_any(&h->observers))
+        return;
+    rove_event seen = {event->link, event->payload, wall};
+    rovei_observers_fire(&h->observers, origin, result->index, &seen);
+}
+
+void rovei_deliver_observed(const rovei_delivery *d, const rove_result *result)
+{
+    rove_event event = {.link = d->event.link, .payload = d->event.payload};
+    tell_observers(d->resident->host, d->resident->entry.node.key, &event, d->wall, result);
+}
+
 /* ---- the end of a diverted event ---- */
-
-static void later_free(struct later *l)
-{
-    rovei_resident *r = l->resident;
-    rove_result_fini(&l->result);
-    rove_buf_unref(l->owner);
-    ROVEI_DELETE(r->host->alloc, l);
-    rovei_resident_drop(r);
-}
-
-static void later_fire(rovei_after *after)
-{
-    struct later *l = ROVEI_CONTAINER(after, struct later, after);
-    rovei_resident *r = l->resident;
-    if (l->owner && l->result.index)
-        rovei_observers_fire(&r->host->observers, r->entry.node.key, l->result.index, &l->event);
-    l->done(l->user, l->err, &l->result);
-    later_free(l);
-}
-
-static void end_later(rovei_resident *r, struct later *l, rove_err err,
-                      const rovei_applied *applied, const rovei_cell_event *event, uint64_t wall)
-{
-    l->err = err;
-    fill_result(&l->result, applied);
-    if (event) {
-        l->owner = rove_buf_ref(event->owner);
-        l->event = (rove_event){event->link, event->payload, wall};
-    }
-    l->after.fire = later_fire;
-    rovei_mailbox_after(&r->mailbox, &l->after);
-}
 
 void rovei_deliver_end(rovei_resident *r, void *waiter, rove_err err, rovei_applied *applied,
                        const rovei_cell_event *event, uint64_t wall)
 {
-    struct waiter *w = waiter;
+    rovei_waiter *w = waiter;
     rovei_applied taken = applied ? *applied : (rovei_applied){0};
     if (applied)
         *applied = (rovei_applied){0};
     if (w->later) {
-        end_later(r, ROVEI_CONTAINER(w, struct later, waiter), err, &taken, event, wall);
+        rovei_later_end(w, err, taken, event, wall);
         return;
     }
     struct deliver *d = ROVEI_CONTAINER(w, struct deliver, waiter);
     pthread_mutex_lock(&r->mailbox.lock);
     d->err = err;
-    d->applied = taken;
-    d->here = event != NULL;
-    d->wall = wall;
+    d->one.applied = taken;
+    d->one.here = event != NULL;
+    d->one.wall = wall;
     d->settled = true;
     pthread_cond_signal(&d->outcome);
     pthread_mutex_unlock(&r->mailbox.lock);
@@ -149,31 +117,22 @@ void rovei_deliver_end(rovei_resident *r, void *waiter, rove_err err, rovei_appl
 
 /* ---- one event, by the runner ---- */
 
-static struct later *later_new(const struct deliver *d)
-{
-    struct later *l = ROVEI_NEW(d->resident->host->alloc, struct later);
-    if (l)
-        *l = (struct later){.waiter.later = true,
-                            .resident = rovei_resident_hold(d->resident),
-                            .done = d->done,
-                            .user = d->user};
-    return l;
-}
-
 /* All that a diversion needs is had before the cell takes the event. */
-static rove_err divert(struct deliver *d, rovei_report *report, struct later *later)
+rove_err rovei_deliver_divert(rovei_delivery *d, rovei_waiter *waiter)
 {
     rovei_resident *r = d->resident;
     rovei_cell_event event = d->event;
-    event.owner = rovei_buf_copy(r->host->alloc, event.payload.data, event.payload.size);
-    if (!report || (d->done && !later) || !event.owner) {
-        rove_buf_unref(event.owner);
-        return ROVE_E_NOMEM;
+    rovei_report *report = rovei_report_new(r);
+    if (event.owner)
+        (void)rove_buf_ref(event.owner);
+    else
+        event.owner = rovei_buf_copy(r->host->alloc, event.payload.data, event.payload.size);
+    rove_err err = report && event.owner ? ROVE_OK : ROVE_E_NOMEM;
+    if (err == ROVE_OK) {
+        event.payload = rove_buf_span(event.owner);
+        d->wall = rovei_clock_tick();
+        err = rovei_cell_deliver(r->cell, d->wall, &event, waiter, &d->applied, &d->number);
     }
-    event.payload = rove_buf_span(event.owner);
-    d->wall = rovei_clock_tick();
-    rove_err err = rovei_cell_deliver(r->cell, d->wall, &event, later ? &later->waiter : &d->waiter,
-                                      &d->applied, &d->number);
     if (err == ROVE_E_BUFFER_FULL) {
         rovei_cell_diverted_totals(r->cell, &d->full_events, &d->full_bytes);
         d->full_events++;
@@ -181,6 +140,7 @@ static rove_err divert(struct deliver *d, rovei_report *report, struct later *la
     }
     if (err != ROVE_E_DIVERTED) {
         rove_buf_unref(event.owner);
+        rovei_report_free(report);
         return err;
     }
     *rovei_report_completion(report) = (rovei_completion){
@@ -191,50 +151,59 @@ static rove_err divert(struct deliver *d, rovei_report *report, struct later *la
         .payload = event.payload,
         .owner = event.owner,
     };
-    if (!later) {
-        d->diverted = true;
-        pthread_cond_init(&d->outcome, NULL);
-        (void)rovei_resident_hold(r); /* for the wait */
-    }
     rovei_report_send(report);
     return err;
 }
 
-static void deliver_frozen(struct deliver *d)
+/* NOWAIT: somebody else is told. */
+static rove_err divert_later(struct deliver *d)
 {
-    struct rovei_host *h = d->resident->host;
+    rovei_later *later;
+    rove_err err =
+        rovei_later_new(&later, d->one.resident, d->one.event.payload.size, d->done, d->user);
+    if (err)
+        return err;
+    err = rovei_deliver_divert(&d->one, rovei_later_waiter(later));
+    if (err != ROVE_E_DIVERTED)
+        rovei_later_drop(later);
+    return err;
+}
+
+static rove_err deliver_frozen(struct deliver *d)
+{
+    rovei_resident *r = d->one.resident;
+    if (d->done)
+        return divert_later(d);
     if (!d->queued)
-        d->may_wait = !rovei_thread_is_worker() && !rovei_node_on_loop(h->node);
-    if (!d->done && !d->may_wait) {
-        d->err = ROVE_E_WOULD_BLOCK;
-        return;
-    }
-    rovei_report *report = rovei_report_new(d->resident);
-    struct later *later = d->done ? later_new(d) : NULL;
-    rove_err err = divert(d, report, later);
-    if (err != ROVE_E_DIVERTED) {
-        rovei_report_free(report);
-        if (later)
-            later_free(later);
-    }
-    d->err = err;
+        d->may_wait = !rovei_thread_is_worker() && !rovei_node_on_loop(r->host->node);
+    if (!d->may_wait)
+        return ROVE_E_WOULD_BLOCK;
+    pthread_cond_init(&d->outcome, NULL);
+    rove_err err = rovei_deliver_divert(&d->one, &d->waiter);
+    d->diverted = err == ROVE_E_DIVERTED;
+    if (d->diverted)
+        (void)rovei_resident_hold(r); /* for the wait */
+    else
+        pthread_cond_destroy(&d->outcome);
+    return err;
 }
 
 static void deliver_here(struct deliver *d)
 {
-    rovei_resident *r = d->resident;
+    rovei_delivery *one = &d->one;
+    rovei_resident *r = one->resident;
     if (!r->cell || !rovei_entry_is_listed(&r->entry)) {
-        d->err = r->ended ? r->ended : ROVE_E_STALE;
+        d->err = rovei_deliver_refusal(r);
     } else if (rovei_cell_state_of(r->cell) == ROVEI_CELL_FROZEN) {
-        deliver_frozen(d);
+        d->err = deliver_frozen(d);
     } else {
-        d->wall = rovei_clock_tick();
-        d->err =
-            rovei_cell_deliver(r->cell, d->wall, &d->event, &d->waiter, &d->applied, &d->number);
+        one->wall = rovei_clock_tick();
+        d->err = rovei_cell_deliver(r->cell, one->wall, &one->event, &d->waiter, &one->applied,
+                                    &one->number);
     }
-    d->here = d->err == ROVE_OK;
+    one->here = d->err == ROVE_OK;
     if (d->err == ROVE_OK)
-        d->err = d->applied.err;
+        d->err = one->applied.err;
 }
 
 static bool deliver_run(rovei_job *job, rovei_mailbox *m)
@@ -249,7 +218,7 @@ static bool deliver_run(rovei_job *job, rovei_mailbox *m)
 /* Somebody else has the daemon: wait for the turn. Called in a read section, which it leaves. */
 static rove_err deliver_queued(struct deliver *d)
 {
-    rovei_resident *r = d->resident;
+    rovei_resident *r = d->one.resident;
     struct rovei_host *h = r->host;
     bool alive = rovei_resident_hold_entry(&r->entry);
     rovei_rcu_leave();
@@ -270,7 +239,7 @@ static rove_err deliver_queued(struct deliver *d)
 /* The outcome of what was diverted. */
 static void await_outcome(struct deliver *d)
 {
-    rovei_resident *r = d->resident;
+    rovei_resident *r = d->one.resident;
     pthread_mutex_lock(&r->mailbox.lock);
     while (!d->settled)
         pthread_cond_wait(&d->outcome, &r->mailbox.lock);
@@ -283,25 +252,12 @@ static void await_outcome(struct deliver *d)
 static void deliver_init(struct deliver *d, rovei_resident *r, const rove_event *event,
                          rove_deliver_fn *done, void *user)
 {
-    d->waiter = (struct waiter){0};
-    d->resident = r;
-    d->event = (rovei_cell_event){event->link, event->payload, NULL};
+    d->waiter = (rovei_waiter){0};
+    d->one = (rovei_delivery){.resident = r, .event = {event->link, event->payload, NULL}};
     d->done = done;
     d->user = user;
-    d->queued = d->may_wait = d->diverted = d->settled = d->here = false;
-    d->wall = d->number = 0;
+    d->queued = d->may_wait = d->diverted = d->settled = false;
     d->err = ROVE_OK;
-    d->applied = (rovei_applied){0};
-    d->full_events = d->full_bytes = 0;
-}
-
-static void tell_observers(struct rovei_host *h, rove_daemon daemon, const rove_event *event,
-                           uint64_t wall, const rove_result *result)
-{
-    if (!result->index || !rovei_observers_any(&h->observers))
-        return;
-    rove_event seen = {event->link, event->payload, wall};
-    rovei_observers_fire(&h->observers, daemon.origin, result->index, &seen);
 }
 
 /* Ends a deliver that did not go the quick way. */
@@ -313,12 +269,9 @@ static rove_err finish(struct deliver *d, rove_err err, struct rovei_host *h, ro
             await_outcome(d);
         err = d->err;
     }
-    fill_result(ret, &d->applied);
-    ret->number = d->number;
-    ret->detail.events = d->full_events;
-    ret->detail.bytes = d->full_bytes;
-    if (d->here)
-        tell_observers(h, daemon, event, d->wall, ret);
+    rovei_deliver_result(&d->one, ret);
+    if (d->one.here)
+        tell_observers(h, daemon.origin, event, d->one.wall, ret);
     return err;
 }
 
@@ -365,7 +318,7 @@ static rove_err deliver(struct rovei_host *h, rove_daemon daemon, const rove_eve
     if (!quick)
         return finish(&d, ROVE_OK, h, daemon, event, ret);
     fill_result(ret, &applied);
-    tell_observers(h, daemon, event, wall, ret);
+    tell_observers(h, daemon.origin, event, wall, ret);
     return applied.err;
 }
 

@@ -42,6 +42,7 @@ static void init_loop_side(struct rovei_host *h)
     rovei_map_init(&h->cells, h->alloc, sizeof(uint64_t), seed);
     rovei_list_init(&h->spawns);
     rovei_list_init(&h->waits);
+    rovei_list_init(&h->endings);
     h->burst_end = &h->burst;
     atomic_init(&h->done, NULL);
     atomic_init(&h->kicked, false);
@@ -58,6 +59,7 @@ rove_err rovei_host_init(struct rovei_host *h, rove_node *node, const rove_runti
     h->policy = cfg->policy;
     atomic_init(&h->life, ROVEI_LIFE_REGISTERING);
     atomic_init(&h->bin, NULL);
+    rovei_pendings_init(&h->pendings, node);
     init_loop_side(h);
     rove_err err = rovei_registry_init(&h->registry, h->alloc, rovei_rng_u64(&h->env->rng),
                                        rovei_resident_hold_entry, rovei_resident_drop_entry);
@@ -71,14 +73,13 @@ rove_err rovei_host_init(struct rovei_host *h, rove_node *node, const rove_runti
     rovei_factory_init(&h->factory, h->alloc, rovei_rng_u64(&h->env->rng));
     rovei_observers_init(&h->observers, h->alloc, rovei_rng_u64(&h->env->rng));
     pthread_mutex_init(&h->lock, NULL);
-    pthread_cond_init(&h->gone, NULL);
     return ROVE_OK;
 }
 
 void rovei_host_fini(struct rovei_host *h)
 {
     ROVEI_CHECK(h->cells.count == 0 && rovei_list_empty(&h->spawns) &&
-                rovei_list_empty(&h->waits) && !h->burst);
+                rovei_list_empty(&h->waits) && rovei_list_empty(&h->endings) && !h->burst);
     rovei_workers_fini(&h->workers);
     rovei_rcu_reclaim(&h->bin);
     ROVEI_CHECK(!atomic_load(&h->done));
@@ -86,7 +87,6 @@ void rovei_host_fini(struct rovei_host *h)
     rovei_factory_fini(&h->factory);
     rovei_observers_fini(&h->observers);
     rovei_map_fini(&h->cells);
-    pthread_cond_destroy(&h->gone);
     pthread_mutex_destroy(&h->lock);
 }
 
@@ -109,21 +109,13 @@ rove_err rovei_host_admit(struct rovei_host *h, rovei_resident *r)
         return err;
     h->next_cell++;
     (void)rovei_resident_hold(r);
-    pthread_mutex_lock(&h->lock);
-    h->alive++;
-    pthread_mutex_unlock(&h->lock);
     return ROVE_OK;
 }
 
 void rovei_host_dismiss(struct rovei_host *h, rovei_resident *r)
 {
-    if (rovei_map_remove(&h->cells, &r->number) != r)
-        return;
-    rovei_resident_drop(r);
-    pthread_mutex_lock(&h->lock);
-    if (--h->alive == 0)
-        pthread_cond_broadcast(&h->gone);
-    pthread_mutex_unlock(&h->lock);
+    if (rovei_map_remove(&h->cells, &r->number) == r)
+        rovei_resident_drop(r);
 }
 
 void rovei_host_schedule(struct rovei_host *h, rovei_mailbox *m)
@@ -203,6 +195,8 @@ static bool turn(struct rovei_host *h, rovei_node *core, rovei_now now)
     more |= rovei_work_finish(h, core, now) || h->answered;
     h->answered = false;
     h->turning = false;
+    if (!rovei_list_empty(&h->endings))
+        rovei_host_tell_endings(h);
     return more;
 }
 

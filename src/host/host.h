@@ -42,16 +42,16 @@ struct rovei_host {
     rovei_rcu_bin bin; /* residents whose last reader may not be through yet */
 
     pthread_mutex_t lock;
-    pthread_cond_t gone; /* `alive` came to 0 */
-    atomic_int life;     /* changed under the lock */
+    atomic_int life; /* changed under the lock */
     rovei_factory factory;
-    size_t alive; /* residents in `cells`; changed on the loop thread under the lock */
+    rovei_pendings pendings; /* its calls with a completion */
 
     /* The loop thread's. */
     rovei_map cells; /* number -> resident */
     uint64_t next_cell, next_request;
-    rovei_list spawns; /* rovei_spawning whose note has not come */
-    rovei_list waits;  /* rovei_move_wait; entries are filled under the lock */
+    rovei_list spawns;  /* rovei_spawning whose note has not come */
+    rovei_list waits;   /* rovei_move_wait */
+    rovei_list endings; /* rovei_ending: told when the last daemon is gone */
     rovei_mailbox *burst, **burst_end;
     size_t burst_count;
     bool turning;    /* inside of a turn: what is done now is finished by it */
@@ -103,6 +103,22 @@ rove_err rovei_host_missing(struct rovei_host *h, uint64_t origin);
 typedef rove_err rovei_with_cell_fn(void *arg, rovei_cell *cell);
 ROVE_MUST_USE rove_err rovei_host_with_cell(struct rovei_host *h, uint64_t origin,
                                             rovei_with_cell_fn *fn, void *arg);
+
+/* Adds a job and sees to it that somebody runs the mailbox. Threads: any. */
+void rovei_resident_put(rovei_resident *r, rovei_job *job);
+
+/* The same as a call with a completion: begins with the daemon's cell had on a worker. */
+typedef struct rovei_visit {
+    rovei_pending pending;
+    rovei_job job;
+    rovei_resident *resident;
+    rovei_with_cell_fn *fn;
+    void *arg;
+    void (*tell)(struct rovei_visit *v); /* on the loop thread, with `err` */
+    rove_err err;
+} rovei_visit;
+/* E_NOT_FOUND, E_MOVED: it was not begun. */
+ROVE_MUST_USE rove_err rovei_host_visit(struct rovei_host *h, uint64_t origin, rovei_visit *v);
 
 /* ---- host.c ---- */
 extern const rovei_host_ops rovei_host_ops_table;
@@ -163,6 +179,14 @@ rovei_report *rovei_report_new(rovei_resident *r);
 void rovei_report_free(rovei_report *report);
 rovei_completion *rovei_report_completion(rovei_report *report);
 void rovei_report_send(rovei_report *report);
+
+/* ---- life.c: the end ---- */
+typedef struct rovei_ending {
+    rovei_list all;
+    void (*gone)(struct rovei_ending *e); /* the loop thread's; the ending is its owner's again */
+} rovei_ending;
+/* Tells those who wait that the last daemon is gone, if it is. Loop thread. */
+void rovei_host_tell_endings(struct rovei_host *h);
 
 /* ---- deliver.c: waiters of diverted events ---- */
 /* Ends one: `err` is what the call returns. What `applied` holds (NULL: nothing) is taken over.

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Moves as applications see them. The core runs and remembers them; a waiter only leaves his name
- * on the loop thread and sleeps until the note of the end comes. */
-#include <base/check.h>
-#include <errno.h>
+ * Moves as applications see them: beginning, looking, cancelling. The core runs and remembers them;
+ * each call is one turn on the loop thread. */
+#include <base/alloc.h>
+#include <host/moves.h>
 #include <host/runtime.h>
-#include <host/thread.h>
+#include <rove/async.h>
 #include <shell/call.h>
-#include <time.h>
 
 _Static_assert((int)ROVE_PHASE_SNAPSHOT == (int)ROVEI_PHASE_SNAPSHOT &&
                    (int)ROVE_PHASE_COMPLETE == (int)ROVEI_PHASE_COMPLETE,
@@ -23,14 +22,7 @@ const char *rove_phase_name(rove_phase phase)
     return phase >= ROVE_PHASE_NONE && phase <= ROVE_PHASE_COMPLETE ? names[phase] : names[0];
 }
 
-static rovei_attempt_id attempt_of(rove_migration m)
-{
-    rovei_attempt_id a;
-    memcpy(a.bytes, m.attempt, sizeof a.bytes);
-    return a;
-}
-
-static rove_migration_info public_info(const rovei_move_info *i, rovei_now now)
+rove_migration_info rovei_migration_info(const rovei_move_info *i, rovei_now now)
 {
     rove_migration_info info = {
         .daemon = {rovei_entity_origin(&i->daemon)},
@@ -59,7 +51,7 @@ struct start_call {
     struct rovei_host *host;
     uint64_t origin;
     rovei_move_order order;
-    rovei_attempt_id attempt;
+    rove_migration migration;
     rove_err err;
 };
 
@@ -74,20 +66,20 @@ static void start(void *arg, rovei_node *core, rovei_now now)
         return;
     c->order.daemon = r->entry.entity;
     rovei_resident_drop(r);
-    c->err = rovei_node_move(core, now, &c->order, &c->attempt);
+    rovei_attempt_id attempt;
+    c->err = rovei_node_move(core, now, &c->order, &attempt);
+    if (c->err == ROVE_OK)
+        memcpy(c->migration.attempt, attempt.bytes, sizeof c->migration.attempt);
 }
 
-rove_err rove_runtime_start_migration_with(rove_runtime *rt, rove_daemon daemon,
-                                           const rove_entity *target,
-                                           const rove_migration_options *options,
-                                           rove_migration *ret)
+static rove_err prepare_start(struct rovei_host *h, rove_daemon daemon, const rove_entity *target,
+                              const rove_migration_options *options, struct start_call *ret)
 {
-    struct rovei_host *h = &rt->host;
     rove_migration_options defaults;
     rove_migration_options_init(&defaults);
     if (!options)
         options = &defaults;
-    if (!target || !ret)
+    if (!target)
         return ROVE_E_USAGE;
     rove_err err = rovei_host_outside();
     if (err == ROVE_OK)
@@ -98,14 +90,28 @@ rove_err rove_runtime_start_migration_with(rove_runtime *rt, rove_daemon daemon,
         return err;
     uint64_t retry = options->retry_not_ready == ROVE_TIME_NEVER ? h->env->limits.retry_not_ready
                                                                  : options->retry_not_ready;
-    struct start_call c = {.host = h,
-                           .origin = daemon.origin,
-                           .order = {.target = *target,
-                                     .keep_identity = !options->transport_identity,
-                                     .retry_not_ready = retry}};
-    rovei_node_call(h->node, start, &c);
+    *ret = (struct start_call){.host = h,
+                               .origin = daemon.origin,
+                               .order = {.target = *target,
+                                         .keep_identity = !options->transport_identity,
+                                         .retry_not_ready = retry}};
+    return ROVE_OK;
+}
+
+rove_err rove_runtime_start_migration_with(rove_runtime *rt, rove_daemon daemon,
+                                           const rove_entity *target,
+                                           const rove_migration_options *options,
+                                           rove_migration *ret)
+{
+    if (!rt || !ret)
+        return ROVE_E_USAGE;
+    struct start_call c;
+    rove_err err = prepare_start(&rt->host, daemon, target, options, &c);
+    if (err)
+        return err;
+    rovei_node_call(rt->host.node, start, &c);
     if (c.err == ROVE_OK)
-        memcpy(ret->attempt, c.attempt.bytes, sizeof ret->attempt);
+        *ret = c.migration;
     return c.err;
 }
 
@@ -115,28 +121,65 @@ rove_err rove_runtime_start_migration(rove_runtime *rt, rove_daemon daemon,
     return rove_runtime_start_migration_with(rt, daemon, target, NULL, ret);
 }
 
-/* ---- looking ---- */
+struct starting {
+    rovei_pending pending;
+    struct start_call call;
+    rove_migration_fn *done;
+    void *user;
+};
 
-struct get_call {
-    rovei_attempt_id attempt;
+static void start_run(rovei_task *task, rovei_node *core, rovei_now now)
+{
+    struct starting *s = ROVEI_CONTAINER(task, struct starting, pending.task);
+    start(&s->call, core, now);
+    s->done(s->user, s->call.err, s->call.migration);
+    rovei_pending_end(&s->pending);
+}
+
+rove_err rove_runtime_start_migration_async(rove_runtime *rt, rove_daemon daemon,
+                                            const rove_entity *target,
+                                            const rove_migration_options *options,
+                                            rove_migration_fn *done, void *user)
+{
+    if (!rt || !done)
+        return ROVE_E_USAGE;
+    struct start_call call;
+    struct starting *s;
+    rove_err err = prepare_start(&rt->host, daemon, target, options, &call);
+    if (err == ROVE_OK)
+        err = ROVEI_PENDING_NEW(&s, &rt->host.pendings);
+    if (err)
+        return err;
+    s->call = call;
+    s->done = done;
+    s->user = user;
+    rovei_pending_post(&s->pending, start_run);
+    return ROVE_OK;
+}
+
+/* ---- one move ---- */
+
+rove_err rovei_migration_get(rovei_node *core, rovei_now now, const rove_migration *migration,
+                             rove_migration_info *ret)
+{
+    rovei_attempt_id attempt = rovei_migration_attempt(*migration);
+    rovei_move_info info;
+    if (rovei_node_move_get(core, &attempt, &info) != ROVE_OK)
+        return ROVE_E_GONE;
+    *ret = rovei_migration_info(&info, now);
+    return ROVE_OK;
+}
+
+struct move_call {
+    rove_migration migration;
     rove_migration_info info;
     rove_err err;
 };
 
-static rove_err get_info(rovei_node *core, rovei_now now, const rovei_attempt_id *attempt,
-                         rove_migration_info *ret)
-{
-    rovei_move_info info;
-    if (rovei_node_move_get(core, attempt, &info) != ROVE_OK)
-        return ROVE_E_GONE;
-    *ret = public_info(&info, now);
-    return ROVE_OK;
-}
-
 static void get(void *arg, rovei_node *core, rovei_now now)
 {
-    struct get_call *c = arg;
-    c->err = get_info(core, now, &c->attempt, &c->info);
+    struct move_call *c = arg;
+    c->err = rovei_migration_get(core, now, &c->migration, &c->info);
 }
 
 rove_err rove_migration_get(rove_runtime *rt, rove_migration migration, rove_migration_info *ret)
@@ -144,7 +187,7 @@ rove_err rove_migration_get(rove_runtime *rt, rove_migration migration, rove_mig
     rove_err err = rovei_host_outside();
     if (err)
         return err;
-    struct get_call c = {.attempt = attempt_of(migration)};
+    struct move_call c = {.migration = migration};
     rovei_node_call(rt->host.node, get, &c);
     if (c.err == ROVE_OK)
         *ret = c.info;
@@ -157,6 +200,83 @@ rove_phase rove_migration_phase(rove_runtime *rt, rove_migration migration)
     return rove_migration_get(rt, migration, &info) == ROVE_OK ? info.phase : ROVE_PHASE_NONE;
 }
 
+static void cancel(void *arg, rovei_node *core, rovei_now now)
+{
+    struct move_call *c = arg;
+    rovei_attempt_id attempt = rovei_migration_attempt(c->migration);
+    c->err = rovei_node_cancel(core, now, &attempt, ROVE_E_CANCELLED);
+    if (c->err == ROVE_E_NOT_FOUND)
+        c->err = ROVE_E_GONE;
+}
+
+rove_err rove_migration_cancel(rove_runtime *rt, rove_migration migration)
+{
+    rove_err err = rovei_host_outside();
+    if (err)
+        return err;
+    struct move_call c = {.migration = migration};
+    rovei_node_call(rt->host.node, cancel, &c);
+    return c.err;
+}
+
+/* Either of the two with a completion. */
+struct moving_call {
+    rovei_pending pending;
+    struct move_call call;
+    rove_migration_info_fn *got;
+    rove_done_fn *cancelled;
+    void *user;
+};
+
+static void get_run(rovei_task *task, rovei_node *core, rovei_now now)
+{
+    struct moving_call *m = ROVEI_CONTAINER(task, struct moving_call, pending.task);
+    get(&m->call, core, now);
+    m->got(m->user, m->call.err, &m->call.info);
+    rovei_pending_end(&m->pending);
+}
+
+static void cancel_run(rovei_task *task, rovei_node *core, rovei_now now)
+{
+    struct moving_call *m = ROVEI_CONTAINER(task, struct moving_call, pending.task);
+    cancel(&m->call, core, now);
+    m->cancelled(m->user, m->call.err);
+    rovei_pending_end(&m->pending);
+}
+
+static rove_err begin_call(rove_runtime *rt, rove_migration migration, struct moving_call fields,
+                           void (*run)(rovei_task *task, rovei_node *core, rovei_now now))
+{
+    if (!rt || (!fields.got && !fields.cancelled))
+        return ROVE_E_USAGE;
+    struct moving_call *m;
+    rove_err err = rovei_host_outside();
+    if (err == ROVE_OK)
+        err = ROVEI_PENDING_NEW(&m, &rt->host.pendings);
+    if (err)
+        return err;
+    fields.pending = m->pending;
+    *m = fields;
+    m->call.migration = migration;
+    rovei_pending_post(&m->pending, run);
+    return ROVE_OK;
+}
+
+rove_err rove_migration_get_async(rove_runtime *rt, rove_migration migration,
+                                  rove_migration_info_fn *done, void *user)
+{
+    return begin_call(rt, migration, (struct moving_call){.got = done, .user = user}, get_run);
+}
+
+rove_err rove_migration_cancel_async(rove_runtime *rt, rove_migration migration, rove_done_fn *done,
+                                     void *user)
+{
+    return begin_call(rt, migration, (struct moving_call){.cancelled = done, .user = user},
+                      cancel_run);
+}
+
+/* ---- all that run ---- */
+
 struct moves_call {
     uint64_t origin;          /* with `phase` */
     rove_phase phase;         /* of the running move that this node drives for that origin */
@@ -168,13 +288,14 @@ static void list_moves(void *arg, rovei_node *core, rovei_now now)
 {
     struct moves_call *c = arg;
     size_t it = 0;
+    c->count = 0;
     for (rovei_move_info info; rovei_node_move_next(core, &it, &info);) {
         if (info.outcome != ROVEI_OUTCOME_RUNNING)
             continue;
-        if (c->ret && c->count < c->room)
-            c->ret[c->count] = public_info(&info, now);
+        if (c->count < c->room)
+            c->ret[c->count] = rovei_migration_info(&info, now);
         c->count++;
-        if (!c->ret && info.local_source && rovei_entity_origin(&info.daemon) == c->origin)
+        if (info.local_source && rovei_entity_origin(&info.daemon) == c->origin)
             c->phase = (rove_phase)info.phase;
     }
 }
@@ -183,8 +304,7 @@ size_t rove_runtime_moves(rove_runtime *rt, rove_migration_info *ret, size_t roo
 {
     if (rovei_host_outside())
         return 0;
-    rove_migration_info none;
-    struct moves_call c = {.ret = ret ? ret : &none, .room = ret ? room : 0};
+    struct moves_call c = {.ret = ret, .room = ret ? room : 0};
     rovei_node_call(rt->host.node, list_moves, &c);
     return c.count;
 }
@@ -198,164 +318,69 @@ rove_phase rove_runtime_migration_phase(rove_runtime *rt, rove_daemon daemon)
     return c.phase;
 }
 
-/* ---- waiting ---- */
-
-/* A waiter, on his stack and in the list of the loop thread. */
-typedef struct rovei_move_wait {
-    rovei_list all;
+/* Either of the two with a completion. */
+struct listing {
+    rovei_pending pending;
+    struct moves_call call;
     struct rovei_host *host;
-    rovei_attempt_id attempt;
-    pthread_cond_t ended;
-    bool done; /* written by the loop thread, under the lock */
-    rove_err err;
-    rove_migration_info info;
-} rovei_move_wait;
+    rove_moves_fn *listed;
+    rove_phase_fn *found;
+    void *user;
+};
 
-static rove_err outcome_error(const rove_migration_info *info)
+static void moves_run(rovei_task *task, rovei_node *core, rovei_now now)
 {
-    switch (info->outcome) {
-    case ROVE_OUTCOME_COMPLETED:
-        return ROVE_OK;
-    case ROVE_OUTCOME_CANCELLED:
-        return ROVE_E_CANCELLED;
-    case ROVE_OUTCOME_TIMED_OUT:
-        return ROVE_E_TIMED_OUT;
-    case ROVE_OUTCOME_RUNNING:
-        return ROVE_E_STILL_MOVING;
-    case ROVE_OUTCOME_FAILED:
-        break;
+    struct listing *l = ROVEI_CONTAINER(task, struct listing, pending.task);
+    const rove_alloc *a = l->host->alloc;
+    rove_err err = ROVE_OK;
+    list_moves(&l->call, core, now);
+    size_t room = l->call.count;
+    if (room) {
+        l->call.ret = rovei_calloc(a, room, sizeof *l->call.ret);
+        l->call.room = l->call.ret ? room : 0;
+        err = l->call.ret ? ROVE_OK : ROVE_E_NOMEM;
+        list_moves(&l->call, core, now);
     }
-    return info->reason ? info->reason : ROVE_E_STATE_FAILED;
+    l->listed(l->user, err, l->call.ret, l->call.room);
+    if (l->call.ret)
+        rovei_free(a, l->call.ret, room * sizeof *l->call.ret);
+    rovei_pending_end(&l->pending);
 }
 
-/* Ends a waiter on the loop thread; he may be gone when this returns. */
-static void end_wait(rovei_move_wait *w, rove_err err)
+static void phase_run(rovei_task *task, rovei_node *core, rovei_now now)
 {
-    struct rovei_host *h = w->host;
-    rovei_list_remove(&w->all);
-    pthread_mutex_lock(&h->lock);
-    w->err = err;
-    w->done = true;
-    pthread_cond_signal(&w->ended);
-    pthread_mutex_unlock(&h->lock);
+    struct listing *l = ROVEI_CONTAINER(task, struct listing, pending.task);
+    list_moves(&l->call, core, now);
+    l->found(l->user, ROVE_OK, l->call.phase);
+    rovei_pending_end(&l->pending);
 }
 
-static void end_with_outcome(rovei_move_wait *w, rovei_node *core, rovei_now now)
+static rove_err begin_listing(rove_runtime *rt, struct listing fields,
+                              void (*run)(rovei_task *task, rovei_node *core, rovei_now now))
 {
-    rove_err err = get_info(core, now, &w->attempt, &w->info);
-    end_wait(w, err ? err : outcome_error(&w->info));
-}
-
-void rovei_host_move_ended(struct rovei_host *h, rovei_node *core, rovei_now now,
-                           const rovei_note *note)
-{
-    ROVEI_LIST_EACH (it, next, &h->waits) {
-        rovei_move_wait *w = ROVEI_CONTAINER(it, rovei_move_wait, all);
-        if (memcmp(&w->attempt, &note->attempt, sizeof w->attempt) == 0)
-            end_with_outcome(w, core, now);
-    }
-}
-
-void rovei_host_end_waits(struct rovei_host *h, rove_err err)
-{
-    while (!rovei_list_empty(&h->waits))
-        end_wait(ROVEI_CONTAINER(h->waits.next, rovei_move_wait, all), err);
-}
-
-static void begin_wait(void *arg, rovei_node *core, rovei_now now)
-{
-    rovei_move_wait *w = arg;
-    rovei_list_add_tail(&w->host->waits, &w->all);
-    rove_err err = get_info(core, now, &w->attempt, &w->info);
-    if (err)
-        end_wait(w, err);
-    else if (w->info.outcome != ROVE_OUTCOME_RUNNING)
-        end_wait(w, outcome_error(&w->info));
-}
-
-/* The time is up: before the commit the move ends, and with it the wait; after it only the wait. */
-static void time_out(void *arg, rovei_node *core, rovei_now now)
-{
-    rovei_move_wait *w = arg;
-    if (w->done)
-        return;
-    rove_err err = rovei_node_cancel(core, now, &w->attempt, ROVE_E_TIMED_OUT);
-    if (err == ROVE_OK)
-        return;
-    err = get_info(core, now, &w->attempt, &w->info);
-    end_wait(w, err ? err : outcome_error(&w->info));
-}
-
-static void wait_until(rovei_move_wait *w, uint64_t deadline)
-{
-    struct rovei_host *h = w->host;
-    struct timespec t = {.tv_sec = (time_t)(deadline / ROVE_SECOND),
-                         .tv_nsec = (long)(deadline % ROVE_SECOND)};
-    bool timed_out = false;
-    pthread_mutex_lock(&h->lock);
-    while (!w->done && !timed_out) {
-        if (deadline == ROVE_TIME_NEVER)
-            pthread_cond_wait(&w->ended, &h->lock);
-        else
-            timed_out = pthread_cond_timedwait(&w->ended, &h->lock, &t) == ETIMEDOUT;
-    }
-    pthread_mutex_unlock(&h->lock);
-}
-
-static bool is_done(rovei_move_wait *w)
-{
-    pthread_mutex_lock(&w->host->lock);
-    bool done = w->done;
-    pthread_mutex_unlock(&w->host->lock);
-    return done;
-}
-
-rove_err rove_migration_wait_with_timeout(rove_runtime *rt, rove_migration migration,
-                                          uint64_t timeout_ns, rove_migration_info *ret)
-{
-    struct rovei_host *h = &rt->host;
-    rove_err err = rovei_host_may_wait(h);
-    if (err)
-        return err;
-    uint64_t deadline = rovei_time_add(rovei_clock_now().mono, timeout_ns);
-    rovei_move_wait w = {.host = h, .attempt = attempt_of(migration)};
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&w.ended, &attr);
-    pthread_condattr_destroy(&attr);
-    rovei_list_init(&w.all);
-    rovei_node_call(h->node, begin_wait, &w);
-    wait_until(&w, deadline);
-    if (!is_done(&w)) {
-        rovei_node_call(h->node, time_out, &w);
-        wait_until(&w, ROVE_TIME_NEVER);
-    }
-    pthread_cond_destroy(&w.ended);
-    if (ret && w.err != ROVE_E_GONE)
-        *ret = w.info;
-    return w.err;
-}
-
-rove_err rove_migration_wait(rove_runtime *rt, rove_migration migration, rove_migration_info *ret)
-{
-    return rove_migration_wait_with_timeout(rt, migration, ROVE_TIME_NEVER, ret);
-}
-
-/* ---- cancelling ---- */
-
-static void cancel(void *arg, rovei_node *core, rovei_now now)
-{
-    struct get_call *c = arg;
-    c->err = rovei_node_cancel(core, now, &c->attempt, ROVE_E_CANCELLED);
-}
-
-rove_err rove_migration_cancel(rove_runtime *rt, rove_migration migration)
-{
+    if (!rt || (!fields.listed && !fields.found))
+        return ROVE_E_USAGE;
+    struct listing *l;
     rove_err err = rovei_host_outside();
+    if (err == ROVE_OK)
+        err = ROVEI_PENDING_NEW(&l, &rt->host.pendings);
     if (err)
         return err;
-    struct get_call c = {.attempt = attempt_of(migration)};
-    rovei_node_call(rt->host.node, cancel, &c);
-    return c.err == ROVE_E_NOT_FOUND ? ROVE_E_GONE : c.err;
+    fields.pending = l->pending;
+    fields.host = &rt->host;
+    *l = fields;
+    rovei_pending_post(&l->pending, run);
+    return ROVE_OK;
+}
+
+rove_err rove_runtime_moves_async(rove_runtime *rt, rove_moves_fn *done, void *user)
+{
+    return begin_listing(rt, (struct listing){.listed = done, .user = user}, moves_run);
+}
+
+rove_err rove_runtime_migration_phase_async(rove_runtime *rt, rove_daemon daemon,
+                                            rove_phase_fn *done, void *user)
+{
+    return begin_listing(
+        rt, (struct listing){.call.origin = daemon.origin, .found = done, .user = user}, phase_run);
 }

@@ -114,6 +114,21 @@ rove_err rovei_host_resident(struct rovei_host *h, uint64_t origin, rovei_reside
     return ROVE_OK;
 }
 
+void rovei_resident_put(rovei_resident *r, rovei_job *job)
+{
+    if (rovei_mailbox_put(&r->mailbox, job))
+        schedule(&r->mailbox);
+}
+
+static rove_err visit(rovei_resident *r, rovei_with_cell_fn *fn, void *arg)
+{
+    if (!r->cell)
+        return r->ended ? r->ended : ROVE_E_STALE;
+    return rovei_entry_is_listed(&r->entry) ? fn(arg, r->cell) : ROVE_E_STALE;
+}
+
+/* ---- by the caller, or while he waits ---- */
+
 struct visit {
     rovei_ticket ticket;
     rovei_resident *resident;
@@ -122,21 +137,11 @@ struct visit {
     rove_err err;
 };
 
-static void visit_here(struct visit *v)
-{
-    rovei_resident *r = v->resident;
-    if (!r->cell)
-        v->err = r->ended ? r->ended : ROVE_E_STALE;
-    else if (!rovei_entry_is_listed(&r->entry))
-        v->err = ROVE_E_STALE;
-    else
-        v->err = v->fn(v->arg, r->cell);
-}
-
 static bool visit_run(rovei_job *job, rovei_mailbox *m)
 {
     (void)m;
-    visit_here(ROVEI_CONTAINER(job, struct visit, ticket.job));
+    struct visit *v = ROVEI_CONTAINER(job, struct visit, ticket.job);
+    v->err = visit(v->resident, v->fn, v->arg);
     return true;
 }
 
@@ -149,7 +154,7 @@ rove_err rovei_host_with_cell(struct rovei_host *h, uint64_t origin, rovei_with_
         return err;
     if (rovei_mailbox_try_enter(&v.resident->mailbox)) {
         rovei_thread_enter();
-        visit_here(&v);
+        v.err = visit(v.resident, fn, arg);
         rovei_thread_leave();
         rovei_mailbox_leave(&v.resident->mailbox);
     } else if (rovei_node_on_loop(h->node)) {
@@ -160,4 +165,36 @@ rove_err rovei_host_with_cell(struct rovei_host *h, uint64_t origin, rovei_with_
     }
     rovei_resident_drop(v.resident);
     return v.err;
+}
+
+/* ---- with a completion ---- */
+
+static void visit_told(rovei_task *task, rovei_node *core, rovei_now now)
+{
+    rovei_visit *v = ROVEI_CONTAINER(task, rovei_visit, pending.task);
+    (void)core;
+    (void)now;
+    v->tell(v);
+    rovei_pending_end(&v->pending);
+}
+
+static bool visit_job(rovei_job *job, rovei_mailbox *m)
+{
+    rovei_visit *v = ROVEI_CONTAINER(job, rovei_visit, job);
+    rovei_resident *r = v->resident;
+    (void)m;
+    v->err = visit(r, v->fn, v->arg);
+    rovei_pending_post(&v->pending, visit_told);
+    rovei_resident_drop(r); /* whoever runs the mailbox holds it too */
+    return true;
+}
+
+rove_err rovei_host_visit(struct rovei_host *h, uint64_t origin, rovei_visit *v)
+{
+    rove_err err = rovei_host_resident(h, origin, &v->resident);
+    if (err)
+        return err;
+    v->job.run = visit_job;
+    rovei_resident_put(v->resident, &v->job);
+    return ROVE_OK;
 }

@@ -7,9 +7,20 @@
 #include <host/host.h>
 #include <host/snapshot.h>
 
+typedef struct rovei_shutdown {
+    rovei_ending ending;
+    struct rovei_host *host;
+    bool first; /* it is the one that shuts down */
+} rovei_shutdown;
+
 struct rove_runtime {
     struct rovei_host host;
     atomic_uint refs;
+    rovei_task begin;
+    rovei_task step;     /* of its end */
+    rovei_shutdown last; /* the last reference's */
+    void (*freed)(void *user);
+    void *freed_user;
 };
 
 struct rove_identity {

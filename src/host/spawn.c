@@ -9,35 +9,21 @@
 #include <host/pause.h>
 #include <host/runtime.h>
 #include <host/thread.h>
+#include <rove/async.h>
 #include <shell/call.h>
+#include <shell/latch.h>
 
-/* A caller of spawn who waits. */
+/* What a caller wants. */
 struct order {
     const char *kind;
     rovei_made_of made_of; /* without `kind` */
     void *instance;
     const rove_identity *identity;
-    const rove_snapshot *snapshot;
+    rove_snapshot *snapshot;
     const rove_spawn_options *options;
-    rove_detail *detail;
-
-    pthread_mutex_t lock;
-    pthread_cond_t settled;
-    bool done;
-    rove_err err;
-    rove_daemon daemon;
 };
 
-static void order_done(struct order *o, rove_err err, rove_daemon daemon)
-{
-    pthread_mutex_lock(&o->lock);
-    o->err = err;
-    o->daemon = daemon;
-    o->done = true;
-    pthread_cond_signal(&o->settled);
-    pthread_mutex_unlock(&o->lock);
-}
-
+/* One spawn from its claim to its end; it lies in whatever waits for it. */
 typedef struct rovei_spawning {
     rovei_list all; /* h->spawns */
     struct rovei_host *host;
@@ -45,11 +31,14 @@ typedef struct rovei_spawning {
     rovei_keypair *key;
     void *instance; /* the caller's, given back after an error */
     bool given, force, claimed, submitted;
-    const rove_snapshot *snapshot;
+    rove_snapshot *snapshot; /* one reference */
     rovei_resident *resident;
     uint64_t request;
-    rove_detail *detail; /* NULL: nobody asks */
-    struct order *order; /* who waits for it */
+    rove_detail detail;
+    rove_err err;
+    rove_daemon daemon;
+    /* It has ended and is its owner's again. On the loop thread once it was submitted. */
+    void (*tell)(struct rovei_spawning *s);
 } rovei_spawning;
 
 /* ---- any thread: everything that can be done before the core is asked ---- */
@@ -79,47 +68,36 @@ static rove_err claim(rovei_spawning *s, const char *kind)
 static rove_err restore(rovei_spawning *s, rovei_cell *cell)
 {
     const rove_snapshot *snapshot = s->snapshot;
-    rove_buf *text = NULL;
     rove_err err = snapshot->from_bytes
-                       ? rovei_cell_restore_snapshot(cell, &snapshot->parsed, &text)
-                       : rovei_cell_restore_image(cell, &snapshot->image, &text);
-    if (s->detail && err == ROVE_E_TOO_LARGE) {
-        s->detail->size = rove_snapshot_get_info(snapshot).state.size;
-        s->detail->most = s->host->env->limits.state_max;
+                       ? rovei_cell_restore_snapshot(cell, &snapshot->parsed, &s->detail.text)
+                       : rovei_cell_restore_image(cell, &snapshot->image, &s->detail.text);
+    if (err == ROVE_E_TOO_LARGE) {
+        s->detail.size = rove_snapshot_get_info(snapshot).state.size;
+        s->detail.most = s->host->env->limits.state_max;
     }
-    if (s->detail)
-        s->detail->text = text;
-    else
-        rove_buf_unref(text);
     return err;
 }
 
+/* The cell of the resident, with its state. */
 static rove_err make(rovei_spawning *s)
 {
-    struct rovei_host *h = s->host;
-    rovei_cell_config cfg = {.env = h->env,
+    rovei_cell_config cfg = {.env = s->host->env,
                              .kind = s->made_of.kind,
                              .kind_user = s->made_of.user,
                              .key = s->key,
                              .instance = s->instance};
     rovei_cell *cell = NULL;
     rove_err err = rovei_cell_new(&cell, &cfg);
-    if (err)
-        return err;
-    if (s->snapshot)
+    if (err == ROVE_OK && s->snapshot)
         err = restore(s, cell);
-    rovei_resident *r = NULL;
-    if (err == ROVE_OK)
-        err = rovei_resident_new(&r, h, rovei_keypair_entity(s->key), s->key, &s->made_of);
-    if (!r) {
-        if (s->instance) /* it stays the caller's */
-            rovei_cell_disown(cell);
-        rovei_cell_free(cell);
-        return err;
+    if (err == ROVE_OK) {
+        s->resident->cell = cell;
+        return ROVE_OK;
     }
-    r->cell = cell;
-    s->resident = r;
-    return ROVE_OK;
+    if (cell && s->instance) /* it stays the caller's */
+        rovei_cell_disown(cell);
+    rovei_cell_free(cell);
+    return err;
 }
 
 /* Ends a spawn that is in no list any more. */
@@ -133,7 +111,7 @@ static void end(rovei_spawning *s, rove_err err)
     else if (s->claimed)
         rovei_factory_settle(&h->factory, origin);
     pthread_mutex_unlock(&h->lock);
-    if (s->resident && err && s->instance)
+    if (s->resident && s->resident->cell && err && s->instance)
         rovei_cell_disown(s->resident->cell);
     if (s->resident && s->resident->held) {
         s->resident->held = false;
@@ -144,8 +122,10 @@ static void end(rovei_spawning *s, rove_err err)
     if (s->resident)
         rovei_resident_drop(s->resident);
     rovei_keypair_unref(s->key);
-    order_done(s->order, err, (rove_daemon){origin});
-    ROVEI_DELETE(h->alloc, s);
+    rove_snapshot_unref(s->snapshot);
+    s->err = err;
+    s->daemon = (rove_daemon){origin};
+    s->tell(s);
 }
 
 /* ---- loop thread ---- */
@@ -222,25 +202,7 @@ void rovei_host_end_spawns(struct rovei_host *h, rovei_node *core, rovei_now now
     }
 }
 
-/* ---- the calls ---- */
-
-/* Takes `key` over. NULL: out of memory, and the key is given back. */
-static rovei_spawning *spawning_new(struct rovei_host *h, rovei_keypair *key, struct order *order)
-{
-    rovei_spawning *s = key ? ROVEI_NEW(h->alloc, rovei_spawning) : NULL;
-    if (!s) {
-        rovei_keypair_unref(key);
-        return NULL;
-    }
-    *s = (rovei_spawning){.host = h, .key = key, .order = order};
-    rovei_list_init(&s->all);
-    return s;
-}
-
-static void submit_call(void *arg, rovei_node *core, rovei_now now)
-{
-    submit(arg, core, now);
-}
+/* ---- any thread: what an order has to fulfil ---- */
 
 static rove_err identity_key(struct rovei_host *h, const struct order *o, rovei_keypair **ret)
 {
@@ -255,7 +217,7 @@ static bool is_given(const struct order *o)
     return identity && !atomic_exchange(&identity->fresh, false);
 }
 
-static rove_err check_snapshot(const struct order *o)
+static rove_err check_snapshot(const struct order *o, rove_detail *ret_detail)
 {
     if (!o->identity)
         return ROVE_E_USAGE;
@@ -264,10 +226,8 @@ static rove_err check_snapshot(const struct order *o)
     const char *kind = o->kind ? o->kind : o->made_of.name;
     if (rovei_entity_equal(&info.entity, entity))
         return info.kind[0] && strcmp(info.kind, kind) != 0 ? ROVE_E_SNAPSHOT_KIND : ROVE_OK;
-    if (o->detail) {
-        o->detail->expected = rovei_entity_origin(&info.entity);
-        o->detail->got = rovei_entity_origin(entity);
-    }
+    ret_detail->expected = rovei_entity_origin(&info.entity);
+    ret_detail->got = rovei_entity_origin(entity);
     return ROVE_E_SNAPSHOT_IDENTITY;
 }
 
@@ -291,91 +251,215 @@ static rove_err may_wait(struct rovei_host *h, const struct order *o)
     return here ? ROVE_OK : err;
 }
 
-static rove_err prepare(struct rovei_host *h, struct order *o, rovei_spawning **ret)
+static rove_err check(struct rovei_host *h, const struct order *o, bool waits,
+                      rove_detail *ret_detail)
 {
-    if (o->detail)
-        *o->detail = (rove_detail){0};
-    rove_err err =
-        rovei_host_may_wait(h) == ROVE_E_REENTRANT ? ROVE_E_REENTRANT : rovei_host_gate(h);
+    rove_err err = rovei_host_outside();
     if (err == ROVE_OK)
+        err = rovei_host_gate(h);
+    if (err == ROVE_OK && waits)
         err = may_wait(h, o);
     if (err == ROVE_OK && o->options && o->options->struct_version != ROVE_SPAWN_OPTIONS_VERSION)
         err = ROVE_E_STRUCT_VERSION;
     if (err == ROVE_OK)
         err = check_kind(h, o);
     if (err == ROVE_OK && o->snapshot)
-        err = check_snapshot(o);
+        err = check_snapshot(o, ret_detail);
     ROVEI_PAUSE(SPAWN);
-    rovei_keypair *key = NULL;
+    return err;
+}
+
+/* Up to the claim. After an error `s` holds nothing but, maybe, a detail. */
+static rove_err prepare(rovei_spawning *s, struct rovei_host *h, const struct order *o, bool waits)
+{
+    rove_err err = check(h, o, waits, &s->detail);
     if (err == ROVE_OK)
-        err = identity_key(h, o, &key);
+        err = identity_key(h, o, &s->key);
     if (err)
         return err;
-    rovei_spawning *s = spawning_new(h, key, o);
-    if (!s)
-        return ROVE_E_NOMEM;
+    rovei_list_init(&s->all);
+    s->host = h;
     s->made_of = o->made_of;
     s->instance = o->instance;
-    s->snapshot = o->snapshot;
-    s->detail = o->detail;
     s->force = o->options && o->options->force;
-    err = claim(s, o->kind);
+    err = rovei_resident_new(&s->resident, h, rovei_keypair_entity(s->key), s->key, &s->made_of);
     if (err == ROVE_OK)
-        err = make(s);
+        err = claim(s, o->kind);
     if (err) {
-        end(s, err);
+        if (s->resident)
+            rovei_resident_drop(s->resident);
+        rovei_keypair_unref(s->key);
         return err;
     }
-    s->given = is_given(o);
-    *ret = s;
+    s->resident->made_of = s->made_of; /* by the claim */
+    s->snapshot = rove_snapshot_ref(o->snapshot);
     return ROVE_OK;
 }
 
-static bool is_settled(void *arg)
+/* ---- the calls that wait ---- */
+
+static void submit_call(void *arg, rovei_node *core, rovei_now now)
 {
-    struct order *o = arg;
-    pthread_mutex_lock(&o->lock);
-    bool done = o->done;
-    pthread_mutex_unlock(&o->lock);
-    return done;
+    submit(arg, core, now);
 }
 
-static void await_settled(struct rovei_host *h, struct order *o)
+struct spawn_wait {
+    rovei_spawning spawning;
+    rovei_latch latch;
+};
+
+static void wake(rovei_spawning *s)
 {
-    if (rovei_node_on_loop(h->node) && rovei_node_drive(h->node, is_settled, o))
-        return;
-    pthread_mutex_lock(&o->lock);
-    while (!o->done)
-        pthread_cond_wait(&o->settled, &o->lock);
-    pthread_mutex_unlock(&o->lock);
+    rovei_latch_open(&ROVEI_CONTAINER(s, struct spawn_wait, spawning)->latch);
 }
 
-static rove_err spawn(rove_runtime *rt, struct order *o, rove_daemon *ret)
+static rove_err spawn_and_wait(struct spawn_wait *w, struct rovei_host *h, const struct order *o)
 {
+    rovei_spawning *s = &w->spawning;
+    s->tell = wake;
+    rove_err err = prepare(s, h, o, true);
+    if (err)
+        return err;
+    rovei_latch_init(&w->latch);
+    err = make(s);
+    if (err) {
+        end(s, err);
+    } else {
+        s->given = is_given(o);
+        ROVEI_PAUSE(SPAWN_CLAIM);
+        rovei_node_call(h->node, submit_call, s);
+    }
+    rovei_latch_wait(&w->latch, h->node);
+    return s->err;
+}
+
+static rove_err spawn(rove_runtime *rt, const struct order *o, rove_daemon *ret,
+                      rove_detail *ret_detail)
+{
+    if (ret_detail)
+        *ret_detail = (rove_detail){0};
     if (!rt || !ret)
         return ROVE_E_USAGE;
-    pthread_mutex_init(&o->lock, NULL);
-    pthread_cond_init(&o->settled, NULL);
-    rovei_spawning *s = NULL;
-    rove_err err = prepare(&rt->host, o, &s);
-    if (err == ROVE_OK) {
-        ROVEI_PAUSE(SPAWN_CLAIM);
-        rovei_node_call(rt->host.node, submit_call, s);
-        await_settled(&rt->host, o);
-        err = o->err;
-    }
+    struct spawn_wait w = {0};
+    rove_err err = spawn_and_wait(&w, &rt->host, o);
     if (err == ROVE_OK)
-        *ret = o->daemon;
-    pthread_cond_destroy(&o->settled);
-    pthread_mutex_destroy(&o->lock);
+        *ret = w.spawning.daemon;
+    if (ret_detail)
+        *ret_detail = w.spawning.detail;
+    else
+        rove_detail_fini(&w.spawning.detail);
     return err;
+}
+
+/* ---- the calls with a completion: the instance is made on a worker ---- */
+
+struct spawn_later {
+    rovei_pending pending;
+    rovei_spawning spawning;
+    rovei_job job;
+    rovei_after after;
+    rove_spawn_fn *done;
+    void *user;
+};
+
+static void tell_later(rovei_spawning *s)
+{
+    struct spawn_later *l = ROVEI_CONTAINER(s, struct spawn_later, spawning);
+    l->done(l->user, s->err, s->daemon, &s->detail);
+    rove_detail_fini(&s->detail);
+    rovei_pending_end(&l->pending);
+}
+
+static void submit_later(rovei_task *task, rovei_node *core, rovei_now now)
+{
+    rovei_spawning *s = &ROVEI_CONTAINER(task, struct spawn_later, pending.task)->spawning;
+    if (s->err)
+        end(s, s->err);
+    else
+        submit(s, core, now);
+}
+
+/* The role is given up, as the submission wants it. */
+static void made_later(rovei_after *after)
+{
+    struct spawn_later *l = ROVEI_CONTAINER(after, struct spawn_later, after);
+    rovei_pending_post(&l->pending, submit_later);
+}
+
+static bool make_later(rovei_job *job, rovei_mailbox *m)
+{
+    struct spawn_later *l = ROVEI_CONTAINER(job, struct spawn_later, job);
+    l->spawning.err = make(&l->spawning);
+    l->after.fire = made_later;
+    rovei_mailbox_after(m, &l->after);
+    return true;
+}
+
+static rove_err spawn_async(rove_runtime *rt, const struct order *o, rove_spawn_fn *done,
+                            void *user)
+{
+    if (!rt || !done)
+        return ROVE_E_USAGE;
+    struct spawn_later *l;
+    rove_err err = ROVEI_PENDING_NEW(&l, &rt->host.pendings);
+    if (err)
+        return err;
+    l->done = done;
+    l->user = user;
+    l->spawning.tell = tell_later;
+    err = prepare(&l->spawning, &rt->host, o, false);
+    if (err) {
+        rovei_pending_drop(&l->pending);
+        return err;
+    }
+    l->spawning.given = is_given(o);
+    l->job.run = make_later;
+    rovei_resident_put(l->spawning.resident, &l->job);
+    return ROVE_OK;
+}
+
+/* ---- the four of each ---- */
+
+static struct order of_name(const char *kind, const rove_identity *identity,
+                            const rove_spawn_options *options)
+{
+    return (struct order){.kind = kind ? kind : "", .identity = identity, .options = options};
+}
+
+static rove_err of_kind(struct order *ret, const rove_kind *kind, void *user, void *instance,
+                        const rove_identity *identity, const rove_spawn_options *options)
+{
+    rove_err err = rovei_kind_check(kind);
+    if (err)
+        return err;
+    if (!instance)
+        return ROVE_E_USAGE;
+    *ret = (struct order){.identity = identity, .options = options, .instance = instance};
+    memcpy(ret->made_of.name, kind->name, strlen(kind->name) + 1);
+    ret->made_of.kind = kind;
+    ret->made_of.user = user;
+    return ROVE_OK;
+}
+
+/* A reference is taken where it is needed: that the count changes is not part of const. */
+static rove_snapshot *counted(const rove_snapshot *snapshot)
+{
+    return (rove_snapshot *)(uintptr_t)snapshot;
 }
 
 rove_err rove_runtime_spawn(rove_runtime *rt, const char *kind, const rove_identity *identity,
                             const rove_spawn_options *options, rove_daemon *ret)
 {
-    struct order o = {.kind = kind ? kind : "", .identity = identity, .options = options};
-    return spawn(rt, &o, ret);
+    struct order o = of_name(kind, identity, options);
+    return spawn(rt, &o, ret, NULL);
+}
+
+rove_err rove_runtime_spawn_async(rove_runtime *rt, const char *kind, const rove_identity *identity,
+                                  const rove_spawn_options *options, rove_spawn_fn *done,
+                                  void *user)
+{
+    struct order o = of_name(kind, identity, options);
+    return spawn_async(rt, &o, done, user);
 }
 
 rove_err rove_runtime_spawn_from_snapshot(rove_runtime *rt, const char *kind,
@@ -384,37 +468,39 @@ rove_err rove_runtime_spawn_from_snapshot(rove_runtime *rt, const char *kind,
                                           const rove_spawn_options *options, rove_daemon *ret,
                                           rove_detail *ret_detail)
 {
-    if (!snapshot)
-        return ROVE_E_USAGE;
-    struct order o = {.kind = kind ? kind : "",
-                      .identity = identity,
-                      .options = options,
-                      .snapshot = snapshot,
-                      .detail = ret_detail};
-    return spawn(rt, &o, ret);
+    struct order o = of_name(kind, identity, options);
+    o.snapshot = counted(snapshot);
+    return snapshot ? spawn(rt, &o, ret, ret_detail) : ROVE_E_USAGE;
 }
 
-static rove_err of_kind(struct order *o, const rove_kind *kind, void *user, void *instance)
+rove_err rove_runtime_spawn_from_snapshot_async(rove_runtime *rt, const char *kind,
+                                                const rove_identity *identity,
+                                                const rove_snapshot *snapshot,
+                                                const rove_spawn_options *options,
+                                                rove_spawn_fn *done, void *user)
 {
-    rove_err err = rovei_kind_check(kind);
-    if (err)
-        return err;
-    if (!instance)
-        return ROVE_E_USAGE;
-    memcpy(o->made_of.name, kind->name, strlen(kind->name) + 1);
-    o->made_of.kind = kind;
-    o->made_of.user = user;
-    o->instance = instance;
-    return ROVE_OK;
+    struct order o = of_name(kind, identity, options);
+    o.snapshot = counted(snapshot);
+    return snapshot ? spawn_async(rt, &o, done, user) : ROVE_E_USAGE;
 }
 
 rove_err rove_runtime_spawn_with(rove_runtime *rt, const rove_kind *kind, void *user,
                                  void *instance, const rove_identity *identity,
                                  const rove_spawn_options *options, rove_daemon *ret)
 {
-    struct order o = {.identity = identity, .options = options};
-    rove_err err = of_kind(&o, kind, user, instance);
-    return err ? err : spawn(rt, &o, ret);
+    struct order o;
+    rove_err err = of_kind(&o, kind, user, instance, identity, options);
+    return err ? err : spawn(rt, &o, ret, NULL);
+}
+
+rove_err rove_runtime_spawn_with_async(rove_runtime *rt, const rove_kind *kind, void *kind_user,
+                                       void *instance, const rove_identity *identity,
+                                       const rove_spawn_options *options, rove_spawn_fn *done,
+                                       void *user)
+{
+    struct order o;
+    rove_err err = of_kind(&o, kind, kind_user, instance, identity, options);
+    return err ? err : spawn_async(rt, &o, done, user);
 }
 
 rove_err rove_runtime_spawn_from_snapshot_with(rove_runtime *rt, const rove_kind *kind, void *user,
@@ -423,50 +509,29 @@ rove_err rove_runtime_spawn_from_snapshot_with(rove_runtime *rt, const rove_kind
                                                const rove_spawn_options *options, rove_daemon *ret,
                                                rove_detail *ret_detail)
 {
-    if (!snapshot)
-        return ROVE_E_USAGE;
-    struct order o = {
-        .identity = identity, .options = options, .snapshot = snapshot, .detail = ret_detail};
-    rove_err err = of_kind(&o, kind, user, instance);
-    return err ? err : spawn(rt, &o, ret);
-}
-
-/* ---- stop ---- */
-
-struct stop_call {
-    struct rovei_host *host;
-    uint64_t origin;
-    rove_err err;
-};
-
-static void stop(void *arg, rovei_node *core, rovei_now now)
-{
-    struct stop_call *c = arg;
-    struct rovei_host *h = c->host;
-    rovei_resident *r = NULL;
-    c->err = rovei_host_resident(h, c->origin, &r);
-    if (c->err)
-        return;
-    c->err = rovei_node_stop(core, now, &r->entry.entity);
-    if (c->err == ROVE_OK) {
-        (void)rovei_registry_remove(&h->registry, &r->entry);
-        pthread_mutex_lock(&h->lock);
-        (void)rovei_factory_remove(&h->factory, c->origin);
-        pthread_mutex_unlock(&h->lock);
-    }
-    rovei_resident_drop(r);
-}
-
-rove_err rove_runtime_stop(rove_runtime *rt, rove_daemon daemon)
-{
-    struct rovei_host *h = &rt->host;
-    rove_err err = rovei_host_outside();
+    struct order o;
+    rove_err err = of_kind(&o, kind, user, instance, identity, options);
+    if (err == ROVE_OK && !snapshot)
+        err = ROVE_E_USAGE;
     if (err)
         return err;
-    if (rovei_host_gate(h) == ROVE_E_NOT_READY)
-        return ROVE_E_NOT_READY;
-    struct stop_call c = {.host = h, .origin = daemon.origin};
-    rovei_node_call(h->node, stop, &c);
-    bool swept = rovei_host_gate(h) == ROVE_E_SHUTTING_DOWN;
-    return swept && (c.err == ROVE_E_NOT_FOUND || c.err == ROVE_E_MOVED) ? ROVE_OK : c.err;
+    o.snapshot = counted(snapshot);
+    return spawn(rt, &o, ret, ret_detail);
+}
+
+rove_err rove_runtime_spawn_from_snapshot_with_async(rove_runtime *rt, const rove_kind *kind,
+                                                     void *kind_user, void *instance,
+                                                     const rove_identity *identity,
+                                                     const rove_snapshot *snapshot,
+                                                     const rove_spawn_options *options,
+                                                     rove_spawn_fn *done, void *user)
+{
+    struct order o;
+    rove_err err = of_kind(&o, kind, kind_user, instance, identity, options);
+    if (err == ROVE_OK && !snapshot)
+        err = ROVE_E_USAGE;
+    if (err)
+        return err;
+    o.snapshot = counted(snapshot);
+    return spawn_async(rt, &o, done, user);
 }

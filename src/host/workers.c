@@ -44,16 +44,26 @@ static void *work(void *arg)
             w->idle--;
         }
     }
+    if (--w->working == 0 && w->ended)
+        w->ended(w);
     pthread_mutex_unlock(&w->lock);
     return NULL;
 }
 
-void rovei_workers_stop(rovei_workers *w)
+void rovei_workers_end(rovei_workers *w, void (*ended)(rovei_workers *w))
 {
     pthread_mutex_lock(&w->lock);
     w->stop = true;
+    w->ended = ended;
+    if (w->working == 0 && ended)
+        ended(w);
     pthread_cond_broadcast(&w->wake);
     pthread_mutex_unlock(&w->lock);
+}
+
+void rovei_workers_stop(rovei_workers *w)
+{
+    rovei_workers_end(w, NULL);
     for (; w->running; w->running--)
         pthread_join(w->threads[w->running - 1], NULL);
 }
@@ -81,8 +91,14 @@ rove_err rovei_workers_init(rovei_workers *w, const rove_alloc *a, unsigned coun
     pthread_cond_init(&w->wake, NULL);
     w->threads = threads;
     w->count = count;
+    w->working = count;
     while (w->running < count && start(w, &threads[w->running]))
         w->running++;
+    if (w->running < count) {
+        pthread_mutex_lock(&w->lock);
+        w->working -= count - w->running;
+        pthread_mutex_unlock(&w->lock);
+    }
     if (w->running == count)
         return ROVE_OK;
     rovei_workers_fini(w);

@@ -24,14 +24,19 @@ typedef struct rovei_workers {
     unsigned running;
     bool stop, chore;
     pthread_t *threads;
-    void (*ran)(rovei_mailbox *m); /* gives back what schedule kept alive */
-    rovei_rcu_bin *bin;            /* emptied by workers */
+    void (*ran)(rovei_mailbox *m);          /* gives back what schedule kept alive */
+    void (*ended)(struct rovei_workers *w); /* by the last thread that ends: rovei_workers_end */
+    unsigned working;
+    rovei_rcu_bin *bin; /* emptied by workers */
 } rovei_workers;
 
 /* Starts `count` threads. E_NOMEM, E_IO. */
 ROVE_MUST_USE rove_err rovei_workers_init(rovei_workers *w, const rove_alloc *a, unsigned count,
                                           rovei_rcu_bin *bin, void (*ran)(rovei_mailbox *m));
-/* Ends the threads, which run what is queued first. What comes later waits for fini. */
+/* Lets the threads end when they have run what is queued; `ended` is called by the last one, or
+ * here when there are none. What comes later waits for fini. */
+void rovei_workers_end(rovei_workers *w, void (*ended)(rovei_workers *w));
+/* The same, and waits for it. */
 void rovei_workers_stop(rovei_workers *w);
 /* Nobody may push any more. */
 void rovei_workers_fini(rovei_workers *w);

@@ -11,13 +11,20 @@ typedef struct route {
     void *user;
 } route;
 
-rove_err rovei_node_attach(rove_node *node, struct rovei_host *host, const rovei_host_ops *ops)
+rove_err rovei_node_claim(rove_node *node)
 {
-    if (host && node->host)
-        return ROVE_E_RUNTIME_EXISTS;
+    return atomic_exchange(&node->claimed, true) ? ROVE_E_RUNTIME_EXISTS : ROVE_OK;
+}
+
+void rovei_node_disclaim(rove_node *node)
+{
+    atomic_store(&node->claimed, false);
+}
+
+void rovei_node_attach(rove_node *node, struct rovei_host *host, const rovei_host_ops *ops)
+{
     node->host = host;
     node->ops = ops;
-    return ROVE_OK;
 }
 
 rove_err rovei_node_route_sender(rove_node *node, uint64_t sender, rovei_sender_fn *fn, void *user)

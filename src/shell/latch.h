@@ -8,37 +8,18 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+typedef struct rove_node rove_node;
+
 typedef struct rovei_latch {
     pthread_mutex_t lock;
     pthread_cond_t opened;
     bool open;
 } rovei_latch;
 
-static inline void rovei_latch_init(rovei_latch *l)
-{
-    pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->opened, NULL);
-    l->open = false;
-}
-
+void rovei_latch_init(rovei_latch *l);
 /* The last touch of whoever opens: the one who waits may be gone when this returns. */
-static inline void rovei_latch_open(rovei_latch *l)
-{
-    pthread_mutex_lock(&l->lock);
-    l->open = true;
-    pthread_cond_signal(&l->opened);
-    pthread_mutex_unlock(&l->lock);
-}
-
-/* Waits, and ends the latch. */
-static inline void rovei_latch_wait(rovei_latch *l)
-{
-    pthread_mutex_lock(&l->lock);
-    while (!l->open)
-        pthread_cond_wait(&l->opened, &l->lock);
-    pthread_mutex_unlock(&l->lock);
-    pthread_cond_destroy(&l->opened);
-    pthread_mutex_destroy(&l->lock);
-}
+void rovei_latch_open(rovei_latch *l);
+/* Waits, and ends the latch. The thread that drives the node goes on driving it meanwhile. */
+void rovei_latch_wait(rovei_latch *l, rove_node *node);
 
 #endif

@@ -33,11 +33,12 @@ bool rovei_node_on_loop(const rove_node *node);
 /* True when this thread has the core just now: it is inside of a turn, or of a call in place. On a
  * loop thread always. */
 bool rovei_node_in_turn(const rove_node *node);
-/* Attach a host (one at a time: E_RUNTIME_EXISTS) or detach it (NULL). On the loop thread or before
- * the loop runs: call through the postbox otherwise. Effects that ask a runtime are answered with
- * E_TARGET_NO_RUNTIME while there is none. */
-ROVE_MUST_USE rove_err rovei_node_attach(rove_node *node, struct rovei_host *host,
-                                         const rovei_host_ops *ops);
+/* Claims the place of the one host: E_RUNTIME_EXISTS; and gives it back. Threads: any. */
+ROVE_MUST_USE rove_err rovei_node_claim(rove_node *node);
+void rovei_node_disclaim(rove_node *node);
+/* Attaches the host that has the place, or detaches it (NULL). On the loop thread. Effects that ask
+ * a runtime are answered with E_TARGET_NO_RUNTIME while there is none. */
+void rovei_node_attach(rove_node *node, struct rovei_host *host, const rovei_host_ops *ops);
 /* Notes with a sender number go to the one who opened it, on the loop thread; the control socket
  * and rove_sender use this. */
 typedef void rovei_sender_fn(void *user, rovei_node *core, rovei_now now, const rovei_note *note);

@@ -42,6 +42,7 @@ struct rove_node {
     rovei_task idle_task; /* the last pending call has ended: stop */
     rovei_resolver resolver;
     rovei_map routes;
+    atomic_bool claimed; /* a host has the place, or is about to */
     struct rovei_host *host;
     const rovei_host_ops *ops;
     rovei_sender_fn *listener;

@@ -192,7 +192,7 @@ rove_err rove_node_wait_peer(rove_node *node, const rove_entity *peer, uint64_t 
         .wait = {.node = node, .peer = *peer, .timeout = timeout_ns, .end = wake_waiter}};
     rovei_latch_init(&w.latch);
     rovei_node_call(node, begin_wait, &w.wait);
-    rovei_latch_wait(&w.latch);
+    rovei_latch_wait(&w.latch, node);
     return w.err;
 }
 

@@ -11,6 +11,8 @@ void rovei_pendings_init(rovei_pendings *p, rove_node *node)
     p->node = node;
     p->idle = NULL;
     atomic_init(&p->count, 0);
+    atomic_init(&p->calls, 0);
+    atomic_init(&p->events, 0);
     atomic_init(&p->bytes, 0);
     atomic_init(&p->closing, false);
 }
@@ -24,31 +26,43 @@ void rovei_pendings_close(rovei_pendings *p, rovei_task *idle)
         rovei_postbox_post(rovei_node_postbox(p->node), idle);
 }
 
-static rove_err admit(rovei_pendings *p, uint64_t bytes)
+/* Both count first and look then, so that two at once never pass the bound together. */
+static bool admit_event(rovei_pendings *p, const rove_limits *limits, uint64_t bytes)
 {
-    const rove_limits *limits = &rovei_node_env(p->node)->limits;
-    if (atomic_load(&p->closing))
-        return ROVE_E_SHUTTING_DOWN;
-    size_t count = atomic_fetch_add(&p->count, 1);
+    size_t events = atomic_fetch_add(&p->events, 1);
     uint64_t held = atomic_fetch_add(&p->bytes, bytes);
     /* One event always may, however large it is beside the bound. */
-    if (count < limits->pending_calls && (!held || held + bytes <= limits->pending_bytes))
-        return ROVE_OK;
-    atomic_fetch_sub(&p->bytes, bytes);
-    atomic_fetch_sub(&p->count, 1);
-    return ROVE_E_FULL;
+    return events < limits->pending_events && (!held || held + bytes <= limits->pending_bytes);
 }
 
-rove_err rovei_pending_new(void *ret, rovei_pendings *owner, size_t size, uint64_t bytes)
+static bool admit_call(rovei_pendings *p, const rove_limits *limits)
 {
-    rove_err err = admit(owner, bytes);
-    if (err)
-        return err;
-    rovei_pending *p = rovei_calloc(&rovei_node_env(owner->node)->alloc, 1, size);
+    return atomic_fetch_add(&p->calls, 1) < limits->pending_calls;
+}
+
+static size_t release(rovei_pendings *p, uint64_t bytes)
+{
+    if (bytes) {
+        atomic_fetch_sub(&p->bytes, bytes);
+        atomic_fetch_sub(&p->events, 1);
+    } else {
+        atomic_fetch_sub(&p->calls, 1);
+    }
+    return atomic_fetch_sub(&p->count, 1) - 1;
+}
+
+rove_err rovei_pending_new(void *ret, rovei_pendings *owner, size_t size, const size_t *event)
+{
+    const rovei_env *env = rovei_node_env(owner->node);
+    uint64_t bytes = event ? (uint64_t)*event + 1 : 0;
+    if (atomic_load(&owner->closing))
+        return ROVE_E_SHUTTING_DOWN;
+    atomic_fetch_add(&owner->count, 1);
+    bool room = event ? admit_event(owner, &env->limits, bytes) : admit_call(owner, &env->limits);
+    rovei_pending *p = room ? rovei_calloc(&env->alloc, 1, size) : NULL;
     if (!p) {
-        atomic_fetch_sub(&owner->bytes, bytes);
-        atomic_fetch_sub(&owner->count, 1);
-        return ROVE_E_NOMEM;
+        (void)release(owner, bytes);
+        return room ? ROVE_E_NOMEM : ROVE_E_FULL;
     }
     p->owner = owner;
     p->size = size;
@@ -64,20 +78,17 @@ void rovei_pending_post(rovei_pending *p,
     rovei_postbox_post(rovei_node_postbox(p->owner->node), &p->task);
 }
 
-/* The count after it. */
-static size_t release(rovei_pending *p)
+static void discard(rovei_pending *p)
 {
-    rovei_pendings *owner = p->owner;
-    uint64_t bytes = p->bytes;
-    rovei_free(&rovei_node_env(owner->node)->alloc, p, p->size);
-    atomic_fetch_sub(&owner->bytes, bytes);
-    return atomic_fetch_sub(&owner->count, 1) - 1;
+    rovei_free(&rovei_node_env(p->owner->node)->alloc, p, p->size);
 }
 
 void rovei_pending_end(rovei_pending *p)
 {
     rovei_pendings *owner = p->owner;
-    if (release(p) || !owner->idle)
+    uint64_t bytes = p->bytes;
+    discard(p);
+    if (release(owner, bytes) || !owner->idle)
         return;
     rovei_task *idle = owner->idle;
     owner->idle = NULL;
@@ -86,5 +97,8 @@ void rovei_pending_end(rovei_pending *p)
 
 void rovei_pending_drop(rovei_pending *p)
 {
-    (void)release(p);
+    rovei_pendings *owner = p->owner;
+    uint64_t bytes = p->bytes;
+    discard(p);
+    (void)release(owner, bytes);
 }
