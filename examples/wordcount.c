@@ -371,9 +371,9 @@ static rove_err gather(struct writing *w, rove_span *bytes)
         uint32_t size = 0;
         for (unsigned b = 0; b < 4; b++)
             size |= (uint32_t)w->entry[8 + b] << (8 * b);
-        if (size == 0 || size > w->left + bytes->size)
-            return ROVE_E_PROCESS;
         need += size;
+        if (size == 0 || need - w->used > w->left + bytes->size)
+            return ROVE_E_PROCESS;
     }
     size_t n = need - w->used < bytes->size ? need - w->used : bytes->size;
     if (!grow(w->wc, &w->entry, &w->room, w->used + n, 1))

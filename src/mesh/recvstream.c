@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define LENGTH_SIZE  4u
-#define ADVANCE_EACH 65536u              /* largest message that gets its size at once */
+#define ADVANCE_EACH 131072u             /* largest message that gets its size at once */
 #define ADVANCE_ALL  (UINT64_C(4) << 20) /* and only while all advances stay below this */
 #define ROOM_LEAST   4096u
 #define EVENTS_FIRST 64u

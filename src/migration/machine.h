@@ -11,7 +11,7 @@
 #include <node/core.h>
 
 /* Bytes of a transfer or of results that may wait in a pipe. */
-#define ROVEI_MOVE_QUEUED_MAX (UINT64_C(4) << 20)
+#define ROVEI_MOVE_QUEUED_MAX (UINT64_C(8) << 20)
 /* Diverted events given to the new cell and not yet applied. */
 #define ROVEI_MOVE_APPLYING_MAX 256
 /* Offers that wait for the outside's answer. */

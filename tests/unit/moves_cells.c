@@ -285,6 +285,8 @@ static void write_state(world *w, world_node *n, rovei_effect *e)
                              .number = e->payload.size,
                              .err = n->write};
     assert_non_null(c);
+    if (c->state == CELL_FORGOTTEN)
+        return;
     assert_int_equal(c->state, CELL_OPENED);
     log_append(c, e->payload.data, e->payload.size);
     assert_true(c->log_size <= c->promised);

@@ -69,7 +69,7 @@ typedef struct world_node {
     size_t opened;          /* cells that took a state in pieces */
     rovei_keypair *has_key; /* for daemons that come without one */
     unsigned hold;          /* bit per effect kind: kept until world_release */
-    rovei_effect held[64];
+    rovei_effect held[512];
     size_t held_count;
     rovei_note *notes; /* all that it ever said */
     size_t note_count, note_room;

@@ -243,6 +243,188 @@ static void test_wordcount_bad_states(void **state)
     close_world(&w);
 }
 
+/* ---- wordcount's state as a stream ---- */
+
+static rove_kind wordcount_form(bool streamed)
+{
+    rove_kind kind = *wordcount_kind();
+    if (streamed) {
+        kind.snapshot = NULL;
+        kind.restore = NULL;
+    } else {
+        kind.snapshot_open = NULL;
+        kind.snapshot_read = NULL;
+        kind.snapshot_close = NULL;
+        kind.restore_open = NULL;
+        kind.restore_write = NULL;
+        kind.restore_close = NULL;
+    }
+    return kind;
+}
+
+static void count_line_of(world *w, uint64_t *random)
+{
+    char line[64];
+    size_t size = 0;
+    for (int i = 0; i < 8; i++) {
+        for (uint64_t n = 1 + below(random, 3); n; n--)
+            line[size++] = (char)('a' + below(random, 26));
+        line[size++] = ' ';
+    }
+    rovei_cell_event ev = {{1, 0, ++w->sequence, 0}, {line, size}, NULL};
+    rovei_applied a;
+    assert_true(rovei_cell_apply(w->cell, 0, &ev, &a));
+    assert_int_equal(a.err, ROVE_OK);
+    rovei_applied_fini(&a);
+}
+
+static rove_buf *state_of(rovei_cell *cell)
+{
+    rovei_image image;
+    rove_buf *text;
+    assert_ok(rovei_cell_image(cell, 0, &image, &text));
+    rove_buf *state = rove_buf_ref(image.state);
+    rovei_image_fini(&image);
+    return state;
+}
+
+/* Both forms have the same bytes; and what a stream reads is what was when it was opened, however
+ * much is counted in between. */
+static void test_wordcount_stream_is_fixed(void **state)
+{
+    (void)state;
+    world w;
+    rove_kind whole = wordcount_form(false), streamed = wordcount_form(true);
+    uint64_t random = 3;
+    open_world(&w, &whole);
+    for (int i = 0; i < 2000; i++)
+        count_line_of(&w, &random);
+    rove_buf *first = state_of(w.cell);
+    rovei_cell *cell = w.cell;
+    w.cell = make(&w, &streamed);
+    rove_buf *text;
+    rovei_image image = {.head = rovei_cell_head(cell), .state = first};
+    assert_ok(rovei_cell_restore_image(w.cell, &image, &text));
+    assert_ok(rovei_cell_activate(w.cell));
+    rovei_cell_free(cell);
+
+    rovei_state_reader *r[3];
+    rove_buf *want[3];
+    uint8_t *have[3];
+    for (size_t i = 0; i < 3; i++) {
+        want[i] = state_of(w.cell);
+        assert_ok(rovei_state_open(w.cell, &r[i], &text));
+        assert_int_equal(rovei_state_size(r[i]), rovei_buf_size(want[i]));
+        have[i] = malloc(rovei_buf_size(want[i]));
+        assert_non_null(have[i]);
+        count_line_of(&w, &random);
+    }
+    assert_span(rove_buf_span(want[0]), rove_buf_span(first).data, rovei_buf_size(first));
+    size_t at[3] = {0};
+    for (bool more = true; more; count_line_of(&w, &random)) {
+        more = false;
+        for (size_t i = 0; i < 3; i++) {
+            size_t left = rovei_buf_size(want[i]) - at[i];
+            size_t part = 1 + (size_t)below(&random, 400 * (i + 1));
+            part = part < left ? part : left;
+            assert_ok(rovei_state_read(r[i], have[i] + at[i], part));
+            at[i] += part;
+            more |= part < left;
+        }
+    }
+    for (size_t i = 0; i < 3; i++) {
+        assert_span(rove_buf_span(want[i]), have[i], at[i]);
+        rovei_state_close(r[i]);
+        rove_buf_unref(want[i]);
+        free(have[i]);
+    }
+    rove_buf_unref(first);
+    close_world(&w);
+}
+
+/* In pieces of any size it restores what it would as a whole, or fails as that does. */
+static rove_err restore_pieces(world *w, const rove_kind *kind, rove_span state, size_t step,
+                               rove_buf **ret)
+{
+    rovei_cell *cell = make(w, kind);
+    rovei_image image = {.head = rovei_cell_head(cell), .state_size = state.size};
+    rove_buf *text = NULL;
+    rove_err err = rovei_cell_restore_begin(cell, state.size, &text);
+    for (size_t i = 0; i < state.size && !err; i += step) {
+        size_t part = state.size - i < step ? state.size - i : step;
+        err = rovei_cell_restore_write(cell, (rove_span){(const uint8_t *)state.data + i, part});
+    }
+    if (!err)
+        err = rovei_cell_restore_image(cell, &image, &text);
+    rove_buf_unref(text);
+    if (!err) {
+        assert_ok(rovei_cell_activate(cell));
+        *ret = state_of(cell);
+    }
+    rovei_cell_free(cell);
+    return err;
+}
+
+static void test_wordcount_takes_a_stream(void **state)
+{
+    (void)state;
+    world w;
+    rove_kind streamed = wordcount_form(true);
+    uint64_t random = 4;
+    open_world(&w, &streamed);
+    for (int i = 0; i < 100; i++)
+        count_line_of(&w, &random);
+    rove_buf *want = state_of(w.cell), *got;
+    rove_span bytes = rove_buf_span(want);
+    for (size_t step = 1; step < 40; step++) {
+        assert_ok(restore_pieces(&w, &streamed, bytes, step, &got));
+        assert_span(rove_buf_span(got), bytes.data, bytes.size);
+        rove_buf_unref(got);
+    }
+    const uint8_t one[] = {5, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 'h', 'i'};
+    for (size_t step = 1; step <= sizeof one; step++) {
+        uint8_t bad[sizeof one];
+        for (size_t size = 1; size < sizeof one; size++)
+            assert_int_equal(restore_pieces(&w, &streamed, (rove_span){one, size}, step, &got),
+                             ROVE_E_RESTORE_FAILED);
+        memcpy(bad, one, sizeof bad);
+        bad[8] = 0; /* an empty word */
+        assert_int_equal(restore_pieces(&w, &streamed, (rove_span){bad, sizeof bad}, step, &got),
+                         ROVE_E_RESTORE_FAILED);
+        memset(bad + 8, 0xFF, 4);
+        assert_int_equal(restore_pieces(&w, &streamed, (rove_span){bad, sizeof bad}, step, &got),
+                         ROVE_E_RESTORE_FAILED);
+    }
+    rove_buf_unref(want);
+    close_world(&w);
+}
+
+/* A count that cannot be kept aside fails the reader, never the event. */
+static void test_wordcount_reader_without_memory(void **state)
+{
+    (void)state;
+    world w;
+    rove_kind streamed = wordcount_form(true);
+    open_world(&w, &streamed);
+    expect_words(&w, span_of("one two"), 2);
+    rovei_state_reader *r;
+    rove_buf *text;
+    uint8_t byte;
+    assert_ok(rovei_state_open(w.cell, &r, &text));
+    w.t.alloc.calls = 0;
+    w.t.alloc.fail_at = 0;
+    rovei_cell_event ev = {{1, 0, ++w.sequence, 0}, span_of("two"), NULL};
+    rovei_applied a;
+    assert_true(rovei_cell_apply(w.cell, 0, &ev, &a));
+    w.t.alloc.fail_at = SIZE_MAX;
+    assert_int_equal(a.err, ROVE_OK);
+    rovei_applied_fini(&a);
+    assert_int_equal(rovei_state_read(r, &byte, 1), ROVE_E_SNAPSHOT_FAILED);
+    rovei_state_close(r);
+    assert_int_equal(count_of(&w, "two"), 2);
+    close_world(&w);
+}
+
 /* Refuses each allocation in turn; an event that fails for want of memory is an outcome. */
 static rove_err count_some(world *w)
 {
@@ -283,6 +465,9 @@ int main(void)
         cmocka_unit_test(test_wordcount),
         cmocka_unit_test(test_wordcount_any_bytes),
         cmocka_unit_test(test_wordcount_bad_states),
+        cmocka_unit_test(test_wordcount_stream_is_fixed),
+        cmocka_unit_test(test_wordcount_takes_a_stream),
+        cmocka_unit_test(test_wordcount_reader_without_memory),
         cmocka_unit_test(test_wordcount_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
