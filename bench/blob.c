@@ -211,7 +211,7 @@ static rove_err blob_restore_close(void *stream, rove_ctx *ctx, bool complete)
 }
 
 ROVE_KIND("blob", .create = blob_create, .destroy = blob_destroy, .process = blob_process,
-          .is_stateful = true, .snapshot_open = blob_snapshot_open,
+          .is_stateful = true, .is_prompt = true, .snapshot_open = blob_snapshot_open,
           .snapshot_read = blob_snapshot_read, .snapshot_close = blob_snapshot_close,
           .restore_open = blob_restore_open, .restore_write = blob_restore_write,
           .restore_close = blob_restore_close)

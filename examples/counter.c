@@ -66,4 +66,4 @@ static rove_err counter_restore(void *self, rove_ctx *ctx, rove_span state)
 
 ROVE_KIND("counter", .create = counter_create, .destroy = counter_destroy,
           .process = counter_process, .snapshot = counter_snapshot, .restore = counter_restore,
-          .is_stateful = true)
+          .is_stateful = true, .is_prompt = true)

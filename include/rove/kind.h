@@ -152,6 +152,10 @@ typedef struct rove_kind {
     rove_err (*restore)(void *self, rove_ctx *ctx, rove_span state);
     /* Whether there is state that a missing restore may pass over in silence. */
     bool is_stateful;
+    /* Optional: process never waits, and is through within microseconds, whatever the event. The
+     * node's own thread may then run it, which spares an event that comes from afar two changes of
+     * thread. While process runs so, the whole node waits for it. */
+    bool is_prompt;
 
     /* Optional, all or none: the state as a stream, for states that are not to lie in memory twice.
      * Where both forms exist they carry the same bytes.

@@ -83,15 +83,8 @@ rove_entity rovei_read_entity(rovei_reader *r)
 
 rove_link rovei_read_link(rovei_reader *r)
 {
-    rove_link link = {0};
     const uint8_t *p = take(r, 32);
-    if (p) {
-        link.origin = rovei_load64(p);
-        link.horizon = rovei_load64(p + 8);
-        link.sequence = rovei_load64(p + 16);
-        link.parent = rovei_load64(p + 24);
-    }
-    return link;
+    return p ? rovei_load_link(p) : (rove_link){0};
 }
 
 uint32_t rovei_read_count32(rovei_reader *r, size_t item_size, uint32_t limit)
@@ -179,45 +172,6 @@ void rovei_write_entity(rovei_writer *w, const rove_entity *e)
 void rovei_write_link(rovei_writer *w, const rove_link *link)
 {
     uint8_t *p = put(w, 32);
-    if (p) {
-        rovei_store64(p, link->origin);
-        rovei_store64(p + 8, link->horizon);
-        rovei_store64(p + 16, link->sequence);
-        rovei_store64(p + 24, link->parent);
-    }
-}
-
-uint16_t rovei_load16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] | (unsigned)p[1] << 8);
-}
-
-uint32_t rovei_load32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-uint64_t rovei_load64(const uint8_t *p)
-{
-    return (uint64_t)rovei_load32(p) | (uint64_t)rovei_load32(p + 4) << 32;
-}
-
-void rovei_store16(uint8_t *p, uint16_t v)
-{
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
-}
-
-void rovei_store32(uint8_t *p, uint32_t v)
-{
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
-    p[2] = (uint8_t)(v >> 16);
-    p[3] = (uint8_t)(v >> 24);
-}
-
-void rovei_store64(uint8_t *p, uint64_t v)
-{
-    rovei_store32(p, (uint32_t)v);
-    rovei_store32(p + 4, (uint32_t)(v >> 32));
+    if (p)
+        rovei_store_link(p, link);
 }

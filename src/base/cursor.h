@@ -69,12 +69,55 @@ void rovei_write_span(rovei_writer *w, rove_span bytes);
 void rovei_write_entity(rovei_writer *w, const rove_entity *e);
 void rovei_write_link(rovei_writer *w, const rove_link *link);
 
-/* Loads and stores at a place that is known to be long enough. */
-uint16_t rovei_load16(const uint8_t *p);
-uint32_t rovei_load32(const uint8_t *p);
-uint64_t rovei_load64(const uint8_t *p);
-void rovei_store16(uint8_t *p, uint16_t v);
-void rovei_store32(uint8_t *p, uint32_t v);
-void rovei_store64(uint8_t *p, uint64_t v);
+/* Loads and stores at a place that is known to be long enough: here, so that each becomes one
+ * instruction. */
+static inline uint16_t rovei_load16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] | p[1] << 8);
+}
+
+static inline uint32_t rovei_load32(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static inline uint64_t rovei_load64(const uint8_t *p)
+{
+    return (uint64_t)rovei_load32(p) | (uint64_t)rovei_load32(p + 4) << 32;
+}
+
+static inline void rovei_store16(uint8_t *p, uint16_t v)
+{
+    p[0] = (uint8_t)v;
+    p[1] = (uint8_t)(v >> 8);
+}
+
+static inline void rovei_store32(uint8_t *p, uint32_t v)
+{
+    p[0] = (uint8_t)v;
+    p[1] = (uint8_t)(v >> 8);
+    p[2] = (uint8_t)(v >> 16);
+    p[3] = (uint8_t)(v >> 24);
+}
+
+static inline void rovei_store64(uint8_t *p, uint64_t v)
+{
+    rovei_store32(p, (uint32_t)v);
+    rovei_store32(p + 4, (uint32_t)(v >> 32));
+}
+
+static inline void rovei_store_link(uint8_t *p, const rove_link *link)
+{
+    rovei_store64(p, link->origin);
+    rovei_store64(p + 8, link->horizon);
+    rovei_store64(p + 16, link->sequence);
+    rovei_store64(p + 24, link->parent);
+}
+
+static inline rove_link rovei_load_link(const uint8_t *p)
+{
+    return (rove_link){rovei_load64(p), rovei_load64(p + 8), rovei_load64(p + 16),
+                       rovei_load64(p + 24)};
+}
 
 #endif

@@ -98,11 +98,9 @@ static void read_run(rovei_reader *r, rovei_lane_frame *f)
         rovei_reader_fail(r, ROVE_E_BOUND);
     f->run = (rove_span){r->at, rovei_reader_left(r)};
     for (uint32_t done = 0; done < f->count && rovei_reader_ok(r);) {
-        rove_link link;
-        rove_span payload;
         rovei_lane_outcome o = {.events = 1};
         if (f->type == ROVEI_LANE_EVENTS) {
-            if (!rovei_event_frame_read(r, &link, &payload))
+            if (!rovei_event_frame_skip(r))
                 rovei_reader_fail(r, ROVE_E_SHORT);
         } else if (rovei_lane_outcome_read(r, &o) && o.events > f->count - done) {
             rovei_reader_fail(r, ROVE_E_FORMAT);
@@ -214,14 +212,12 @@ void rovei_lane_outcome_write(rovei_writer *w, const rovei_lane_outcome *o, bool
 static void check_outputs(rovei_reader *r, const rovei_lane_outcome *o)
 {
     rovei_reader in = rovei_reader_of(o->outputs);
-    rove_link link;
-    rove_span payload;
     if (o->output_count > o->outputs.size / ROVEI_EVENT_FRAME_OVERHEAD) {
         rovei_reader_fail(r, ROVE_E_SHORT);
         return;
     }
     for (uint32_t i = 0; i < o->output_count; i++) {
-        if (!rovei_event_frame_read(&in, &link, &payload)) {
+        if (!rovei_event_frame_skip(&in)) {
             rovei_reader_fail(r, ROVE_E_SHORT);
             return;
         }

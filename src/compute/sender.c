@@ -189,7 +189,8 @@ void rovei_sender_pop(rovei_sender *s)
 {
     rovei_queued *q = rovei_sender_queued(s, 0);
     s->queue_bytes -= q->payload.size;
-    rove_buf_unref(q->owner);
+    if (q->holds)
+        rove_buf_unref(q->owner);
     s->queue_first = (s->queue_first + 1) & (s->queue_room - 1);
     s->queue_count--;
     s->acked++;
@@ -460,8 +461,14 @@ static rove_err take_event(rovei_sender *s, rovei_now now, rove_buf *owner, rove
     s->queue = items;
     if (!room)
         return ROVE_E_NOMEM;
+    rovei_queued *before = s->queue_count ? rovei_sender_queued(s, s->queue_count - 1) : NULL;
     rovei_queued *q = rovei_sender_queued(s, s->queue_count);
-    q->owner = rove_buf_ref(owner);
+    if (before && before->owner == owner && before->holds)
+        before->holds = false;
+    else
+        (void)rove_buf_ref(owner);
+    q->owner = owner;
+    q->holds = true;
     q->payload = payload;
     q->queued_at = now.mono;
     link_event(s, q);

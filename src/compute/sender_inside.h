@@ -20,8 +20,9 @@ typedef struct rovei_route {
 } rovei_route;
 
 typedef struct rovei_queued {
-    rove_buf *owner;   /* one reference */
+    rove_buf *owner;
     rove_span payload; /* inside of it; all of it when it is large */
+    bool holds;        /* has a reference to the owner; else one queued behind it has */
     rove_link link;
     uint64_t queued_at; /* monotonic */
 } rovei_queued;

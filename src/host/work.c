@@ -5,6 +5,7 @@
  * refused the loop thread waits for its turn and does the work itself: no effect is ever lost. */
 #include <base/check.h>
 #include <host/host.h>
+#include <host/thread.h>
 
 /* ---- the way back ---- */
 
@@ -83,6 +84,8 @@ void rovei_work_put(rovei_work *w)
 
 /* Events that are applied at one reading of the clock. */
 #define AT_ONCE 16
+/* A prompt kind's events that the loop thread runs itself, together. */
+#define PROMPT_BYTES ((size_t)64 << 10)
 
 /* Events of a lane, applied one after the other and answered together. */
 struct apply {
@@ -220,13 +223,33 @@ static void apply_by_hand(rovei_resident *r, rovei_node *core, rovei_now now, co
     }
 }
 
+/* A prompt kind whose daemon nobody has, and before whom nothing waits, is run by this thread at
+ * once: the turn that carries out effects finishes it as well. */
+static bool apply_here(struct apply *a, rovei_resident *r)
+{
+    struct rovei_host *h = r->host;
+    if (!r->made_of.kind->is_prompt || a->effect.payload.size > PROMPT_BYTES ||
+        !rovei_mailbox_try_enter(&r->mailbox))
+        return false;
+    bool turning = h->turning;
+    h->turning = true;
+    rovei_thread_enter();
+    while (!apply_run(&a->work.job, &r->mailbox))
+        ;
+    rovei_thread_leave();
+    rovei_mailbox_leave(&r->mailbox);
+    h->turning = turning;
+    return true;
+}
+
 static void begin_apply(rovei_resident *r, rovei_node *core, rovei_now now, rovei_effect *e)
 {
     struct apply *a = rovei_alloc(r->host->alloc, apply_size(e));
     if (a) {
         apply_init(a, r, e);
         e->owner = NULL; /* the apply's now */
-        rovei_work_put(&a->work);
+        if (!apply_here(a, r))
+            rovei_work_put(&a->work);
     } else {
         apply_by_hand(r, core, now, e);
     }

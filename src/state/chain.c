@@ -4,17 +4,16 @@
  * before it and that event's own payload. */
 #include <crypto/crypto.h>
 #include <state/chain.h>
+#include <string.h>
 
 void rovei_link_encode(const rove_link *link, uint8_t ret[ROVEI_LINK_SIZE])
 {
-    rovei_writer w = rovei_writer_of(ret, ROVEI_LINK_SIZE);
-    rovei_write_link(&w, link);
+    rovei_store_link(ret, link);
 }
 
 rove_link rovei_link_decode(const uint8_t bytes[ROVEI_LINK_SIZE])
 {
-    rovei_reader r = rovei_reader_of((rove_span){bytes, ROVEI_LINK_SIZE});
-    return rovei_read_link(&r);
+    return rovei_load_link(bytes);
 }
 
 bool rovei_link_equal(const rove_link *a, const rove_link *b)
@@ -110,21 +109,40 @@ void rovei_event_frame_write(rovei_writer *w, const rove_link *link, rove_span p
             w->err = ROVE_E_FULL;
         return;
     }
-    rovei_write_u32(w, (uint32_t)(ROVEI_LINK_SIZE + payload.size));
-    rovei_write_link(w, link);
-    rovei_write_span(w, payload);
+    if (w->err)
+        return;
+    rovei_store32(w->at, (uint32_t)(ROVEI_LINK_SIZE + payload.size));
+    rovei_store_link(w->at + 4, link);
+    if (payload.size)
+        memcpy(w->at + ROVEI_EVENT_FRAME_OVERHEAD, payload.data, payload.size);
+    w->at += ROVEI_EVENT_FRAME_OVERHEAD + payload.size;
+}
+
+/* The whole size of the frame that the reader stands at; 0: there is none. */
+static size_t frame_size(const rovei_reader *r)
+{
+    size_t left = rovei_reader_left(r);
+    if (left < ROVEI_EVENT_FRAME_OVERHEAD || !rovei_reader_ok(r))
+        return 0;
+    size_t size = rovei_load32(r->at);
+    return size < ROVEI_LINK_SIZE || size > left - 4 ? 0 : 4 + size;
+}
+
+bool rovei_event_frame_skip(rovei_reader *r)
+{
+    size_t size = frame_size(r);
+    r->at += size;
+    return size > 0;
 }
 
 bool rovei_event_frame_read(rovei_reader *r, rove_link *ret_link, rove_span *ret_payload)
 {
-    rovei_reader ahead = *r;
-    uint32_t size = rovei_read_u32(&ahead); /* 0 when it is cut off */
-    if (size < ROVEI_LINK_SIZE || size > rovei_reader_left(&ahead))
+    size_t size = frame_size(r);
+    if (!size)
         return false;
-    rove_link link = rovei_read_link(&ahead);
-    rove_span payload = rovei_read_span(&ahead, size - ROVEI_LINK_SIZE);
-    *ret_link = link;
-    *ret_payload = payload;
-    *r = ahead;
+    *ret_link = rovei_load_link(r->at + 4);
+    *ret_payload =
+        (rove_span){r->at + ROVEI_EVENT_FRAME_OVERHEAD, size - ROVEI_EVENT_FRAME_OVERHEAD};
+    r->at += size;
     return true;
 }

@@ -51,5 +51,7 @@ void rovei_event_frame_write(rovei_writer *w, const rove_link *link, rove_span p
 /* The next event of a run: false at its end or at the first that is malformed; the reader then
  * stays before it. The payload is borrowed from the input. */
 bool rovei_event_frame_read(rovei_reader *r, rove_link *ret_link, rove_span *ret_payload);
+/* The same, without a look at it. */
+bool rovei_event_frame_skip(rovei_reader *r);
 
 #endif
