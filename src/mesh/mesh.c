@@ -218,7 +218,7 @@ static rovei_drop receive(rovei_mesh *m, const rovei_addr *from, uint8_t *dgram,
     return ROVEI_DROP_TYPE;
 }
 
-void rovei_mesh_receive(rovei_mesh *m, rovei_now now, const rovei_addr *from, uint8_t *dgram,
+bool rovei_mesh_receive(rovei_mesh *m, rovei_now now, const rovei_addr *from, uint8_t *dgram,
                         size_t size)
 {
     m->now = now;
@@ -228,6 +228,7 @@ void rovei_mesh_receive(rovei_mesh *m, rovei_now now, const rovei_addr *from, ui
         m->stats.datagrams_accepted++;
     else
         m->stats.drops[drop]++;
+    return drop == ROVEI_DROP_COUNT;
 }
 
 /* ---- sending ---- */
@@ -374,6 +375,11 @@ void rovei_mesh_disconnect(rovei_mesh *m, rovei_now now, const rove_entity *peer
     if (p->assoc)
         say_goodbye(p);
     rovei_peer_forget(p);
+}
+
+uint64_t rovei_mesh_places(const rovei_mesh *m)
+{
+    return m->places;
 }
 
 static void describe(const rovei_peer *p, rovei_peer_info *ret)

@@ -58,7 +58,8 @@ void rovei_mesh_free(rovei_mesh *m);
     X(UNPROVED, "unproved")                                                                        \
     X(RATE, "rate")                                                                                \
     X(MEMORY, "memory")                                                                            \
-    X(SUBPROTOCOL, "subprotocol")
+    X(SUBPROTOCOL, "subprotocol")                                                                  \
+    X(UNREAD, "unread")
 typedef enum rovei_drop {
 #define ROVEI_DROP_ENUM(id, name) ROVEI_DROP_##id,
     ROVEI_DROP_LIST(ROVEI_DROP_ENUM)
@@ -75,8 +76,9 @@ typedef struct rovei_mesh_stats {
 } rovei_mesh_stats;
 
 /* One datagram, decrypted in place. Never fails: what is bad is dropped and counted, so that
- * received = accepted + sum of drops (SUBPROTOCOL excepted, which counts messages). */
-void rovei_mesh_receive(rovei_mesh *m, rovei_now now, const rovei_addr *from, uint8_t *dgram,
+ * received = accepted + sum of drops (SUBPROTOCOL, which counts messages, and UNREAD, which the
+ * shell knows, excepted). True when it was accepted. */
+bool rovei_mesh_receive(rovei_mesh *m, rovei_now now, const rovei_addr *from, uint8_t *dgram,
                         size_t size);
 /* The next datagram to send: its size (at most `room`, which is at least datagram_max) and where
  * to; 0 when there is none now. Consecutive calls stay with one peer as long as it has more, so
@@ -95,6 +97,9 @@ ROVE_MUST_USE rove_err rovei_mesh_connect(rovei_mesh *m, rovei_now now, const ro
 /* Dials no longer; says goodbye (with the next _transmit) and ends the association, which is
  * reported as GONE with E_CLOSED. */
 void rovei_mesh_disconnect(rovei_mesh *m, rovei_now now, const rove_entity *peer);
+
+/* Grows whenever a peer comes to stand at an address or leaves it. */
+uint64_t rovei_mesh_places(const rovei_mesh *m);
 
 typedef enum rovei_peer_state {
     ROVEI_PEER_CONNECTING, /* no keys yet, or again */

@@ -69,6 +69,7 @@ void rovei_path_use(rovei_peer *p, const rovei_addr *addr)
         p->addr.family == addr->family && memcmp(p->addr.ip, addr->ip, sizeof addr->ip) == 0;
     bool same = same_host && p->addr.port == addr->port;
     p->mesh->stats.paths += !same && p->addr.family;
+    p->mesh->places++;
     p->addr = *addr;
     if (rovei_addr_equal(&p->path.addr, addr))
         rovei_path_drop(p);

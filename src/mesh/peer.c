@@ -262,6 +262,7 @@ void rovei_association_end(rovei_peer *p, rove_err reason, bool forget)
     }
     rovei_timer_set(&m->timers, &p->live, ROVE_TIME_NEVER);
     rovei_path_stop(p);
+    m->places++;
     rovei_map_remove(&m->associations, &a->id);
     a->ended = true;
     a->reason = reason;

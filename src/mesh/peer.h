@@ -117,6 +117,7 @@ struct rovei_mesh {
     size_t unanswered; /* peers of which that is to be reported */
     rovei_now now;
     uint64_t associations_made;
+    uint64_t places; /* see rovei_mesh_places */
     rovei_gate gate;
     rovei_map peers;        /* entity -> peer */
     rovei_map sessions;     /* our index -> session */

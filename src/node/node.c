@@ -135,10 +135,10 @@ void rovei_node_set_addrs(rovei_node *n, const rovei_addr *addrs, size_t count)
 
 /* ---- data path ---- */
 
-void rovei_node_receive(rovei_node *n, rovei_now now, const rovei_addr *from, uint8_t *dgram,
+bool rovei_node_receive(rovei_node *n, rovei_now now, const rovei_addr *from, uint8_t *dgram,
                         size_t size)
 {
-    rovei_mesh_receive(n->mesh, now, from, dgram, size);
+    return rovei_mesh_receive(n->mesh, now, from, dgram, size);
 }
 
 size_t rovei_node_transmit(rovei_node *n, rovei_now now, uint8_t *ret, size_t room,

@@ -44,7 +44,8 @@ void rovei_node_set_addrs(rovei_node *n, const rovei_addr *addrs, size_t count);
 void rovei_node_ask_policy(rovei_node *n, bool ask);
 
 /* ---- data path ---- */
-void rovei_node_receive(rovei_node *n, rovei_now now, const rovei_addr *from, uint8_t *dgram,
+/* Whether it was of any use. */
+bool rovei_node_receive(rovei_node *n, rovei_now now, const rovei_addr *from, uint8_t *dgram,
                         size_t size);
 size_t rovei_node_transmit(rovei_node *n, rovei_now now, uint8_t *ret, size_t room,
                            rovei_addr *ret_to);

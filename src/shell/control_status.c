@@ -32,6 +32,7 @@ void control_status(connection *c, rovei_node *core, rovei_now now, json_object 
     rove_node_info info;
     rove_node_get_info(c->control->node, &info);
     rovei_mesh_stats stats = rovei_mesh_stats_get(rovei_node_mesh(core));
+    stats.drops[ROVEI_DROP_UNREAD] += rovei_node_unread(c->control->node);
     json_object *drops = json_object_new_object(), *o = json_object_new_object();
     for (unsigned i = 0; i < ROVEI_DROP_COUNT; i++)
         control_add(drops, rovei_drop_name((rovei_drop)i), control_u64(stats.drops[i]));

@@ -85,10 +85,10 @@ typedef struct turn_context {
     rovei_now now;
 } turn_context;
 
-static void take_datagram(void *user, const rovei_addr *from, uint8_t *dgram, size_t size)
+static bool take_datagram(void *user, const rovei_addr *from, uint8_t *dgram, size_t size)
 {
     turn_context *t = user;
-    rovei_node_receive(t->node->core, t->now, from, dgram, size);
+    return rovei_node_receive(t->node->core, t->now, from, dgram, size);
 }
 
 static size_t next_datagram(void *user, uint8_t *ret, size_t room, rovei_addr *ret_to)
@@ -100,13 +100,25 @@ static size_t next_datagram(void *user, uint8_t *ret, size_t room, rovei_addr *r
 static void send_datagrams(rove_node *node, rovei_now now)
 {
     turn_context t = {node, now};
-    bool all = rovei_udp_send(node->udp, next_datagram, &t);
-    if (all == !node->socket_full)
+    node->socket_full = !rovei_udp_send(node->udp, next_datagram, &t);
+}
+
+/* Peers whose address has changed, who came or went: what each of them sends waits in a queue of
+ * its own. */
+static void favour_peers(rove_node *node)
+{
+    const rovei_mesh *mesh = rovei_node_mesh(node->core);
+    uint64_t places = rovei_mesh_places(mesh);
+    if (places == node->places)
         return;
-    node->socket_full = !all;
-    struct epoll_event e = {.events = EPOLLIN | (all ? 0u : (uint32_t)EPOLLOUT),
-                            .data.ptr = &node->udp};
-    (void)epoll_ctl(node->epoll_fd, EPOLL_CTL_MOD, rovei_udp_fd(node->udp), &e);
+    node->places = places;
+    rovei_addr addrs[ROVEI_UDP_PEERS];
+    size_t count = 0;
+    rovei_peer_info peer;
+    for (size_t it = 0; count < ROVEI_UDP_PEERS && rovei_mesh_peer_next(mesh, &it, &peer);)
+        if (peer.association)
+            addrs[count++] = peer.addr;
+    rovei_udp_favour(node->udp, addrs, count);
 }
 
 /* Lets the core work until nothing more follows within this instant; true when the rounds did not
@@ -158,6 +170,7 @@ static void rest_of_turn(rove_node *node, rovei_now now)
     node->more = false;
     bool more = work(node, now);
     node->more |= more; /* calls in place may have set it meanwhile */
+    favour_peers(node);
     send_datagrams(node, now);
 }
 

@@ -40,6 +40,10 @@ rovei_pendings *rovei_node_pendings(rove_node *node)
 {
     return &node->pendings;
 }
+uint64_t rovei_node_unread(rove_node *node)
+{
+    return rovei_udp_unread(node->udp);
+}
 void rove_node_get_info(const rove_node *node, rove_node_info *ret)
 {
     *ret = node->info;

@@ -20,6 +20,8 @@ typedef struct rovei_host_ops {
 } rovei_host_ops;
 
 rovei_postbox *rovei_node_postbox(rove_node *node);
+/* Loop thread only: datagrams that the kernel dropped before the node read them. */
+uint64_t rovei_node_unread(rove_node *node);
 rovei_node *rovei_node_core(rove_node *node); /* to be touched on the loop thread only */
 const rovei_env *rovei_node_env(const rove_node *node);
 /* Timers outside of the core, fired by the loop; to be touched on the loop thread only. */

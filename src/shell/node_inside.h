@@ -24,6 +24,7 @@ struct rove_node {
     rovei_node *core;
     rovei_keypair *identity;
     rovei_udp *udp;
+    uint64_t places; /* as the mesh counted when `udp` was told of its peers */
     rovei_postbox postbox;
     int epoll_fd, lock_fd;
     pthread_t thread;
