@@ -61,10 +61,16 @@ static batch take_batch(rovei_udp *u, const udp_socket *s, rovei_datagram_fn *fn
             cut = left;
         do {
             size_t size = left < cut ? left : cut;
-            b.useful += fn(user, &from, at, size);
+            bool useful = fn(user, &from, at, size);
+            b.useful += useful;
             b.datagrams++;
             at += size;
             left -= size;
+            /* During a flood one of a run is enough: who may be let in sends no runs yet. */
+            if (!useful && !s->peer.family && u->filtered) {
+                u->unread += (left + cut - 1) / (cut ? cut : 1);
+                left = 0;
+            }
         } while (left);
     }
     return b;

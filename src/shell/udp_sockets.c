@@ -105,24 +105,30 @@ static void shut(rovei_udp *u, udp_socket *s)
 
 /* ---- peers ---- */
 
-/* A second socket on our own port, connected to `peer`: the kernel prefers it for what comes from
- * there. Both sockets share the port by a flag that is gone again before anybody else of this user
- * can use it, so the port stays taken for all others. */
+/* Several sockets have one port only while all of them carry a flag, and only for this user. It is
+ * set for the moment in which one more is bound, so the port stays taken for everybody else. */
+static void share(const rovei_udp *u, int fd, int on)
+{
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    for (size_t i = 0; i <= ROVEI_UDP_PEERS; i++)
+        if (u->sockets[i].fd >= 0)
+            (void)setsockopt(u->sockets[i].fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+}
+
+/* One more socket on our own port, connected to `peer`: the kernel prefers it for what comes from
+ * there. What it may have got before it was connected is read all the same. */
 static int connect_to(rovei_udp *u, const rovei_addr *peer)
 {
     struct sockaddr_storage addr;
-    int on = 1, off = 0, first = u->sockets[0].fd;
     socklen_t size = udp_to_system(&u->bound, &addr);
     int fd = socket(addr.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -1;
-    bool ok = setsockopt(first, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 &&
-              setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 &&
-              bind(fd, (struct sockaddr *)&addr, size) == 0;
+    share(u, fd, 1);
+    bool ok = bind(fd, (struct sockaddr *)&addr, size) == 0;
     size = udp_to_system(peer, &addr);
     ok = ok && connect(fd, (struct sockaddr *)&addr, size) == 0;
-    (void)setsockopt(first, SOL_SOCKET, SO_REUSEPORT, &off, sizeof off);
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off, sizeof off);
+    share(u, fd, 0);
     if (!ok) {
         close(fd);
         return -1;
