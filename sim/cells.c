@@ -13,7 +13,8 @@
 /* ---- mailboxes ---- */
 struct sim_work {
     sim_work *next;
-    sim_event *deliver; /* a local deliver, or else */
+    sim_event *deliver; /* a local deliver, */
+    sim_backup *backup; /* a backup, or else */
     rovei_effect effect;
 };
 
@@ -29,6 +30,7 @@ typedef struct done_thing {
     sim_node *node;
     uint32_t life;
     rovei_completion completion;
+    sim_backup *backup; /* it is the end of this, and no completion */
 } done_thing;
 
 static uint64_t worker_delay(sim_world *w)
@@ -75,10 +77,18 @@ static void completion_fini(rovei_completion *c)
     rovei_image_fini(&c->image);
 }
 
+static void end_backup(sim_backup *b, rove_err err)
+{
+    b->err = err;
+    b->done = true;
+}
+
 static void done_drop(sim_world *w, sim_thing *t)
 {
     (void)w;
     done_thing *d = (done_thing *)t;
+    if (d->backup)
+        end_backup(d->backup, ROVE_E_GONE);
     completion_fini(&d->completion);
     free(d);
 }
@@ -92,17 +102,23 @@ static void done_run(sim_world *w, sim_thing *t)
         return;
     }
     rovei_result *results = d->completion.results;
+    sim_backup *b = d->backup;
     sim_core_enter(w);
-    rovei_node_complete(n->core, sim_now(n), &d->completion);
+    if (!b)
+        rovei_node_complete(n->core, sim_now(n), &d->completion);
+    else if (!b->err)
+        b->err = rovei_node_backup(n->core, sim_now(n), d->completion.cell, &b->positions);
     sim_core_leave(w);
     free(results);
+    if (b)
+        end_backup(b, b->err);
     free(d);
     sim_pump(n);
 }
 
 /* Gives a completion back after a while, its results with it; `c` keeps the order, and may be NULL.
  */
-static void give_back(sim_node *n, sim_cell *c, const rovei_completion *completion)
+static done_thing *give_back(sim_node *n, sim_cell *c, const rovei_completion *completion)
 {
     sim_world *w = n->world;
     done_thing *d = calloc(1, sizeof *d);
@@ -120,6 +136,7 @@ static void give_back(sim_node *n, sim_cell *c, const rovei_completion *completi
         c->last_done = at;
     }
     sim_plan(w, at, &d->thing);
+    return d;
 }
 
 static void mailbox_run(sim_world *w, sim_thing *t);
@@ -193,6 +210,8 @@ static void cell_free(sim_cell *c)
         c->first = k->next;
         if (k->deliver)
             told(c, k->deliver, SIM_FATE_ORPHANED, ROVE_OK, (rove_span){0}, 0);
+        else if (k->backup)
+            end_backup(k->backup, ROVE_E_GONE);
         else
             rovei_effect_fini(&k->effect);
         free(k);
@@ -288,6 +307,17 @@ static void do_deliver(sim_cell *c, sim_event *e)
         told(c, e, SIM_FATE_REFUSED, err, (rove_span){0}, 0);
     }
     rove_buf_unref(payload);
+}
+
+static void do_backup(sim_cell *c, sim_backup *b)
+{
+    rove_buf *text = NULL;
+    b->err = sim_cell_serves(c) ? rovei_cell_image(c->cell, sim_now(c->node).wall, &b->image, &text)
+                                : ROVE_E_ALREADY_MIGRATING;
+    rove_buf_unref(text);
+    sim_say(c->node->world, c->node->name, "%s is kept with %" PRIu64 " events: %s",
+            c->daemon->name, sim_cell_belief(c).count, rove_err_name(b->err));
+    give_back(c->node, c, &(rovei_completion){.cell = c->id})->backup = b;
 }
 
 static void do_freeze(sim_cell *c, rovei_effect *e)
@@ -552,9 +582,11 @@ static void mailbox_run(sim_world *w, sim_thing *t)
     bool stays = true;
     if (k->deliver)
         do_deliver(c, k->deliver);
+    else if (k->backup)
+        do_backup(c, k->backup);
     else
         stays = do_effect(c, &k->effect);
-    if (!k->deliver)
+    if (!k->deliver && !k->backup)
         rovei_effect_fini(&k->effect);
     free(k);
     if (stays) {
@@ -567,6 +599,18 @@ static void mailbox_run(sim_world *w, sim_thing *t)
 void sim_cell_deliver(sim_cell *c, sim_event *e)
 {
     push_work(c, &(sim_work){.deliver = e});
+}
+
+void sim_cell_backup(sim_cell *c, sim_backup *b)
+{
+    *b = (sim_backup){0};
+    push_work(c, &(sim_work){.backup = b});
+}
+
+void sim_backup_fini(sim_backup *b)
+{
+    rovei_image_fini(&b->image);
+    rovei_backup_fini(&b->positions);
 }
 
 /* ---- questions ---- */
@@ -622,7 +666,17 @@ void sim_cells_effect(sim_node *n, rovei_effect *e)
 }
 
 /* ---- spawning ---- */
-static sim_cell *spawn(sim_node *n, sim_daemon *d, bool given, bool force)
+static void restore_from(sim_cell *c, const sim_backup *b)
+{
+    rove_buf *text = NULL;
+    rove_err err = rovei_cell_restore_image(c->cell, &b->image, &text);
+    if (err)
+        sim_fail(c->node->world, "%s cannot be restored from a backup: %s", c->daemon->name,
+                 rove_err_name(err));
+    rove_buf_unref(text);
+}
+
+static sim_cell *spawn(sim_node *n, sim_daemon *d, bool given, bool force, const sim_backup *from)
 {
     rovei_keypair *key;
     if (rovei_keypair_from_seed(&key, &n->env, d->seed))
@@ -630,13 +684,16 @@ static sim_cell *spawn(sim_node *n, sim_daemon *d, bool given, bool force)
     sim_cell *c = cell_new(n, d);
     if (new_cell(c, key))
         abort();
+    if (from)
+        restore_from(c, from);
     c->spawning = true;
     rovei_spawn s = {.key = key,
                      .kind = SIM_KIND_NAME,
                      .cell = c->id,
                      .request = c->id,
                      .given = given,
-                     .force = force};
+                     .force = force,
+                     .from = from ? &from->positions : NULL};
     rove_err err = rovei_node_spawn(n->core, sim_now(n), &s);
     rovei_keypair_unref(key);
     if (err) {
@@ -650,17 +707,22 @@ static sim_cell *spawn(sim_node *n, sim_daemon *d, bool given, bool force)
 
 sim_cell *sim_cell_spawn(sim_node *n, sim_daemon *d)
 {
-    return spawn(n, d, false, false);
+    return spawn(n, d, false, false, NULL);
 }
 
 sim_cell *sim_cell_spawn_given(sim_node *n, sim_daemon *d)
 {
-    return spawn(n, d, true, false);
+    return spawn(n, d, true, false, NULL);
 }
 
 sim_cell *sim_cell_spawn_forced(sim_node *n, sim_daemon *d)
 {
-    return spawn(n, d, true, true);
+    return spawn(n, d, true, true, NULL);
+}
+
+sim_cell *sim_cell_spawn_from(sim_node *n, sim_daemon *d, const sim_backup *b, bool force)
+{
+    return spawn(n, d, true, force, b);
 }
 
 void sim_cell_spawned(sim_cell *c, rove_err err)

@@ -38,6 +38,19 @@ sim_cell *sim_cell_spawn(sim_node *n, sim_daemon *d);
 sim_cell *sim_cell_spawn_given(sim_node *n, sim_daemon *d);
 /* On an operator's word, whatever is known. */
 sim_cell *sim_cell_spawn_forced(sim_node *n, sim_daemon *d);
+
+/* A daemon kept whole, of one point of its order. */
+typedef struct sim_backup {
+    bool done;
+    rove_err err;
+    rovei_image image;
+    rovei_backup positions;
+} sim_backup;
+/* Takes one, at its place in the mailbox; `b` lives until it is done. */
+void sim_cell_backup(sim_cell *c, sim_backup *b);
+void sim_backup_fini(sim_backup *b);
+/* A cell for a daemon that is to come back here. */
+sim_cell *sim_cell_spawn_from(sim_node *n, sim_daemon *d, const sim_backup *b, bool force);
 /* The spawn ended: the cell serves, or goes. */
 void sim_cell_spawned(sim_cell *c, rove_err err);
 /* A local deliver, at its place in the mailbox. */
