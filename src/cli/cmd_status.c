@@ -16,6 +16,8 @@ static void show(void *user, json_object *o)
     printf("incarnation  %s\n", cli_show(o, "incarnation"));
     printf("daemons      %s\n", cli_show(o, "daemons"));
     printf("peers        %s\n", cli_show(o, "peers"));
+    printf("handshakes   %s\n", cli_show(o, "handshakes"));
+    printf("paths        %s\n", cli_show(o, "paths"));
     json_object *drops = json_object_object_get(o, "drops");
     json_object_object_foreach(drops, reason, count)
     {

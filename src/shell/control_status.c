@@ -44,6 +44,8 @@ void control_status(connection *c, rovei_node *core, rovei_now now, json_object 
     control_add(o, "incarnation", control_u64(info.incarnation));
     control_add(o, "daemons", control_u64(count_daemons(core)));
     control_add(o, "peers", control_u64(count_peers(core)));
+    control_add(o, "handshakes", control_u64(stats.handshakes_completed));
+    control_add(o, "paths", control_u64(stats.paths));
     control_add(o, "drops", drops);
     control_say(c, o);
     if (!c->closing)

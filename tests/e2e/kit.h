@@ -210,6 +210,8 @@ typedef struct relay {
 } relay;
 /* A node that dials `address` reaches the node `to`, through the filter. */
 void relay_open(relay *r, const spot *to, relay_fn *filter, void *user);
+/* It reaches the node from another port from now on, as after a mapping that was forgotten. */
+void relay_rebind(relay *r, const spot *to);
 void relay_inject(relay *r, int direction, const datagram *d);
 void relay_close(relay *r);
 int kit_udp(const char *to, char *ret_address, size_t room); /* a plain socket, connected or not */

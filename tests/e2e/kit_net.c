@@ -92,6 +92,13 @@ void relay_open(relay *r, const spot *to, relay_fn *filter, void *user)
     must(pthread_create(&r->thread, NULL, relay_main, r) == 0);
 }
 
+void relay_rebind(relay *r, const spot *to)
+{
+    int fd = kit_udp(to->info.address, NULL, 0);
+    must(dup2(fd, r->back) == r->back);
+    close(fd);
+}
+
 void relay_close(relay *r)
 {
     close(r->wake[1]);

@@ -339,6 +339,58 @@ static void test_rekey_under_load(void **state)
     tally_control_fini(&control);
 }
 
+/* ---- a path that changes ---- */
+
+static bool pass_all(void *user, int direction, datagram *d)
+{
+    (void)user, (void)direction, (void)d;
+    return true;
+}
+
+/* The peer's port changes under traffic, again and again: one session from the first event to the
+ * last. */
+static void test_rebinding(void **state)
+{
+    (void)state;
+    tally_control control;
+    tally_control_init(&control);
+    control.many = true;
+    spot a, b;
+    relay r;
+    spot_with(&a, &control);
+    spot_with(&b, &control);
+    relay_open(&r, &b, pass_all, NULL);
+    assert_ok(rove_node_connect(a.node, &b.info.entity, r.address));
+    assert_ok(rove_node_wait_peer(b.node, &a.info.entity, PATIENCE));
+    subject at_a, at_b;
+    subject_spawn(&at_a, &a);
+    subject_spawn(&at_b, &b);
+    pump there, back;
+    pump_open(&there, &a, &at_b.entity, 1, 10000, 200);
+    pump_open(&back, &b, &at_a.entity, 2, 10000, 200);
+    for (uint32_t i = 1; i <= 4; i++) {
+        pump_run(&there, 2000 * i);
+        pump_run(&back, 2000 * i);
+        relay_rebind(&r, &b);
+        while (spot_stats(&b).paths < i)
+            sched_yield();
+    }
+    pump_finish(&there);
+    pump_finish(&back);
+    subject_check(&at_b, &b, 1, 10000);
+    subject_check(&at_a, &a, 2, 10000);
+    assert_int_equal(spot_stats(&a).handshakes_completed, 1);
+    assert_int_equal(spot_stats(&b).handshakes_completed, 1);
+    assert_int_equal(spot_stats(&b).paths, 4);
+    assert_int_equal(spot_stats(&a).paths, 0);
+    subject_fini(&at_a);
+    subject_fini(&at_b);
+    spot_close(&a);
+    relay_close(&r);
+    spot_close(&b);
+    tally_control_fini(&control);
+}
+
 /* ---- both dial ---- */
 
 static bool one_way(void *user, int direction, datagram *d)
@@ -428,7 +480,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_wrong_psk),        cmocka_unit_test(test_wrong_key),
         cmocka_unit_test(test_rough_path),       cmocka_unit_test(test_restart_and_replay),
         cmocka_unit_test(test_rekey_under_load), cmocka_unit_test(test_simultaneous_open),
-        cmocka_unit_test(test_refused_starts),
+        cmocka_unit_test(test_refused_starts),   cmocka_unit_test(test_rebinding),
     };
     return cmocka_run_group_tests_name("sessions", tests, NULL, NULL);
 }
