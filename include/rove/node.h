@@ -9,12 +9,15 @@
  *
  *   "blocking: for a turn of the node's thread"  done in place, without waiting
  *   would have to wait for other nodes, other threads or time  ROVE_E_WOULD_BLOCK, nothing done
+ *   ends a sender, a runtime or the node; makes a daemon  with a driven node the call drives it
+ *     meanwhile, callbacks included
  *   on any other thread  handed over, and waits until the node's own thread has had its turn
  *
- * So nobody waits for himself. Callbacks (of senders, policies, observers, completions) run on the
- * node's own thread inside of its turn, and the same holds for what they call; in addition they
- * must not free the node or a sender of it, or end its runtime. A driven node that nobody drives
- * answers nobody: other threads that wait for it wait until somebody does. */
+ * So nobody waits for himself. Callbacks (of senders, policies, completions) run on the node's own
+ * thread inside of its turn, and the same holds for what they call; except that there nothing can
+ * be ended, and no daemon be made by a call that waits. A driven node that nobody drives answers
+ * nobody: other threads that wait for it wait until somebody does. docs/embedding.md has a table.
+ */
 #ifndef ROVE_NODE_H
 #define ROVE_NODE_H
 

@@ -8,8 +8,8 @@
  *
  * Threads: any, for all calls, unless said otherwise; except that a call which would have to wait
  * for the node's own thread or for a worker is ROVE_E_WOULD_BLOCK there (callbacks of policies,
- * senders and completions run on those). Every call that may wait has a form with a completion:
- * rove/async.h.
+ * senders and completions run on those; rove/node.h says what else the thread that drives a node
+ * may do). Every call that may wait has a form with a completion: rove/async.h.
  *
  * Re-entry: from inside of a daemon's functions only the calls marked so are allowed; the others
  * answer ROVE_E_REENTRANT and do nothing. */
@@ -67,15 +67,16 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_new(rove_runtime **ret, rove_node *
 ROVE_API rove_runtime *rove_runtime_ref(rove_runtime *rt);
 /* Gives one back; the last one shuts down, if that was not done, and frees. NULL is ignored.
  * Blocking: the last one as rove_runtime_shutdown, and until the workers have ended. Threads: the
- * last one not on the node's own thread, a worker, or inside of a daemon (checked). */
+ * last one not inside of a callback or a daemon, nor on a worker (checked). */
 ROVE_API void rove_runtime_unref(rove_runtime *rt);
 
 /* READY from now on; again: nothing. Errors: ROVE_E_SHUTTING_DOWN. Blocking: never. */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_start(rove_runtime *rt);
 /* Stops every daemon, ends every waiting call and every move with ROVE_E_SHUTTING_DOWN (the other
  * nodes of running moves are told), forgets kinds and expectations. Final; again: nothing.
- * Errors: ROVE_E_WOULD_BLOCK, ROVE_E_REENTRANT. Blocking: until all daemons are gone, a process
- * call that is running included. docs/guarantees.md, "Levels of acknowledgement". */
+ * Errors: ROVE_E_WOULD_BLOCK (inside of a callback, on a worker), ROVE_E_REENTRANT. Blocking: until
+ * all daemons are gone, a process call that is running included. docs/guarantees.md, "Levels of
+ * acknowledgement". */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_shutdown(rove_runtime *rt);
 /* True in READY. Re-entry: allowed. Blocking: never. */
 ROVE_API bool rove_runtime_is_ready(const rove_runtime *rt);
@@ -108,8 +109,8 @@ static inline void rove_spawn_options_init(rove_spawn_options *options)
 }
 
 /* Makes a daemon of a kind. `identity` is copied; NULL draws one that lives in memory only. Unless
- * the identity is fresh, other nodes are asked first (limit locate_wait). `options` NULL: the
- * defaults; `ret_detail` may be NULL.
+ * the identity is fresh, other nodes are asked first (limit locate_wait); on the thread that drives
+ * the node that is ROVE_E_WOULD_BLOCK. `options` NULL: the defaults; `ret_detail` may be NULL.
  * Errors: ROVE_E_KIND_UNKNOWN; ROVE_E_EXISTS (this identity, or an expectation for it, is here);
  * ROVE_E_ORIGIN_TAKEN; ROVE_E_LIVES_ELSEWHERE; what the kind's create returned; ROVE_E_FULL
  * (daemons_max); ROVE_E_WOULD_BLOCK; ROVE_E_STRUCT_VERSION; ROVE_E_NOMEM. After an error nothing

@@ -86,7 +86,8 @@ ROVE_API ROVE_MUST_USE rove_err rove_sender_next(rove_sender *s, uint64_t timeou
 ROVE_API void rove_sender_close(rove_sender *s);
 
 /* Frees. What has no outcome yet is given up, without a further callback. NULL is ignored.
- * Threads: any but the node's own. Blocking: for a turn of the node's thread. */
+ * Threads: any, but not inside of a callback or a daemon (checked). Blocking: for a turn of the
+ * node's thread. */
 ROVE_API void rove_sender_free(rove_sender *s);
 
 ROVE_END_DECLS
