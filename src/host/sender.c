@@ -177,10 +177,12 @@ static rove_outcome_kind kind_of(rovei_note_kind note)
     return (rove_outcome_kind)0;
 }
 
-/* The threads that wait, if any, look again. Under the lock. */
-static void tell(rove_sender *s)
+/* Unlocks, and has the threads that wait, if any, look again. */
+static void unlock_and_tell(rove_sender *s)
 {
-    if (s->waiting)
+    bool waiting = s->waiting > 0;
+    pthread_mutex_unlock(&s->lock);
+    if (waiting)
         pthread_cond_broadcast(&s->changed);
 }
 
@@ -272,8 +274,7 @@ static void outcome(rove_sender *s, const rove_sent *sent, uint64_t last)
         if (is_of_events(sent))
             s->unpulled += last - sent->number + 1;
     }
-    tell(s);
-    pthread_mutex_unlock(&s->lock);
+    unlock_and_tell(s);
     if (!s->sent || !good)
         return;
     rove_sent one = *sent;
@@ -418,6 +419,18 @@ static void sender_delete(rove_sender *s)
     ROVEI_DELETE(a, s);
 }
 
+/* It is never held for longer than a copy: who finds it taken does better to try for a moment. */
+static void init_lock(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t attr;
+    pthread_mutexattr_init(&attr);
+#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+#endif
+    pthread_mutex_init(lock, &attr);
+    pthread_mutexattr_destroy(&attr);
+}
+
 static rove_sender *sender_new(rove_node *node, const rove_sender_config *cfg)
 {
     const rovei_env *env = rovei_node_env(node);
@@ -439,7 +452,7 @@ static rove_sender *sender_new(rove_node *node, const rove_sender_config *cfg)
     s->sent = cfg ? cfg->sent : NULL;
     s->user = cfg ? cfg->user : NULL;
     s->task.run = run_feed;
-    pthread_mutex_init(&s->lock, NULL);
+    init_lock(&s->lock);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -583,7 +596,6 @@ static void pull(rove_sender *s, rove_sent *ret)
         s->entry_first = (s->entry_first + 1) & (s->entry_room - 1);
         s->entry_count--;
     }
-    tell(s); /* there is room again */
 }
 
 rove_err rove_sender_next(rove_sender *s, uint64_t timeout_ns, rove_sent *ret)
@@ -605,7 +617,7 @@ rove_err rove_sender_next(rove_sender *s, uint64_t timeout_ns, rove_sent *ret)
     }
     if (err == ROVE_OK)
         pull(s, ret);
-    pthread_mutex_unlock(&s->lock);
+    unlock_and_tell(s); /* there may be room again */
     return err;
 }
 
@@ -615,7 +627,6 @@ void rove_sender_close(rove_sender *s)
     if (!s->closing) {
         s->closing = true;
         post(s);
-        tell(s);
     }
-    pthread_mutex_unlock(&s->lock);
+    unlock_and_tell(s);
 }
