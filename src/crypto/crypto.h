@@ -39,17 +39,22 @@ void rovei_digest_add(struct rovei_digest *d, const void *data, size_t size);
 void rovei_digest_end(struct rovei_digest *d, uint8_t ret[32]);
 void rovei_digest_free(struct rovei_digest *d); /* NULL is fine */
 
-/* ---- ChaCha20-Poly1305 with a kept key, for packets; 12-byte nonce = 4 zero bytes, u64 LE ---- */
+/* ---- ChaCha20-Poly1305 with a kept key, for packets, one direction each. The nonce is 4 zero
+ * bytes and a u64 LE; the associated data are that u64 LE, a mark of 3 bytes, and the length of the
+ * text as u16, the more significant byte first ---- */
+#define ROVEI_AEAD_MARK 3
 struct rovei_aead;
-struct rovei_aead *rovei_aead_new(const rove_alloc *a, const uint8_t key[32]); /* NULL: no memory */
+/* NULL: no memory. */
+struct rovei_aead *rovei_aead_new(const rove_alloc *a, const uint8_t key[32], bool seals);
 void rovei_aead_free(struct rovei_aead *c); /* wipes; NULL is fine */
-/* `ret` gets size + 16 bytes; may be `in` itself. */
-void rovei_aead_seal(struct rovei_aead *c, uint64_t nonce, rove_span aad, const uint8_t *in,
-                     size_t size, uint8_t *ret);
+/* `ret` gets size + 16 bytes; may be `in` itself. At most 65,535 bytes (checked). */
+void rovei_aead_seal(struct rovei_aead *c, uint64_t nonce, const uint8_t mark[ROVEI_AEAD_MARK],
+                     const uint8_t *in, size_t size, uint8_t *ret);
 /* `in` has size bytes with the tag last; `ret` gets size - 16 and may be `in` itself. E_AUTH: the
  * first size - 16 bytes of `ret` are then zero. This holds for all opening functions. */
-ROVE_MUST_USE rove_err rovei_aead_open(struct rovei_aead *c, uint64_t nonce, rove_span aad,
-                                       const uint8_t *in, size_t size, uint8_t *ret);
+ROVE_MUST_USE rove_err rovei_aead_open(struct rovei_aead *c, uint64_t nonce,
+                                       const uint8_t mark[ROVEI_AEAD_MARK], const uint8_t *in,
+                                       size_t size, uint8_t *ret);
 /* One-shot forms, for the handshake. */
 void rovei_chachapoly_seal(const uint8_t key[32], uint64_t nonce, rove_span aad, const uint8_t *in,
                            size_t size, uint8_t *ret);

@@ -5,6 +5,10 @@
 #include <base/check.h>
 #include <mesh/session.h>
 
+/* Of the header only the counter can differ for one key: the rest is fixed, or found the key. */
+static const uint8_t packet_mark[ROVEI_AEAD_MARK] = {ROVEI_PACKET_MAGIC0, ROVEI_PACKET_MAGIC1,
+                                                     ROVEI_PACKET_VERSION};
+
 rove_err rovei_session_new(rovei_session **ret, const rovei_env *env, const rovei_noise *n,
                            const rovei_hello *peer, uint64_t own_time, uint64_t now)
 {
@@ -13,8 +17,8 @@ rove_err rovei_session_new(rovei_session **ret, const rovei_env *env, const rove
         return ROVE_E_NOMEM;
     uint8_t keys[2][32];
     rovei_noise_split(n, keys[0], keys[1]);
-    s->seal = rovei_aead_new(&env->alloc, keys[0]);
-    s->open = rovei_aead_new(&env->alloc, keys[1]);
+    s->seal = rovei_aead_new(&env->alloc, keys[0], true);
+    s->open = rovei_aead_new(&env->alloc, keys[1], false);
     rovei_wipe(keys, sizeof keys);
     if (!s->seal || !s->open) {
         rovei_session_free(s, env);
@@ -64,8 +68,8 @@ size_t rovei_session_seal(rovei_session *s, uint8_t *ret, size_t plain_size)
     uint64_t counter = s->sent++;
     rovei_writer w = rovei_writer_of(ret, ROVEI_DATA_HEADER);
     rovei_packet_write_data(&w, s->remote_index, counter);
-    rovei_aead_seal(s->seal, counter, (rove_span){ret, ROVEI_DATA_HEADER}, ret + ROVEI_DATA_HEADER,
-                    plain_size, ret + ROVEI_DATA_HEADER);
+    rovei_aead_seal(s->seal, counter, packet_mark, ret + ROVEI_DATA_HEADER, plain_size,
+                    ret + ROVEI_DATA_HEADER);
     return plain_size + ROVEI_DATA_OVERHEAD;
 }
 
@@ -74,7 +78,7 @@ rove_err rovei_session_open(rovei_session *s, const rovei_packet *p, uint8_t *te
 {
     if (!rovei_replay_is_new(&s->window, p->counter))
         return ROVE_E_REPLAY;
-    rove_err err = rovei_aead_open(s->open, p->counter, p->header, text, p->sealed.size, text);
+    rove_err err = rovei_aead_open(s->open, p->counter, packet_mark, text, p->sealed.size, text);
     if (err)
         return err;
     ROVEI_CHECK(rovei_replay_add(&s->window, p->counter));

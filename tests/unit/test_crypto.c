@@ -112,29 +112,35 @@ static void test_aead_both_libraries(void **state)
 {
     (void)state;
     uint64_t seed = 2;
-    uint8_t key[32], text[3000], sealed[3016], other[3016], opened[3000], aad[80];
+    uint8_t key[32], text[3000], sealed[3016], other[3016], opened[3000], aad[13], mark[3];
     random_bytes(&seed, key, sizeof key);
     random_bytes(&seed, text, sizeof text);
-    random_bytes(&seed, aad, sizeof aad);
-    struct rovei_aead *c = rovei_aead_new(&rovei_alloc_libc, key);
-    assert_non_null(c);
+    random_bytes(&seed, mark, sizeof mark);
+    struct rovei_aead *c = rovei_aead_new(&rovei_alloc_libc, key, true);
+    struct rovei_aead *o = rovei_aead_new(&rovei_alloc_libc, key, false);
+    assert_true(c && o);
     for (size_t size = 0; size <= sizeof text; size += size < 130 ? 1 : 287) {
         uint64_t nonce = next_random(&seed);
-        rove_span with = {aad, below(&seed, sizeof aad + 1)};
-        rovei_aead_seal(c, nonce, with, text, size, sealed);
+        rove_span with = {aad, sizeof aad};
+        rovei_store64(aad, nonce);
+        memcpy(aad + 8, mark, sizeof mark);
+        aad[11] = (uint8_t)(size >> 8);
+        aad[12] = (uint8_t)size;
+        rovei_aead_seal(c, nonce, mark, text, size, sealed);
         rovei_chachapoly_seal(key, nonce, with, text, size, other);
         assert_memory_equal(sealed, other, size + 16);
-        assert_ok(rovei_aead_open(c, nonce, with, sealed, size + 16, opened));
+        assert_ok(rovei_aead_open(o, nonce, mark, sealed, size + 16, opened));
         assert_memory_equal(opened, text, size);
         assert_ok(rovei_chachapoly_open(key, nonce, with, other, size + 16, other));
         assert_memory_equal(other, text, size);
         memcpy(other, text, size);
-        rovei_aead_seal(c, nonce, with, other, size, other);
+        rovei_aead_seal(c, nonce, mark, other, size, other);
         assert_memory_equal(other, sealed, size + 16);
-        assert_ok(rovei_aead_open(c, nonce, with, other, size + 16, other));
+        assert_ok(rovei_aead_open(o, nonce, mark, other, size + 16, other));
         assert_memory_equal(other, text, size);
     }
     rovei_aead_free(c);
+    rovei_aead_free(o);
     rovei_aead_free(NULL);
 }
 
@@ -143,28 +149,32 @@ static void test_aead_refuses(void **state)
     (void)state;
     uint8_t key[32] = {1}, sealed[48], opened[32], text[32] = "what nobody else may read";
     static const uint8_t zero[32];
-    rove_span aad = span_of("header");
-    struct rovei_aead *c = rovei_aead_new(&rovei_alloc_libc, key);
-    assert_non_null(c);
-    rovei_aead_seal(c, 7, aad, text, 32, sealed);
+    static const uint8_t mark[3] = "abc", another[3] = "abd";
+    uint8_t aad_bytes[13] = {7, 0, 0, 0, 0, 0, 0, 0, 'a', 'b', 'c', 0, 32};
+    rove_span aad = {aad_bytes, sizeof aad_bytes};
+    struct rovei_aead *s = rovei_aead_new(&rovei_alloc_libc, key, true);
+    struct rovei_aead *c = rovei_aead_new(&rovei_alloc_libc, key, false);
+    assert_true(s && c);
+    rovei_aead_seal(s, 7, mark, text, 32, sealed);
     for (size_t bit = 0; bit < 8 * sizeof sealed; bit++) {
         sealed[bit / 8] ^= (uint8_t)(1u << bit % 8);
         memset(opened, 0xEE, sizeof opened);
-        assert_int_equal(rovei_aead_open(c, 7, aad, sealed, 48, opened), ROVE_E_AUTH);
+        assert_int_equal(rovei_aead_open(c, 7, mark, sealed, 48, opened), ROVE_E_AUTH);
         assert_memory_equal(opened, zero, 32);
         assert_int_equal(rovei_chachapoly_open(key, 7, aad, sealed, 48, opened), ROVE_E_AUTH);
         sealed[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
-    assert_int_equal(rovei_aead_open(c, 8, aad, sealed, 48, opened), ROVE_E_AUTH);
-    assert_int_equal(rovei_aead_open(c, 7, span_of("Header"), sealed, 48, opened), ROVE_E_AUTH);
-    assert_int_equal(rovei_aead_open(c, 7, aad, sealed, 47, opened), ROVE_E_AUTH);
-    assert_int_equal(rovei_aead_open(c, 7, aad, sealed, 15, opened), ROVE_E_AUTH);
-    assert_int_equal(rovei_aead_open(c, 7, aad, sealed, 0, opened), ROVE_E_AUTH);
+    assert_int_equal(rovei_aead_open(c, 8, mark, sealed, 48, opened), ROVE_E_AUTH);
+    assert_int_equal(rovei_aead_open(c, 7, another, sealed, 48, opened), ROVE_E_AUTH);
+    assert_int_equal(rovei_aead_open(c, 7, mark, sealed, 47, opened), ROVE_E_AUTH);
+    assert_int_equal(rovei_aead_open(c, 7, mark, sealed, 15, opened), ROVE_E_AUTH);
+    assert_int_equal(rovei_aead_open(c, 7, mark, sealed, 0, opened), ROVE_E_AUTH);
     assert_int_equal(rovei_chachapoly_open(key, 7, aad, sealed, 15, opened), ROVE_E_AUTH);
     /* A refusal spoils nothing: the next packet opens. */
-    assert_ok(rovei_aead_open(c, 7, aad, sealed, 48, opened));
+    assert_ok(rovei_aead_open(c, 7, mark, sealed, 48, opened));
     assert_memory_equal(opened, text, 32);
     rovei_aead_free(c);
+    rovei_aead_free(s);
 }
 
 /* draft-irtf-cfrg-xchacha-03, A.3.1. */
@@ -432,7 +442,7 @@ static void test_slab_nomem(void **state)
     struct rovei_digest *d = NULL;
     struct rovei_aead *c = NULL;
     uint8_t key[32] = {0};
-    SWEEP_NOMEM(&a, (c = rovei_aead_new(&a.alloc, key)) ? ROVE_OK : ROVE_E_NOMEM);
+    SWEEP_NOMEM(&a, (c = rovei_aead_new(&a.alloc, key, true)) ? ROVE_OK : ROVE_E_NOMEM);
     SWEEP_NOMEM(&a, (d = rovei_digest_new(&a.alloc)) ? ROVE_OK : ROVE_E_NOMEM);
     rovei_aead_free(c);
     rovei_digest_free(d);
