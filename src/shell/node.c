@@ -247,9 +247,10 @@ static void say_goodbye(void *arg, rovei_node *core, rovei_now now)
     rovei_peer_info info;
     for (size_t it = 0; rovei_mesh_peer_next(mesh, &it, &info); it = 0)
         rovei_mesh_disconnect(mesh, now, &info.entity);
+    node->ending = true;
     node->idle_task.run = stop_loop;
-    rovei_node_end_waiters(node);
     rovei_pendings_close(&node->pendings, &node->idle_task);
+    rovei_node_end_waiters(node);
 }
 
 /* For the thread that ends a driven node: it drives on until the last call has been told. */
@@ -258,7 +259,6 @@ static bool is_over(void *arg)
     rove_node *node = arg;
     if (!node->ending)
         say_goodbye(node, node->core, rovei_clock_now());
-    node->ending = true;
     return node->stop;
 }
 

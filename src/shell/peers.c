@@ -145,7 +145,9 @@ static void begin_wait(void *arg, rovei_node *core, rovei_now now)
         end_wait(w, err);
         return;
     }
-    if (is_up(w->node, &w->peer))
+    if (w->node->ending)
+        end_wait(w, ROVE_E_SHUTTING_DOWN);
+    else if (is_up(w->node, &w->peer))
         end_wait(w, ROVE_OK);
     else
         rovei_timer_set(&w->node->timers, &w->timer, rovei_time_add(now.mono, w->timeout));
