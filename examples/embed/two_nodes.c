@@ -23,7 +23,6 @@ struct app {
     rove_daemon daemon;
     int at; /* the node where the daemon is */
     bool moving;
-    rove_migration move;
     rove_sender *sender;
     char input[4096];
     size_t held;     /* bytes of it */
@@ -70,26 +69,26 @@ static void on_session(void *user, rove_err err)
     check(rove_sender_open(&app->sender, app->nodes[1], &entity, &cfg), "the sender");
 }
 
+static void on_moved(void *user, rove_err err, const rove_migration_info *info)
+{
+    struct app *app = user;
+    (void)info;
+    check(err, "the move");
+    app->moving = false;
+    app->at = !app->at;
+    printf("(moved to node %d)\n", app->at);
+}
+
 /* ---- input ---- */
 
 static void begin_move(struct app *app)
 {
-    const rove_entity *to = &app->infos[!app->at].entity;
-    check(rove_runtime_start_migration(app->runtimes[app->at], app->daemon, to, &app->move),
+    rove_runtime *from = app->runtimes[app->at];
+    rove_migration move;
+    check(rove_runtime_start_migration(from, app->daemon, &app->infos[!app->at].entity, &move),
           "the move");
+    check(rove_migration_wait_async(from, move, on_moved, app), "the move");
     app->moving = true;
-}
-
-static void look_after_move(struct app *app)
-{
-    rove_migration_info info;
-    check(rove_migration_get(app->runtimes[app->at], app->move, &info), "the move");
-    if (info.outcome == ROVE_OUTCOME_RUNNING)
-        return;
-    check(info.outcome == ROVE_OUTCOME_COMPLETED ? ROVE_OK : info.reason, "the move");
-    app->moving = false;
-    app->at = !app->at;
-    printf("(moved to node %d)\n", app->at);
 }
 
 /* Takes one line; false when it has to wait. */
@@ -166,8 +165,6 @@ static void turn(struct app *app)
         read_input(app);
     for (int i = 0; i < NODES; i++)
         check(rove_node_process(app->nodes[i]), "the loop");
-    if (app->moving)
-        look_after_move(app);
     if (app->sender && !app->full)
         take_lines(app);
 }

@@ -77,7 +77,7 @@ ROVE_API ROVE_MUST_USE rove_err rove_sender_send(rove_sender *s, rove_span paylo
 /* The next outcome, for senders without a callback. Waits up to `timeout_ns` (0: not;
  * ROVE_TIME_NEVER: for ever). Outcomes that nobody pulls fill the window: at most so many are kept.
  * Errors: ROVE_E_TIMED_OUT, ROVE_E_CLOSED (ENDED was pulled: nothing follows), ROVE_E_USAGE (it has
- * a callback), ROVE_E_WOULD_BLOCK. Threads: any. */
+ * a callback), ROVE_E_WOULD_BLOCK (would wait, on the node's own thread). Threads: any. */
 ROVE_API ROVE_MUST_USE rove_err rove_sender_next(rove_sender *s, uint64_t timeout_ns,
                                                  rove_sent *ret);
 

@@ -602,8 +602,7 @@ rove_err rove_sender_next(rove_sender *s, uint64_t timeout_ns, rove_sent *ret)
 {
     if (!s || !ret || s->sent)
         return ROVE_E_USAGE;
-    if (timeout_ns && (rovei_node_on_loop(s->node) || rovei_thread_is_inside()))
-        return ROVE_E_WOULD_BLOCK;
+    bool may_wait = !rovei_node_on_loop(s->node) && !rovei_thread_is_inside();
     uint64_t deadline = 0;
     rove_err err = ROVE_OK;
     pthread_mutex_lock(&s->lock);
@@ -612,6 +611,8 @@ rove_err rove_sender_next(rove_sender *s, uint64_t timeout_ns, rove_sent *ret)
             deadline = rovei_time_add(rovei_clock_now().mono, timeout_ns);
         if (s->pulled_end)
             err = ROVE_E_CLOSED;
+        else if (timeout_ns && !may_wait)
+            err = ROVE_E_WOULD_BLOCK;
         else if (!timeout_ns || !await_change(s, deadline))
             err = s->entry_count ? ROVE_OK : ROVE_E_TIMED_OUT;
     }
