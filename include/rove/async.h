@@ -28,6 +28,7 @@
 #ifndef ROVE_ASYNC_H
 #define ROVE_ASYNC_H
 
+#include <rove/observer.h>
 #include <rove/runtime.h>
 #include <rove/sender.h>
 
@@ -116,6 +117,12 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_backup_async(rove_runtime *rt, rove
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_deliver_async(rove_runtime *rt, rove_daemon daemon,
                                                            const rove_event *event,
                                                            rove_deliver_fn *done, void *user);
+
+/* Tells when the observer is called no more: here also from inside of observers, from workers and
+ * from the node's own thread. No call begins from now on. Also returned: ROVE_E_NOT_FOUND. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_unobserve_async(rove_runtime *rt,
+                                                             rove_observer observer,
+                                                             rove_done_fn *done, void *user);
 
 /* ---- moves (rove/runtime.h) ---- */
 

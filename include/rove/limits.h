@@ -95,7 +95,8 @@ ROVE_BEGIN_DECLS
       "how long the outcome of a move is kept")                                                    \
     X(retry_not_ready, T, 30 * ROVE_SECOND, 0, 86400 * ROVE_SECOND,                                \
       "how long a move is offered again to a target that is not ready; 0 = not")                   \
-    /* calls with a completion (rove/async.h) */                                                   \
+    /* embedding: rove/observer.h, rove/async.h */                                                 \
+    X(observers_max, N, 64, 1, 65536, "observers of one daemon")                                   \
     X(pending_calls, N, 65536, 1, 16777216,                                                        \
       "calls with a completion under way at once, of the node and of its runtime each")            \
     X(pending_events, N, 65536, 1, 16777216,                                                       \

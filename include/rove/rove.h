@@ -12,6 +12,7 @@
 #include <rove/limits.h>
 #include <rove/migration.h>
 #include <rove/node.h>
+#include <rove/observer.h>
 #include <rove/policy.h>
 #include <rove/runtime.h>
 #include <rove/sender.h>

@@ -81,8 +81,12 @@ static void tell_observers(struct rovei_host *h, uint64_t origin, const rove_eve
 {
     if (!result->index || !rovei_observers_any(&h->observers))
         return;
-    rove_event seen = {event->link, event->payload, wall};
-    rovei_observers_fire(&h->observers, origin, result->index, &seen);
+    rove_observed seen = {.daemon = {origin},
+                          .index = result->index,
+                          .event = {event->link, event->payload, wall},
+                          .output_count = result->output_count,
+                          .outputs = result->outputs};
+    rovei_observers_fire(&h->observers, &seen);
 }
 
 void rovei_deliver_observed(const rovei_delivery *d, const rove_result *result)

@@ -71,7 +71,8 @@ rove_err rovei_host_init(struct rovei_host *h, rove_node *node, const rove_runti
         return err;
     }
     rovei_factory_init(&h->factory, h->alloc, rovei_rng_u64(&h->env->rng));
-    rovei_observers_init(&h->observers, h->alloc, rovei_rng_u64(&h->env->rng));
+    rovei_observers_init(&h->observers, h->alloc, (size_t)h->env->limits.observers_max,
+                         rovei_rng_u64(&h->env->rng));
     pthread_mutex_init(&h->lock, NULL);
     return ROVE_OK;
 }
@@ -97,6 +98,13 @@ rove_err rovei_host_may_wait(const struct rovei_host *h)
     if (rovei_thread_is_worker() || rovei_node_on_loop(h->node))
         return ROVE_E_WOULD_BLOCK;
     return ROVE_OK;
+}
+
+rove_err rovei_host_may_drive(const struct rovei_host *h)
+{
+    if (rovei_thread_is_inside())
+        return ROVE_E_REENTRANT;
+    return rovei_thread_is_worker() || rovei_node_in_turn(h->node) ? ROVE_E_WOULD_BLOCK : ROVE_OK;
 }
 
 rove_err rovei_host_admit(struct rovei_host *h, rovei_resident *r)

@@ -141,6 +141,9 @@ static inline rove_err rovei_host_outside(void)
 }
 /* As above, and E_WOULD_BLOCK on the loop thread and on workers. */
 rove_err rovei_host_may_wait(const struct rovei_host *h);
+/* As above, but the thread that drives the node may outside of its turn: it drives until all is
+ * done. */
+rove_err rovei_host_may_drive(const struct rovei_host *h);
 /* Adds a resident to `cells`, with a reference, or takes it out. Loop thread. */
 ROVE_MUST_USE rove_err rovei_host_admit(struct rovei_host *h, rovei_resident *r);
 void rovei_host_dismiss(struct rovei_host *h, rovei_resident *r);

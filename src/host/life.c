@@ -80,14 +80,6 @@ bool rove_runtime_is_ready(const rove_runtime *rt)
 
 /* ---- the end of the daemons ---- */
 
-/* Outside of its turn the thread that drives a node may wait: it drives until all is done. */
-static rove_err may_end(const struct rovei_host *h)
-{
-    if (rovei_thread_is_inside())
-        return ROVE_E_REENTRANT;
-    return rovei_thread_is_worker() || rovei_node_in_turn(h->node) ? ROVE_E_WOULD_BLOCK : ROVE_OK;
-}
-
 /* From here on nothing begins. True for the first. */
 static bool close_gate(struct rovei_host *h)
 {
@@ -136,7 +128,7 @@ static void wake(rovei_ending *e)
 rove_err rove_runtime_shutdown(rove_runtime *rt)
 {
     struct rovei_host *h = &rt->host;
-    rove_err err = may_end(h);
+    rove_err err = rovei_host_may_drive(h);
     if (err)
         return err;
     struct shutdown_wait w = {.call = {.ending.gone = wake, .host = h, .first = close_gate(h)}};
@@ -269,7 +261,7 @@ void rove_runtime_unref(rove_runtime *rt)
     if (!rt)
         return;
     rove_node *node = rt->host.node;
-    bool may_wait = may_end(&rt->host) == ROVE_OK;
+    bool may_wait = rovei_host_may_drive(&rt->host) == ROVE_OK;
     rovei_latch latch;
     rovei_latch_init(&latch);
     bool last = give_back(rt, open_latch, &latch);

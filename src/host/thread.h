@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 typedef struct rovei_thread_state {
-    unsigned inside; /* functions of kinds that it is in */
+    unsigned inside;    /* functions of kinds that it is in */
+    unsigned observing; /* functions of observers that it is in */
     bool worker;
 } rovei_thread_state;
 
@@ -28,6 +29,19 @@ static inline void rovei_thread_leave(void)
 static inline bool rovei_thread_is_inside(void)
 {
     return rovei_this_thread.inside > 0;
+}
+/* Around the functions of observers. */
+static inline void rovei_thread_observe(void)
+{
+    rovei_this_thread.observing++;
+}
+static inline void rovei_thread_unobserve(void)
+{
+    rovei_this_thread.observing--;
+}
+static inline bool rovei_thread_is_observing(void)
+{
+    return rovei_this_thread.observing > 0;
 }
 /* Names this thread among those that live; never 0. */
 static inline uintptr_t rovei_thread_self(void)

@@ -98,12 +98,20 @@ struct apply {
     uint64_t to_wall;     /* from monotonic to wall time */
     uint64_t first_index; /* of the first that process did not refuse; 0: none */
     rovei_after after;
+    struct seen *seen;      /* for the observers; behind the results */
     rovei_result results[]; /* effect.events of them */
+};
+
+/* Outputs that the core may have let go of before the observers are called. */
+struct seen {
+    rove_buf *outputs;
+    uint32_t count;
+    bool applied;
 };
 
 static size_t apply_size(const rovei_effect *e)
 {
-    return sizeof(struct apply) + e->events * sizeof(rovei_result);
+    return sizeof(struct apply) + e->events * (sizeof(rovei_result) + sizeof(struct seen));
 }
 
 static void apply_unref(struct apply *a, struct rovei_host *h)
@@ -115,17 +123,30 @@ static void apply_unref(struct apply *a, struct rovei_host *h)
         rovei_free(h->alloc, a, apply_size(&a->effect));
 }
 
-/* What the core makes of the results meanwhile leaves their errors alone. */
+/* Keeps what observers are to see, before the core gets the results. */
+static void apply_keep_seen(struct apply *a)
+{
+    a->seen = (void *)&a->results[a->effect.events];
+    for (uint32_t i = 0; i < a->done; i++) {
+        const rovei_result *r = &a->results[i];
+        a->seen[i] = (struct seen){rove_buf_ref(r->outputs), r->output_count, r->err == ROVE_OK};
+    }
+}
+
 static void apply_observed(struct apply *a, rovei_resident *r)
 {
-    rove_event event;
-    uint64_t index = a->first_index;
+    rove_observed o = {.daemon = {r->entry.node.key}, .index = a->first_index};
     size_t it = 0;
     for (uint32_t i = 0;
-         i < a->done && rovei_effect_event(&a->effect, &it, &event.link, &event.payload); i++) {
-        event.received_at = a->results[i].at + a->to_wall;
-        if (!a->results[i].err)
-            rovei_observers_fire(&r->host->observers, r->entry.node.key, index++, &event);
+         i < a->done && rovei_effect_event(&a->effect, &it, &o.event.link, &o.event.payload); i++) {
+        o.event.received_at = a->results[i].at + a->to_wall;
+        o.outputs = a->seen[i].outputs;
+        o.output_count = a->seen[i].count;
+        if (a->seen[i].applied) {
+            rovei_observers_fire(&r->host->observers, &o);
+            o.index++;
+        }
+        rove_buf_unref(a->seen[i].outputs);
     }
 }
 
@@ -168,7 +189,9 @@ static bool apply_run(rovei_job *job, rovei_mailbox *m)
     rovei_mailbox_charge(m, a->done - before);
     if (more && a->done < a->effect.events)
         return false;
-    if (a->first_index && !a->by_hand && rovei_observers_any(&r->host->observers)) {
+    if (a->first_index && rovei_observers_any(&r->host->observers))
+        apply_keep_seen(a);
+    if (a->seen && !a->by_hand) {
         atomic_fetch_add_explicit(&a->refs, 1, memory_order_relaxed);
         (void)rovei_resident_hold(r);
         a->after.fire = apply_after;
@@ -192,7 +215,7 @@ static void apply_finish(rovei_work *w, rovei_node *core, rovei_now now)
             .events = a->done,
         };
         rovei_node_complete(core, now, &c);
-        if (a->by_hand && a->first_index && rovei_observers_any(&w->resident->host->observers))
+        if (a->by_hand && a->seen)
             apply_observed(a, w->resident);
     }
     apply_unref(a, w->resident->host);
@@ -210,7 +233,8 @@ static void apply_init(struct apply *a, rovei_resident *r, const rovei_effect *e
 /* Without memory for all of them: one after the other, each for itself. */
 static void apply_by_hand(rovei_resident *r, rovei_node *core, rovei_now now, const rovei_effect *e)
 {
-    _Alignas(struct apply) uint8_t bytes[sizeof(struct apply) + sizeof(rovei_result)];
+    _Alignas(struct apply)
+        uint8_t bytes[sizeof(struct apply) + sizeof(rovei_result) + sizeof(struct seen)];
     struct apply *one = (void *)bytes;
     rovei_effect single = *e;
     single.events = 1;

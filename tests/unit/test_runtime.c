@@ -657,6 +657,7 @@ typedef struct watching {
     uint64_t index[8];
     atomic_int count;
     bool deliver_more;
+    rove_observer self;
 } watching;
 
 static void observe(watching *w, int who, uint64_t index)
@@ -668,39 +669,50 @@ static void observe(watching *w, int who, uint64_t index)
     }
 }
 
-static void observe_1(void *user, rove_daemon d, uint64_t index, const rove_event *event)
+static void observe_1(void *user, const rove_observed *o)
 {
     watching *w = user;
-    assert_int_equal(d.origin, w->d.origin);
-    assert_span(event->payload, "x", 1);
-    assert_true(event->received_at > 0);
-    observe(w, 1, index);
+    char want[24];
+    size_t it = 0;
+    rove_link link;
+    rove_span payload;
+    assert_int_equal(o->daemon.origin, w->d.origin);
+    assert_span(o->event.payload, "x", 1);
+    assert_true(o->event.received_at > 0);
+    snprintf(want, sizeof want, "%d", (int)o->index);
+    assert_int_equal(o->output_count, 1);
+    assert_true(rove_observed_next(o, &it, &link, &payload));
+    assert_span(payload, want, strlen(want));
+    assert_false(rove_observed_next(o, &it, &link, &payload));
+    observe(w, 1, o->index);
+    assert_int_equal(rove_runtime_unobserve(w->p->rt, w->self), ROVE_E_WOULD_BLOCK);
     if (w->deliver_more) { /* no lock is held, and the daemon is free */
         w->deliver_more = false;
-        deliver_expecting(w->p, d, "2");
+        deliver_expecting(w->p, o->daemon, "2");
     }
 }
 
-static void observe_2(void *user, rove_daemon d, uint64_t index, const rove_event *event)
+static void observe_2(void *user, const rove_observed *o)
 {
-    (void)d;
-    (void)event;
-    observe(user, 2, index);
+    observe(user, 2, o->index);
 }
 
 static void test_observers(void **state)
 {
     (void)state;
     place p;
-    place_ready(&p, 1);
+    rove_limits limits;
+    rove_limits_init(&limits);
+    limits.observers_max = 2;
+    place_open_with(&p, 1, &limits);
+    assert_ok(rove_runtime_start(p.rt));
     watching w = {.p = &p};
     assert_ok(rove_runtime_spawn(p.rt, "probe", NULL, NULL, &w.d));
-    rovei_observers *o = &p.rt->host.observers;
-    uint64_t a, b;
-    assert_ok(rovei_observers_add(o, w.d.origin, observe_1, &w, &a));
-    assert_ok(rovei_observers_add(o, w.d.origin, observe_2, &w, &b));
-    assert_int_equal(a, 1);
-    assert_int_equal(b, 2);
+    rove_observer a, b, c;
+    assert_ok(rove_runtime_observe(p.rt, w.d, observe_1, &w, &a));
+    assert_ok(rove_runtime_observe(p.rt, w.d, observe_2, &w, &b));
+    assert_int_equal(rove_runtime_observe(p.rt, w.d, observe_2, &w, &c), ROVE_E_FULL);
+    w.self = a;
     w.deliver_more = true;
     deliver_expecting(&p, w.d, "1");
     const int order[] = {1, 1, 2, 2};
@@ -714,13 +726,13 @@ static void test_observers(void **state)
     rove_result_fini(&result);
     p.control.fail_process = false;
     assert_int_equal(w.count, 4);
-    assert_ok(rovei_observers_remove(o, w.d.origin, a));
-    assert_int_equal(rovei_observers_remove(o, w.d.origin, a), ROVE_E_NOT_FOUND);
+    assert_ok(rove_runtime_unobserve(p.rt, a));
+    assert_int_equal(rove_runtime_unobserve(p.rt, a), ROVE_E_NOT_FOUND);
     deliver_expecting(&p, w.d, "3");
     assert_int_equal(w.count, 5);
     assert_int_equal(w.order[4], 2);
-    assert_ok(rovei_observers_remove(o, w.d.origin, b));
-    assert_false(rovei_observers_any(o));
+    assert_ok(rove_runtime_unobserve(p.rt, b));
+    assert_false(rovei_observers_any(&p.rt->host.observers));
     place_close(&p);
 }
 

@@ -21,13 +21,13 @@ static void *job_memory(const rove_alloc *a, size_t size)
 #define rovei_alloc(a, size) job_memory((a), (size))
 #include <host/work.c>
 
-static void count_observed(void *user, rove_daemon d, uint64_t index, const rove_event *event)
+static void count_observed(void *user, const rove_observed *o)
 {
-    (void)d;
-    (void)event;
     atomic_uint_fast64_t *last = user;
-    assert_true(index > atomic_load(last));
-    atomic_store(last, index);
+    assert_true(o->index > atomic_load(last));
+    assert_int_equal(o->output_count, 1);
+    assert_non_null(o->outputs);
+    atomic_store(last, o->index);
 }
 
 static void send_and_check(rove_sender *s, uint64_t first, uint64_t count)
@@ -68,8 +68,8 @@ static void test_everything_by_hand(void **state)
         assert_ok(rove_runtime_expect_migration(b.rt, "probe", d.origin, NULL));
         assert_ok(rove_sender_open(&s, b.node, &entity, NULL));
         atomic_uint_fast64_t last = 0;
-        uint64_t id;
-        assert_ok(rovei_observers_add(&a.rt->host.observers, d.origin, count_observed, &last, &id));
+        rove_observer id;
+        assert_ok(rove_runtime_observe(a.rt, d, count_observed, &last, &id));
         send_and_check(s, 1, 40);
         assert_int_equal(last, 40);
         rove_migration m;

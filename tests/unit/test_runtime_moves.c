@@ -388,11 +388,12 @@ typedef struct index_seen {
     atomic_uint_fast64_t last;
 } index_seen;
 
-static void see_index(void *user, rove_daemon d, uint64_t index, const rove_event *event)
+static void see_index(void *user, const rove_observed *o)
 {
     index_seen *s = user;
-    (void)d;
-    assert_span(event->payload, "x", 1);
+    uint64_t index = o->index;
+    assert_span(o->event.payload, "x", 1);
+    assert_int_equal(o->output_count, 1);
     /* Two threads may tell of their events in either order. */
     uint_fast64_t last = atomic_load(&s->last);
     while (index > last && !atomic_compare_exchange_weak(&s->last, &last, index))
@@ -407,9 +408,9 @@ static void test_diverted_then_moved(void **state)
     pair_open(&p, 1, true);
     rove_migration m = freeze(&p);
     index_seen at_a = {0}, at_b = {0};
-    uint64_t id;
-    assert_ok(rovei_observers_add(&p.a.rt->host.observers, p.d.origin, see_index, &at_a, &id));
-    assert_ok(rovei_observers_add(&p.b.rt->host.observers, p.d.origin, see_index, &at_b, &id));
+    rove_observer id;
+    assert_ok(rove_runtime_observe(p.a.rt, p.d, see_index, &at_a, &id));
+    assert_ok(rove_runtime_observe(p.b.rt, p.d, see_index, &at_b, &id));
     int before = p.a.control.processed;
     caller first, third;
     told second;
@@ -449,8 +450,8 @@ static void test_diverted_then_cancelled(void **state)
         pair_open(&p, 1, true);
         rove_migration m = freeze(&p);
         index_seen at_a = {0};
-        uint64_t id;
-        assert_ok(rovei_observers_add(&p.a.rt->host.observers, p.d.origin, see_index, &at_a, &id));
+        rove_observer id;
+        assert_ok(rove_runtime_observe(p.a.rt, p.d, see_index, &at_a, &id));
         caller first, third;
         told second;
         call(&first, &p, 1);
