@@ -148,7 +148,11 @@ static void check_daemon(sim_world *w, sim_daemon *d)
 static void check_net(sim_world *w)
 {
     const sim_net *n = &w->net;
-    if (n->sent + n->doubled + n->late + n->replayed !=
+    for (unsigned i = 0; i < SIM_THIEVES; i++)
+        if (n->thieves[i].received > 3 * n->thieves[i].sent)
+            sim_fail(w, "AMPLIFIED: a stranger has sent %" PRIu64 " bytes and got %" PRIu64,
+                     n->thieves[i].sent, n->thieves[i].received);
+    if (n->sent + n->doubled + n->late + n->replayed + n->stolen + n->flooded !=
         n->arrived + n->to_nobody + n->lost + n->in_flight)
         sim_fail(w, "the simulated network does not add up");
 }

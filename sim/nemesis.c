@@ -2,7 +2,9 @@
  *
  * Faults. */
 #include "nemesis.h"
+#include <mesh/packet.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MS ROVE_MILLISECOND
 
@@ -10,7 +12,8 @@ typedef struct nemesis {
     sim_thing thing;
     uint64_t until;
     uint64_t gap;
-    uint32_t cuts, crashes, replays; /* of 1,000; the rest changes the quality */
+    uint32_t cuts, crashes, replays; /* of 1,000 */
+    uint32_t moves, steals, floods;  /* likewise; the rest changes the quality */
 } nemesis;
 
 typedef struct undo_thing {
@@ -173,7 +176,69 @@ static void replay(sim_world *w)
 {
     sim_rng *r = &w->rng[SIM_FOR_NEMESIS];
     for (uint64_t n = sim_rng_between(r, 1, 12); n--;)
-        (void)sim_net_replay(w, sim_rng_u64(r));
+        (void)sim_net_replay(w, sim_rng_u64(r), sim_rng_chance(r, 3000));
+}
+
+/* A node comes to another address, or back; now and then two at the same time. */
+static void change_address(sim_world *w)
+{
+    sim_rng *r = &w->rng[SIM_FOR_NEMESIS];
+    for (int i = sim_rng_chance(r, 2000) ? 2 : 1; i--;) {
+        sim_node *n = &w->nodes[sim_rng_below(r, w->node_count)];
+        if (sim_rng_chance(r, 3000))
+            sim_net_home(n);
+        else
+            sim_net_move(n);
+    }
+}
+
+/* A thief is quicker with the next datagrams of one direction than they are themselves; then they
+ * may not arrive at all for a while. */
+static void steal(sim_world *w)
+{
+    sim_rng *r = &w->rng[SIM_FOR_NEMESIS];
+    unsigned from = (unsigned)sim_rng_below(r, w->node_count);
+    unsigned to = (unsigned)sim_rng_below(r, w->node_count);
+    if (from == to)
+        return;
+    sim_net_steal(w, from, to, (unsigned)sim_rng_below(r, SIM_THIEVES),
+                  (unsigned)sim_rng_between(r, 1, 20));
+    sim_say(w, NULL, "a thief is on the path from %s to %s", w->nodes[from].name,
+            w->nodes[to].name);
+    if (sim_rng_chance(r, 3000)) {
+        uint32_t pairs = UINT32_C(1) << (from * SIM_NODES_MAX + to);
+        cut_bits(w, pairs, true);
+        w->totals.partitions++;
+        undo_later(w, pairs, NULL);
+    }
+}
+
+/* Datagrams that begin like ours, and copies of messages 1, from where nobody is. */
+static void flood(sim_world *w)
+{
+    sim_rng *r = &w->rng[SIM_FOR_NEMESIS];
+    unsigned to = (unsigned)sim_rng_below(r, w->node_count);
+    unsigned thief = (unsigned)sim_rng_below(r, SIM_THIEVES);
+    unsigned first = 0; /* a message 1 to this node that passed lately */
+    for (unsigned i = 0; i < SIM_NET_ARCHIVE; i++)
+        if (w->net.archive[i] && w->net.archive[i]->to == to &&
+            w->net.archive[i]->bytes[3] == ROVEI_PACKET_INITIATION)
+            first = i;
+    sim_say(w, w->nodes[to].name, "is flooded");
+    for (uint64_t n = sim_rng_between(r, 20, 200); n--;) {
+        uint8_t bytes[256];
+        size_t size = sim_rng_chance(r, 5000) ? ROVEI_INITIATION_SIZE : sim_rng_below(r, 256);
+        for (size_t i = 0; i < size; i++)
+            bytes[i] = (uint8_t)sim_rng_u64(r);
+        static const uint8_t start[] = {ROVEI_PACKET_MAGIC0, ROVEI_PACKET_MAGIC1,
+                                        ROVEI_PACKET_VERSION};
+        if (size > 4 && sim_rng_chance(r, 9000)) {
+            memcpy(bytes, start, sizeof start);
+            bytes[3] = (uint8_t)sim_rng_between(r, 1, 4);
+        }
+        sim_net_flood(w, to, thief, bytes, size);
+        (void)sim_net_replay(w, first + thief * SIM_NET_ARCHIVE, true);
+    }
 }
 
 /* One node hangs up on another, and dials again a little later. */
@@ -207,13 +272,19 @@ static void nemesis_run(sim_world *w, sim_thing *t)
         free(m);
         return;
     }
-    uint64_t pick = sim_rng_below(r, 1000);
-    if (pick < m->cuts)
+    uint64_t pick = sim_rng_below(r, 1000), upto = m->cuts;
+    if (pick < upto)
         cut(w);
-    else if (pick < m->cuts + m->crashes)
+    else if (pick < (upto += m->crashes))
         crash(w, &w->nodes[sim_rng_below(r, w->node_count)]);
-    else if (pick < m->cuts + m->crashes + m->replays)
+    else if (pick < (upto += m->replays))
         replay(w);
+    else if (pick < (upto += m->moves))
+        change_address(w);
+    else if (pick < (upto += m->steals))
+        steal(w);
+    else if (pick < (upto += m->floods))
+        flood(w);
     else if (w->shortages && sim_rng_chance(r, 6000))
         shortage(w);
     else if (sim_rng_chance(r, 1000))
@@ -236,7 +307,10 @@ void sim_nemesis_begin(sim_world *w, uint64_t until)
     w->shortages = sim_rng_chance(r, 1500);
     w->strikes = sim_rng_chance(r, 5000);
     m->crashes = sim_rng_chance(r, 6000) ? (uint32_t)sim_rng_between(r, 30, 250) : 0;
-    m->replays = (uint32_t)sim_rng_between(r, 50, 300);
+    m->replays = (uint32_t)sim_rng_between(r, 50, 200);
+    m->moves = sim_rng_chance(r, 4000) ? (uint32_t)sim_rng_between(r, 30, 150) : 0;
+    m->steals = sim_rng_chance(r, 4000) ? (uint32_t)sim_rng_between(r, 30, 150) : 0;
+    m->floods = sim_rng_chance(r, 3000) ? (uint32_t)sim_rng_between(r, 10, 80) : 0;
     sim_net_quality(w, 200000, 100000, 0, 0, 0, 0);
     if (sim_rng_chance(r, 7000))
         quality(w);
@@ -251,6 +325,8 @@ void sim_nemesis_end(sim_world *w)
     for (unsigned i = 0; i < SIM_NET_NODES; i++)
         for (unsigned j = 0; j < SIM_NET_NODES; j++)
             w->net.links[i][j].cut = 0;
+    for (unsigned i = 0; i < w->node_count; i++)
+        sim_net_home(&w->nodes[i]);
     sim_net_quality(w, 500000, 200000, 0, 0, 0, 0);
     for (unsigned i = 0; i < w->node_count; i++)
         if (!w->nodes[i].up && !w->nodes[i].gone)

@@ -3,6 +3,7 @@
  * The network of a world. */
 #include "check.h"
 #include "world.h"
+#include <mesh/packet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,7 +67,7 @@ static void arrive(sim_world *w, sim_thing *t)
     sim_node *to = &w->nodes[d->to];
     sim_link *l = &w->net.links[d->from][d->to];
     w->net.in_flight--;
-    if (!to->up) {
+    if (!to->up || d->place != to->place) {
         w->net.to_nobody++;
     } else {
         w->net.arrived++;
@@ -79,7 +80,7 @@ static void arrive(sim_world *w, sim_thing *t)
         to->datagrams_given++;
         sim_check_before_datagram(to, d);
         sim_core_enter(w);
-        rovei_node_receive(to->core, sim_now(to), &w->nodes[d->from].addr, d->bytes, d->size);
+        rovei_node_receive(to->core, sim_now(to), &d->from_addr, d->bytes, d->size);
         sim_core_leave(w);
         sim_pump(to);
         sim_check_after_datagram(to, d);
@@ -95,6 +96,11 @@ static void plan_arrival(sim_world *w, sim_datagram *d, uint64_t at)
     a->thing.run = arrive;
     a->thing.drop = arrival_drop;
     a->d = d;
+    for (unsigned i = 0; i < SIM_THIEVES; i++) {
+        rovei_addr thief = sim_thief_addr(i);
+        if (rovei_addr_equal(&d->from_addr, &thief))
+            w->net.thieves[i].sent += d->size;
+    }
     w->net.in_flight++;
     sim_plan(w, at, &a->thing);
 }
@@ -145,6 +151,11 @@ void sim_net_send(sim_world *w, sim_node *from, const rovei_addr *to, const uint
         target++;
     w->net.sent++;
     if (target == w->node_count) {
+        for (unsigned i = 0; i < SIM_THIEVES; i++) {
+            rovei_addr thief = sim_thief_addr(i);
+            if (rovei_addr_equal(to, &thief))
+                w->net.thieves[i].received += size;
+        }
         w->net.lost++;
         return;
     }
@@ -153,10 +164,19 @@ void sim_net_send(sim_world *w, sim_node *from, const rovei_addr *to, const uint
         abort();
     sim_link *l = &w->net.links[from->index][target];
     *d = (sim_datagram){.from = from->index, .to = target, .from_life = from->life, .size = size};
+    d->from_addr = from->addr;
+    d->place = w->nodes[target].place;
     d->number = ++l->sent;
     memcpy(d->bytes, bytes, size);
     if (!w->scripted && (size < 400 || w->net.sent % 16 == 0))
         archive(w, d);
+    if (l->steal && bytes[3] == ROVEI_PACKET_DATA) {
+        sim_datagram *copy = copy_of(d);
+        copy->from_addr = sim_thief_addr(l->thief);
+        l->steal--;
+        w->net.stolen++;
+        plan_arrival(w, copy, w->now + 1);
+    }
     if (l->held) {
         w->net.in_flight++;
         *l->waiting_end = d;
@@ -216,12 +236,64 @@ void sim_net_release(sim_world *w, unsigned from, unsigned to, bool drop)
     }
 }
 
-bool sim_net_replay(sim_world *w, uint64_t pick)
+bool sim_net_replay(sim_world *w, uint64_t pick, bool from_thief)
 {
     sim_datagram *d = w->net.archive[pick % SIM_NET_ARCHIVE];
     if (!d)
         return false;
     w->net.replayed++;
-    plan_arrival(w, copy_of(d), w->now);
+    sim_datagram *c = copy_of(d);
+    c->place = w->nodes[c->to].place;
+    if (from_thief)
+        c->from_addr = sim_thief_addr((unsigned)(pick / SIM_NET_ARCHIVE % SIM_THIEVES));
+    plan_arrival(w, c, w->now);
     return true;
+}
+
+/* ---- addresses, thieves ---- */
+
+void sim_net_move(sim_node *n)
+{
+    n->place++;
+    n->addr.ip[2]++;
+    n->world->net.moved++;
+    sim_say(n->world, n->name, "has another address");
+}
+
+void sim_net_home(sim_node *n)
+{
+    if (!n->addr.ip[2])
+        return;
+    n->place++;
+    n->addr = sim_home_addr(n);
+}
+
+rovei_addr sim_home_addr(const sim_node *n)
+{
+    return (rovei_addr){.family = 4, .ip = {10, 0, 0, (uint8_t)(n->index + 1)}, .port = 4000};
+}
+
+rovei_addr sim_thief_addr(unsigned thief)
+{
+    return (rovei_addr){.family = 4, .ip = {203, 0, 113, (uint8_t)(thief + 1)}, .port = 66};
+}
+
+void sim_net_steal(sim_world *w, unsigned from, unsigned to, unsigned thief, unsigned count)
+{
+    w->net.links[from][to].steal = count;
+    w->net.links[from][to].thief = thief;
+}
+
+void sim_net_flood(sim_world *w, unsigned to, unsigned thief, const uint8_t *bytes, size_t size)
+{
+    sim_datagram *d = malloc(sizeof *d + size);
+    if (!d)
+        abort();
+    /* Number 0 belongs to no datagram of a node. */
+    *d = (sim_datagram){.from = to, .to = to, .size = size, .again = true};
+    d->from_addr = sim_thief_addr(thief);
+    d->place = w->nodes[to].place;
+    memcpy(d->bytes, bytes, size);
+    w->net.flooded++;
+    plan_arrival(w, d, w->now);
 }

@@ -35,6 +35,8 @@ const sim_scenario sim_scenarios[] = {
     {"a record with old addresses is no answer", NULL, 3, sim_play_old_record},
     {"what the asker knows is no answer", NULL, 3, sim_play_both_behind},
     {"a diverted event that is large for the target", NULL, 2, sim_play_large_diverted},
+    {"a thief on the path is asked, and gets nothing", "path-unchallenged", 2, sim_play_thief},
+    {"a thief is not asked for more than he sent", "amplifies", 2, sim_play_thief_in_silence},
     {"back from a backup that was taken under traffic", NULL, 3, sim_play_backup},
     {"a backup of a daemon that is about to move", NULL, 3, sim_play_backup_and_move},
 };

@@ -31,6 +31,8 @@ void sim_play_dials_at_once(sim_world *w);
 void sim_play_old_record(sim_world *w);
 void sim_play_both_behind(sim_world *w);
 void sim_play_large_diverted(sim_world *w);
+void sim_play_thief(sim_world *w);
+void sim_play_thief_in_silence(sim_world *w);
 void sim_play_backup(sim_world *w);
 void sim_play_backup_and_move(sim_world *w);
 

@@ -114,6 +114,9 @@ static void totals_of(sim_world *w)
     t->packets_doubled = w->net.doubled;
     t->packets_reordered = w->net.reordered;
     t->packets_late = w->net.late + w->net.replayed;
+    t->packets_stolen = w->net.stolen;
+    t->packets_flooded = w->net.flooded;
+    t->addresses = w->net.moved;
     t->steps = w->steps;
     t->memory_refused = w->memory.refused;
 }

@@ -42,6 +42,9 @@ void sim_limits(sim_world *w)
     l->retry_not_ready = 2000 * MS;
     l->mailbox_bytes = sim_rng_chance(r, 2000) ? sim_rng_between(r, 4096, 30000) : l->mailbox_bytes;
     l->state_whole = sim_rng_between(r, 0, 3000);
+    l->handshake_load = sim_rng_between(r, 4, 40);
+    l->handshake_source = sim_rng_between(r, 2, 20);
+    l->cookie_life = sim_rng_between(r, 1000, 20000) * MS;
     w->tight = !w->scripted && sim_rng_chance(r, 1500);
     /* A guest may answer with more. */
     l->outputs_max = sim_rng_chance(r, 2000) && !w->guest ? 4096 : l->outputs_max;

@@ -199,7 +199,8 @@ bool sim_node_dials(const sim_node *n, const sim_node *to)
 
 void sim_node_connect(sim_node *n, sim_node *to)
 {
-    rove_err err = rovei_mesh_connect(rovei_node_mesh(n->core), sim_now(n), &to->entity, &to->addr);
+    const rovei_addr addr = sim_home_addr(to);
+    rove_err err = rovei_mesh_connect(rovei_node_mesh(n->core), sim_now(n), &to->entity, &addr);
     if (err)
         sim_fail(n->world, "%s cannot dial %s: %s", n->name, to->name, rove_err_name(err));
     sim_pump(n);
@@ -228,7 +229,7 @@ void sim_node_start(sim_node *n)
                              .identity = n->identity,
                              .incarnation = n->incarnation,
                              .handshake_time = n->handshake_time,
-                             .addrs = {n->addr},
+                             .addrs = {sim_home_addr(n)},
                              .addr_count = 1,
                              .ask_policy = true};
     memcpy(cfg.psk, w->psk, sizeof cfg.psk);
@@ -257,7 +258,10 @@ static void node_drop(sim_node *n)
         sim_totals *t = &n->world->totals;
         t->events_resent += st.events_resent;
         t->redirects += st.redirects;
-        t->rekeys += rovei_mesh_stats_get(rovei_node_mesh(n->core)).rekeys;
+        rovei_mesh_stats mesh = rovei_mesh_stats_get(rovei_node_mesh(n->core));
+        t->rekeys += mesh.rekeys;
+        t->paths += mesh.paths;
+        t->cookies += mesh.drops[ROVEI_DROP_UNPROVED];
         rovei_node_set_tap(n->core, NULL);
     }
     rovei_node_free(n->core);
@@ -448,7 +452,7 @@ sim_world *sim_world_new(const sim_shape *shape)
         n->world = w;
         n->index = i;
         n->name[0] = (char)('A' + i);
-        n->addr = (rovei_addr){.family = 4, .ip = {10, 0, 0, (uint8_t)(i + 1)}, .port = 4000};
+        n->addr = sim_home_addr(n);
         n->tap = (rovei_node_tap){sim_check_tap, n};
         struct rovei_env env = {.alloc = w->alloc, .slab = w->slab, .limits = w->limits};
         bool reserved = true;

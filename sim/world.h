@@ -54,6 +54,11 @@ struct sim_thing {
     X(packets_doubled, true)                                                                       \
     X(packets_reordered, true)                                                                     \
     X(packets_late, true)                                                                          \
+    X(packets_stolen, true)                                                                        \
+    X(packets_flooded, true)                                                                       \
+    X(addresses, true)                                                                             \
+    X(paths, true)                                                                                 \
+    X(cookies, true)                                                                               \
     X(partitions, true)                                                                            \
     X(crashes, true)                                                                               \
     X(redirects, true)                                                                             \
@@ -78,6 +83,7 @@ struct sim_node {
     unsigned index;
     char name[4]; /* "A" and so on */
     rovei_addr addr;
+    uint32_t place; /* counts changes of the address */
     uint8_t seed[32];
     rove_entity entity;
     rovei_keypair *identity;

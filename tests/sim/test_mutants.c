@@ -44,6 +44,8 @@ static const char *const random_ones[] = {
     "resume-after-commit",
     "redirect-ignores-epoch",
     "replay-accepted",
+    "path-unchallenged",
+    "amplifies",
 };
 
 static const mutant *mutant_by_name(const char *name)
