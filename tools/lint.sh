@@ -87,12 +87,25 @@ tidy() {
         xargs -P "$jobs" -n 4 clang-tidy --quiet $bound -p build-lint-clang 2>/dev/null
 }
 
+# The pages as the build makes them; groff says what it does not understand.
+man_pages() {
+    bad=0
+    for page in build-lint-gcc/docs/man/*.[13]; do
+        head -n 1 "$page" | grep -q '^\.so ' && continue
+        said=$(groff -man -Tutf8 -ww -z "$page" 2>&1) && [ -z "$said" ] ||
+            { echo "$page: $said"; bad=1; }
+    done
+    python3 -m py_compile tools/man.py || bad=1
+    return $bad
+}
+
 step "formatting" formatting
 step "licence lines" first_lines
 step "gcc" compile gcc
 step "clang" compile clang
 step "rings" tools/check-rings.sh build-lint-gcc
 step "headers" headers
+step "man pages" man_pages
 step "clang-tidy" tidy
 echo "lint: $passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -56,6 +56,43 @@ refuses "table into no folder" 1 "rove: none/table cannot be made*" \
 refuses "connect to nonsense" 2 "rove: *ENTITY@HOST:PORT*" "$rove" connect 12@localhost:1
 refuses "demo without its input" 1 "rove: *none*" "$rove" demo --input "$work/none"
 
+# ---- man pages: made from the help and the headers, where the build makes them ----
+# The options of a command as its help has them, and as its page has them.
+options_of() {
+    "$rove" "$1" --help | sed -n '/^Options:/,/^$/s/^  \(-[^ ]*\).*/\1/p' | sort
+}
+section() { # PAGE HEADING: without escapes
+    awk -v heading=".SH $2" '/^\.SH/ { inside = $0 == heading; next } inside' "$1" | tr -d '\\'
+}
+man=$build/docs/man
+commands=$("$rove" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+[ -d "$man" ] || commands=
+for command in $commands; do
+    page=$man/rove-$command.1
+    options_of "$command" >options
+    is "page of $command: the options of its help" \
+        "$(section "$page" OPTIONS | sed -n 's/^fB\(-[^ ]*\)fR.*/\1/p' | sort)" "$(cat options)"
+    section "$page" EXAMPLES | grep -o "rove $command [^|&;<>]*" |
+        grep -o ' --*[a-z][a-z-]*' | tr -d ' ' | sort -u >used
+    is "page of $command: an example, with options that there are" \
+        "$(section "$page" EXAMPLES | grep -c "rove $command" | grep -cv '^0')/$(grep -vxF -f options used)" 1/
+    for heading in NAME SYNOPSIS DESCRIPTION OUTPUT "EXIT STATUS" "SEE ALSO"; do
+        [ -n "$(section "$page" "$heading")" ] || fail "page of $command: $heading"
+    done
+    section "$man/rove.1" COMMANDS | grep -q "rove-$command" || fail "rove(1) lists $command"
+done
+# Each function of a public header is named in the header's page, and has a page that leads to it.
+for header in "$here"/../../include/rove/*.h; do
+    [ -d "$man" ] || continue
+    page=$man/rove_$(basename "$header").3
+    section "$page" NAME | tr ', ' '\n\n' >names
+    is "page of $(basename "$header"): its functions" \
+        "$(sed -n 's/^ROVE_API.*[ *]\(rove_[a-z0-9_]*\)(.*/\1/p' "$header" |
+            while read -r name; do
+                grep -qx "$name" names && [ -s "$man/$name.3" ] || echo "$name"
+            done)" ""
+done
+
 # ---- keys ----
 is "psk: mode" "$(stat -c %a psk)" 600
 is "psk: one line of 64 digits" "$(grep -c '^[0-9a-f]\{64\}$' psk)/$(wc -c <psk)" 1/65
