@@ -273,7 +273,7 @@ void rovei_target_applied(struct rovei_target *t, rovei_now now, rovei_completio
     if (c->number != t->result_count + 1 || c->number > t->applying)
         return;
     t->results[t->result_count++] = c->results[0];
-    c->results[0] = (rovei_result){0};
+    c->results[0].text = c->results[0].outputs = NULL; /* the rest may be looked at elsewhere */
     rovei_target_turn(t, now);
 }
 
