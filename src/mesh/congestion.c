@@ -9,6 +9,8 @@
 #define PACED_RTT ROVE_MILLISECOND
 /* Packets that a held sender waits for, so that they leave in one system call. */
 #define PACED_BATCH 8u
+/* A sender that was woken late may make up for so much, within a quarter of a round trip. */
+#define PACED_LATE (2 * ROVE_MILLISECOND)
 
 void rovei_congestion_init(rovei_congestion *c)
 {
@@ -103,6 +105,8 @@ void rovei_pacer_sent(rovei_pacer *p, const rovei_congestion *c, const rovei_rtt
     if (!paced(r))
         return;
     uint64_t burst = pace(c, r, ROVEI_PACER_BURST * ROVEI_CWND_PACKET);
+    uint64_t late = rovei_time_min(r->smoothed / 4, PACED_LATE);
+    burst = burst > late ? burst : late;
     uint64_t oldest = now > burst ? now - burst : 0;
     if (p->clear < oldest)
         p->clear = oldest;

@@ -371,6 +371,75 @@ static void window_bounds_the_unread(void **state)
     stop(p);
 }
 
+/* A reader that is not through with what it polled: its stream waits, the others do not. */
+
+static void small_streams(pair *p)
+{
+    for (size_t i = 0; i < 2; i++) {
+        p->env[i].limits.stream_window = 65536;
+        p->env[i].limits.peer_window = 1 << 20;
+    }
+}
+
+static void on_held(pair *p, size_t side, rovei_transport_event *e)
+{
+    if (e->kind == ROVEI_TRANSPORT_MESSAGE && e->tag == 7)
+        rovei_transport_hold(p->t[side], e->stream, rove_buf_span(e->message).size);
+    on_tally(p, side, e);
+}
+
+static void held_credit(void **state)
+{
+    (void)state;
+    tally x[2];
+    pair *p = start(12, x, small_streams);
+    p->on_event = on_held;
+    uint64_t slow = open_one(p, 0, 7), quick = open_one(p, 0, 1);
+    for (int i = 0; i < 400; i++) {
+        assert_int_equal(send_bytes(p, 0, slow, 1000), ROVE_OK);
+        assert_int_equal(send_bytes(p, 0, quick, 1000), ROVE_OK);
+    }
+    pair_run(p, 30 * ROVE_SECOND, NULL);
+    assert_int_equal(rovei_transport_queued(p->t[0], quick), 0);
+    uint64_t waits = rovei_transport_queued(p->t[0], slow), got = x[1].messages - 400;
+    assert_true(waits >= 400 * 1004 - 65536 - 400 * 4 && got >= 60 && got <= 67);
+    /* Credit for a part of it lets as much more come. */
+    rovei_transport_release(p->t[1], slow, 40000);
+    pair_run(p, 30 * ROVE_SECOND, NULL);
+    uint64_t now = x[1].messages - 400;
+    assert_true(now >= got + 35 && now <= got + 45);
+    /* More than is held, or of a stream that is unknown, is nothing. */
+    rovei_transport_release(p->t[1], 4711, 1000);
+    p->on_event = on_tally;
+    rovei_transport_release(p->t[1], slow, UINT64_MAX);
+    x[1].want = 800;
+    assert_true(pair_run(p, 30 * ROVE_SECOND, messages_wanted));
+    stop(p);
+}
+
+/* What an ended stream held comes back to all. */
+static void held_credit_of_ended_streams(void **state)
+{
+    (void)state;
+    tally x[2];
+    pair *p = start(13, x, small_streams);
+    p->on_event = on_held;
+    for (int i = 0; i < 60; i++) {
+        uint64_t id = open_one(p, 0, 7);
+        for (int j = 0; j < 60; j++)
+            assert_int_equal(send_bytes(p, 0, id, 1000), ROVE_OK);
+        x[1].want += 60;
+        assert_true(pair_run(p, 30 * ROVE_SECOND, messages_wanted));
+        if (i % 2)
+            rovei_transport_reset(p->t[0], id);
+        else
+            rovei_transport_finish(p->t[0], id);
+        assert_true(pair_run(p, 30 * ROVE_SECOND, pair_quiet));
+        rovei_transport_release(p->t[1], id, 60000); /* too late, and without harm */
+    }
+    stop(p);
+}
+
 /* Messages larger than the whole window, on several streams at once: none waits for another. */
 static void messages_above_the_window(void **state)
 {
@@ -603,6 +672,8 @@ int main(void)
         cmocka_unit_test(credit_survives_refusals),
         cmocka_unit_test(five_thousand),
         cmocka_unit_test(window_bounds_the_unread),
+        cmocka_unit_test(held_credit),
+        cmocka_unit_test(held_credit_of_ended_streams),
         cmocka_unit_test(messages_above_the_window),
         cmocka_unit_test(largest_messages_together),
         cmocka_unit_test(none_starves),
