@@ -5,26 +5,37 @@
 #include "cast.h"
 #include "scenarios.h"
 
+static uint64_t already; /* stolen before */
+
 static bool stolen(sim_world *w)
 {
-    return w->net.stolen > 0;
+    return w->net.stolen > already;
 }
 
-/* The daemon is on B and A sends to it; the answers go to A all the time. */
+static void check_place(sim_world *w)
+{
+    rovei_peer_info b;
+    if (rovei_mesh_peer(rovei_node_mesh(cast.a->core), &cast.b->entity, &b) ||
+        !rovei_addr_equal(&b.addr, &cast.b->addr))
+        sim_fail(w, "A sends to the thief");
+}
+
+/* The daemon is on A and B sends to it; the answers go to B all the time. */
 void sim_play_thief(sim_world *w)
 {
     cast_begin(w);
     cast.other = sim_client_open(cast.b, cast.d);
     cast_apply(w, cast.other);
-    sim_net_steal(w, cast.b->index, cast.a->index, 0, 5);
-    cast_send(cast.other);
-    sim_until(w, 5 * ROVE_SECOND, stolen, "the thief was quicker");
-    rovei_peer_info b;
-    for (int i = 0; i < 10; i++) {
-        cast_apply(w, cast.other);
-        if (rovei_mesh_peer(rovei_node_mesh(cast.a->core), &cast.b->entity, &b) ||
-            !rovei_addr_equal(&b.addr, &cast.b->addr))
-            sim_fail(w, "A sends to the thief");
+    for (unsigned i = 1; i <= 10; i++) {
+        already = w->net.stolen;
+        sim_net_steal(w, cast.b->index, cast.a->index, 0, i);
+        cast_send(cast.other);
+        sim_until(w, 5 * ROVE_SECOND, stolen, "the thief was quicker");
+        for (int k = 0; k < 20; k++) {
+            sim_pass(w, MS / 20);
+            check_place(w);
+        }
+        sim_until(w, 5 * ROVE_SECOND, cast_event_applied, "the event is applied");
     }
 }
 
@@ -34,6 +45,7 @@ void sim_play_thief_in_silence(sim_world *w)
 {
     cast_begin(w);
     sim_pass(w, 3 * ROVE_SECOND);
+    already = w->net.stolen;
     sim_net_steal(w, cast.b->index, cast.a->index, 0, 1);
     sim_until(w, 5 * ROVE_SECOND, stolen, "the thief was quicker");
     sim_cut_pair(w, cast.a, cast.b, true);
