@@ -88,7 +88,7 @@ typedef enum rove_err_class {
     X(E_RESTORE_FAILED, 55, USAGE, "the daemon cannot be restored from this state")                \
     X(E_STATELESS, 56, USAGE, "the daemon is stateless and has no snapshot")                       \
     X(E_BINDINGS, 57, PEER, "the subscription ledger does not decode")                             \
-    X(E_REENTRANT, 58, USAGE, "a daemon called the runtime in a way that would wait for itself")   \
+    X(E_REENTRANT, 58, USAGE, "the call comes from inside of what it would run or wait for")       \
     X(E_WOULD_BLOCK, 59, USAGE, "the call would block the only thread that can complete it")       \
     X(E_HORIZON_FULL, 60, USAGE, "the daemon's horizon holds its maximum of origins")              \
     X(E_RUNTIME_EXISTS, 61, USAGE, "the node has a runtime already")                               \
@@ -137,7 +137,7 @@ typedef enum rove_err_class {
     X(E_FILE, 101, LOCAL, "the file is missing or its content is not what it should be")           \
     X(E_ABI, 102, USAGE, "the shared object is not a kind, or was built for another ABI")          \
     X(E_STRUCT_VERSION, 103, USAGE, "the caller was compiled with an unknown version of a struct") \
-    X(E_BUSY, 104, RETRY, "the node is busy")                                                      \
+    X(E_BUSY, 104, RETRY, "another thread is at it just now")                                      \
     X(E_INTERNAL, 105, FATAL, "an internal invariant does not hold")                               \
     /* state snapshot, further */                                                                  \
     X(E_SNAPSHOT_DIGEST, 106, PEER, "the snapshot is damaged: its digest does not fit its bytes")  \

@@ -220,6 +220,62 @@ static void test_two_drive_at_once(void **state)
     place_close(&p);
 }
 
+/* The thread that made the node goes on using it while another one begins to drive it: its calls
+ * are carried out in place at first and handed over later, and neither of the two stops the other.
+ */
+typedef struct successor {
+    place *p;
+    atomic_bool stop;
+    atomic_int turns;
+    pthread_t thread;
+} successor;
+
+static void *drive_on(void *arg)
+{
+    successor *s = arg;
+    loop l = {.places = s->p, .count = 1};
+    while (!atomic_load(&s->stop)) {
+        rove_err err = rove_node_process(s->p->node);
+        assert_true(err == ROVE_OK || err == ROVE_E_BUSY);
+        atomic_fetch_add(&s->turns, 1);
+    }
+    settle(&l);
+    return NULL;
+}
+
+static void use(place *p, const rove_entity *daemon)
+{
+    rove_migration_info info;
+    assert_int_equal(rove_migration_get(p->rt, (rove_migration){{1}}, &info), ROVE_E_GONE);
+    rove_sender *s;
+    assert_ok(rove_sender_open(&s, p->node, daemon, NULL));
+    assert_ok(rove_sender_send(s, span_of("x"), false, NULL));
+    rove_sender_free(s);
+}
+
+static void test_handover(void **state)
+{
+    (void)state;
+    place p;
+    driven_open(&p, 0);
+    rove_entity entity;
+    (void)spawn_here(&p, &entity);
+    for (int round = 0; round < 20; round++) {
+        successor s = {.p = &p};
+        use(&p, &entity);
+        assert_int_equal(pthread_create(&s.thread, NULL, drive_on, &s), 0);
+        int turns = 0;
+        while (turns < 20) {
+            use(&p, &entity);
+            turns = atomic_load(&s.turns);
+        }
+        atomic_store(&s.stop, true);
+        pthread_join(s.thread, NULL);
+        assert_ok(rove_node_process(p.node));
+    }
+    place_close(&p);
+}
+
 /* What a thread that does not drive does: all that waits, against nodes that somebody drives. */
 typedef struct stranger {
     place *a, *b;
@@ -313,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_goodbye),
         cmocka_unit_test(test_not_driven),
         cmocka_unit_test(test_two_drive_at_once),
+        cmocka_unit_test(test_handover),
         cmocka_unit_test(test_from_many_threads),
         cmocka_unit_test(test_with_workers),
     };
