@@ -18,12 +18,11 @@ static rove_err note_thread(probe_control *p, rove_ctx *ctx, const rove_event *e
     return ROVE_OK;
 }
 
-static void observe(void *user, rove_daemon d, uint64_t index, const rove_event *event)
+static void observe(void *user, const rove_observed *o)
 {
     (void)user;
-    (void)d;
-    assert_int_equal(index, atomic_fetch_add(&observed, 1) + 1);
-    assert_true(event->received_at > 0);
+    assert_int_equal(o->index, atomic_fetch_add(&observed, 1) + 1);
+    assert_true(o->event.received_at > 0);
 }
 
 /* Sends events and checks their outcomes: the daemon counts them. */
@@ -54,7 +53,7 @@ static void run(bool prompt)
     rove_daemon d;
     rove_entity entity;
     rove_sender *s;
-    uint64_t id;
+    rove_observer id;
     kind.name = "named";
     kind.is_prompt = prompt;
     place_open(&a, 1);
@@ -68,7 +67,7 @@ static void run(bool prompt)
     node = a.node;
     assert_ok(rove_runtime_spawn(a.rt, "named", NULL, NULL, &d));
     assert_ok(rove_runtime_entity(a.rt, d, &entity));
-    assert_ok(rovei_observers_add(&a.rt->host.observers, d.origin, observe, NULL, &id));
+    assert_ok(rove_runtime_observe(a.rt, d, observe, NULL, &id));
     a.control.during = note_thread;
     assert_ok(rove_sender_open(&s, b.node, &entity, NULL));
     send_and_check(s, 1, EVENTS);
