@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The handshake as somebody with the psk can feed it: payloads by themselves; payloads sealed into
- * real messages; and whole datagrams whose mac is made right, given to a mesh that is dialling. */
+ * real messages; whole datagrams whose mac is made right, given to a mesh that is dialling; and two
+ * meshes whose datagrams are delayed, doubled, changed and carried elsewhere. */
 #include "support.h"
 
 #include <crypto/slab.h>
@@ -215,6 +216,103 @@ static void check_mesh(const uint8_t *data, size_t size)
     world_fini(&w);
 }
 
+/* ---- two meshes and a path that the input decides about ---- */
+
+#define FLYING 16
+
+typedef struct flying {
+    size_t to, size;
+    uint8_t bytes[1500];
+} flying;
+
+typedef struct pair {
+    world w;
+    rovei_env env[2];
+    rovei_mesh *m[2];
+    rovei_now now;
+    flying ring[FLYING];
+    size_t count;
+} pair;
+
+static const rovei_addr homes[2] = {{.family = 4, .ip = {10, 0, 0, 1}, .port = 1},
+                                    {.family = 4, .ip = {10, 0, 0, 2}, .port = 1}};
+
+static void take_off(pair *p, size_t from)
+{
+    flying *f = &p->ring[p->count % FLYING];
+    rovei_addr to;
+    rovei_mesh_expire(p->m[from], p->now);
+    f->size = rovei_mesh_transmit(p->m[from], p->now, f->bytes, sizeof f->bytes, &to);
+    f->to = 1 - from;
+    p->count += f->size > 0;
+}
+
+static void land(pair *p, const flying *f, uint8_t how, uint8_t what)
+{
+    uint8_t *exact = malloc(f->size);
+    ROVEI_CHECK(exact);
+    memcpy(exact, f->bytes, f->size);
+    if (how & 1)
+        exact[what % f->size] ^= (uint8_t)(1 + what / 2);
+    rovei_addr from = homes[1 - f->to];
+    if (how & 2)
+        from.port = (uint16_t)(2 + what % 3);
+    rovei_mesh_receive(p->m[f->to], p->now, &from, exact, f->size);
+    free(exact);
+    rovei_mesh_event e;
+    while (rovei_mesh_poll(p->m[f->to], &e))
+        rove_buf_unref(e.message);
+    rovei_mesh_check(p->m[f->to]);
+}
+
+/* Everything arrives, for a few rounds. */
+static void carry_all(pair *p)
+{
+    for (size_t i = 0; i < 8; i++) {
+        size_t before = p->count;
+        take_off(p, i % 2);
+        if (p->count > before)
+            land(p, &p->ring[before % FLYING], 0, 0);
+    }
+}
+
+static void check_pair(const uint8_t *data, size_t size)
+{
+    static pair p;
+    memset(&p, 0, sizeof p);
+    world_init(&p.w);
+    p.now = (rovei_now){.mono = ROVE_SECOND, .wall = 1000 * ROVE_SECOND};
+    for (size_t i = 0; i < 2; i++) {
+        p.env[i] = p.w.env;
+        p.env[i].limits.handshake_load = 2;
+        p.env[i].limits.handshake_source = 1;
+        rovei_mesh_config cfg = {.env = &p.env[i], .identity = p.w.id[i], .incarnation = 1};
+        ROVEI_CHECK(rovei_mesh_new(&p.m[i], &cfg, p.now) == ROVE_OK);
+    }
+    for (size_t i = 0; i < 2; i++)
+        ROVEI_CHECK(rovei_mesh_connect(p.m[i], p.now, rovei_keypair_entity(p.w.id[1 - i]),
+                                       &homes[1 - i]) == ROVE_OK);
+    for (size_t i = 0; i + 1 < size && i < 256; i += 2) {
+        uint8_t deed = data[i], what = data[i + 1];
+        if (deed < 96)
+            take_off(&p, deed % 2);
+        else if (deed < 128)
+            carry_all(&p);
+        else if (deed < 224 && p.count)
+            land(&p,
+                 &p.ring[(deed < 192 ? p.count - 1 : what) % (p.count < FLYING ? p.count : FLYING)],
+                 deed % 8 < 5 ? 0 : deed % 4, what);
+        else
+            p.now.mono += what < 128 ? what * ROVE_MILLISECOND : (what - 127) * ROVE_SECOND / 8;
+        p.now.wall = 999 * ROVE_SECOND + p.now.mono;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        rovei_mesh_check(p.m[i]);
+        rovei_mesh_free(p.m[i]);
+    }
+    world_fini(&p.w);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!size)
@@ -226,6 +324,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_sealed(data, size);
     else if (mode == 7)
         check_mesh(data, size);
+    else if (mode == 5)
+        check_pair(data, size);
     else
         check_payload(data, size, mode % 2);
     return 0;
