@@ -195,3 +195,52 @@ rove_err rovei_incoming_sealed(rovei_incoming *i, const rovei_move_sealed *s)
     i->digest = NULL;
     return memcmp(digest, s->digest, sizeof digest) == 0 ? ROVE_OK : ROVE_E_FORMAT;
 }
+
+/* ---- the provisional cell ---- */
+
+rove_err rovei_target_forget_cell(struct rovei_target *t)
+{
+    rovei_daemon *d = t->d;
+    if (!d->cell)
+        return ROVE_OK;
+    rovei_effect *e = rovei_node_effect(t->a->node, ROVEI_EFFECT_FORGET);
+    if (!e)
+        return ROVE_E_NOMEM;
+    e->cell = d->cell;
+    e->daemon = d->entity;
+    e->err = ROVE_E_GONE;
+    rovei_daemon_set_cell(t->a->node, d, 0);
+    return ROVE_OK;
+}
+
+void rovei_target_write(struct rovei_target *t, rovei_now now)
+{
+    rovei_incoming_write(&t->in, t->a);
+    if (!t->in.sealed_waits || !rovei_incoming_given(&t->in))
+        return;
+    rovei_move_sealed sealed = t->in.sealed;
+    t->in.sealed_waits = false;
+    rovei_target_sealed(t, now, &sealed);
+}
+
+void rovei_target_opened(struct rovei_target *t, rovei_now now, const rovei_completion *c)
+{
+    t->in.opening = false;
+    if (c->err) {
+        rovei_target_discard(t, now, c->err, true);
+        return;
+    }
+    rovei_daemon_set_cell(t->a->node, t->d, c->cell);
+    rovei_target_write(t, now);
+}
+
+void rovei_target_written(struct rovei_target *t, rovei_now now, const rovei_completion *c)
+{
+    rovei_incoming_written(&t->in, t->a->node, c->number);
+    if (t->step != ROVEI_TARGET_RECEIVING)
+        return; /* an error fails the restore as well */
+    if (c->err)
+        rovei_target_discard(t, now, c->err, true);
+    else
+        rovei_attempt_progress(t->a, now);
+}

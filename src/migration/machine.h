@@ -157,7 +157,6 @@ typedef struct rovei_diverted_list {
 } rovei_diverted_list;
 void rovei_diverted_free(rovei_diverted_list *l, const rove_alloc *a);
 
-
 /* ---- the source half ---- */
 typedef enum rovei_source_step {
     ROVEI_SOURCE_WAIT,   /* the former move is not closed yet */
@@ -284,6 +283,11 @@ void rovei_target_discard(struct rovei_target *t, rovei_now now, rove_err err, b
 /* `message` holds `m`, and came through `via`. */
 void rovei_target_receive(struct rovei_target *t, rovei_now now, const rovei_move_message *m,
                           const rovei_pipe *via, rove_buf *message);
+void rovei_target_sealed(struct rovei_target *t, rovei_now now, const rovei_move_sealed *s);
+/* Gives the provisional cell what waits; when that was all and Sealed is here, it is restored. */
+void rovei_target_write(struct rovei_target *t, rovei_now now);
+/* Drops the provisional cell of an earlier round. E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_target_forget_cell(struct rovei_target *t);
 void rovei_target_opened(struct rovei_target *t, rovei_now now, const rovei_completion *c);
 void rovei_target_written(struct rovei_target *t, rovei_now now, const rovei_completion *c);
 void rovei_target_restored(struct rovei_target *t, rovei_now now, rovei_completion *c);

@@ -144,3 +144,26 @@ rove_err rovei_outgoing_pump(rovei_outgoing *o, rovei_attempt *a, uint32_t round
     read_ahead(o, a, round);
     return err;
 }
+
+/* ---- what was read ---- */
+
+/* Before the commit the daemon goes on here; after it, it is tried again after a while. */
+static void read_failed(struct rovei_source *s, rovei_now now, rove_err err)
+{
+    if (!s->committed) {
+        rovei_source_abort(s, now, ROVEI_OUTCOME_FAILED, err);
+        return;
+    }
+    rovei_source_refused(s, now, err);
+}
+
+void rovei_source_state_read(struct rovei_source *s, rovei_now now, rovei_completion *c)
+{
+    if (s->step != ROVEI_SOURCE_SEND || c->ticket != s->round)
+        return;
+    rove_err err = rovei_outgoing_read(&s->out, c);
+    if (err)
+        read_failed(s, now, err);
+    else
+        rovei_source_turn(s, now);
+}

@@ -439,27 +439,6 @@ void rovei_source_turn(struct rovei_source *s, rovei_now now)
         rovei_source_pump_events(s);
 }
 
-/* Before the commit the daemon goes on here; after it, it is tried again after a while. */
-static void read_failed(struct rovei_source *s, rovei_now now, rove_err err)
-{
-    if (!s->committed) {
-        rovei_source_abort(s, now, ROVEI_OUTCOME_FAILED, err);
-        return;
-    }
-    rovei_source_refused(s, now, err);
-}
-
-void rovei_source_state_read(struct rovei_source *s, rovei_now now, rovei_completion *c)
-{
-    if (s->step != ROVEI_SOURCE_SEND || c->ticket != s->round)
-        return;
-    rove_err err = rovei_outgoing_read(&s->out, c);
-    if (err)
-        read_failed(s, now, err);
-    else
-        pump(s, now);
-}
-
 /* ---- messages of the target ---- */
 
 static void accepted(struct rovei_source *s, rovei_now now, uint32_t round)

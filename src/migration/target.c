@@ -117,25 +117,9 @@ void rovei_target_discard(struct rovei_target *t, rovei_now now, rove_err err, b
 
 /* ---- receiving ---- */
 
-/* The provisional cell of an earlier round. */
-static rove_err forget_cell(struct rovei_target *t)
-{
-    rovei_daemon *d = t->d;
-    if (!d->cell)
-        return ROVE_OK;
-    rovei_effect *e = rovei_node_effect(t->a->node, ROVEI_EFFECT_FORGET);
-    if (!e)
-        return ROVE_E_NOMEM;
-    e->cell = d->cell;
-    e->daemon = d->entity;
-    e->err = ROVE_E_GONE;
-    rovei_daemon_set_cell(t->a->node, d, 0);
-    return ROVE_OK;
-}
-
 void rovei_target_accept(struct rovei_target *t, rovei_now now, uint32_t round)
 {
-    if (forget_cell(t) || rovei_incoming_begin(&t->in, t->a->node))
+    if (rovei_target_forget_cell(t) || rovei_incoming_begin(&t->in, t->a->node))
         return; /* the source offers again */
     t->round = round;
     t->reported = 0;
@@ -296,7 +280,7 @@ static rove_err restore(struct rovei_target *t, rovei_now now, const rovei_move_
     return ROVE_OK;
 }
 
-static void on_sealed(struct rovei_target *t, rovei_now now, const rovei_move_sealed *s)
+void rovei_target_sealed(struct rovei_target *t, rovei_now now, const rovei_move_sealed *s)
 {
     if (t->step == ROVEI_TARGET_PREPARED) {
         rovei_target_say_prepared(t);
@@ -319,41 +303,6 @@ static void on_sealed(struct rovei_target *t, rovei_now now, const rovei_move_se
         if (err)
             not_taken(t, now, err);
     }
-}
-
-/* ---- the provisional cell ---- */
-
-/* Gives it what waits; when that was all and Sealed is here, it is restored. */
-static void write_pieces(struct rovei_target *t, rovei_now now)
-{
-    rovei_incoming_write(&t->in, t->a);
-    if (!t->in.sealed_waits || !rovei_incoming_given(&t->in))
-        return;
-    rovei_move_sealed sealed = t->in.sealed;
-    t->in.sealed_waits = false;
-    on_sealed(t, now, &sealed);
-}
-
-void rovei_target_opened(struct rovei_target *t, rovei_now now, const rovei_completion *c)
-{
-    t->in.opening = false;
-    if (c->err) {
-        rovei_target_discard(t, now, c->err, true);
-        return;
-    }
-    rovei_daemon_set_cell(t->a->node, t->d, c->cell);
-    write_pieces(t, now);
-}
-
-void rovei_target_written(struct rovei_target *t, rovei_now now, const rovei_completion *c)
-{
-    rovei_incoming_written(&t->in, t->a->node, c->number);
-    if (t->step != ROVEI_TARGET_RECEIVING)
-        return; /* an error fails the restore as well */
-    if (c->err)
-        rovei_target_discard(t, now, c->err, true);
-    else
-        rovei_attempt_progress(t->a, now);
 }
 
 /* ---- prepared ---- */
@@ -539,7 +488,7 @@ void rovei_target_receive(struct rovei_target *t, rovei_now now, const rovei_mov
         on_envelope(t, now, m->envelope.round, m->envelope.bytes);
         break;
     case ROVEI_MOVE_SEALED:
-        on_sealed(t, now, &m->sealed);
+        rovei_target_sealed(t, now, &m->sealed);
         break;
     case ROVEI_MOVE_COMMIT:
         on_commit(t, now, m);
@@ -564,8 +513,8 @@ void rovei_target_receive(struct rovei_target *t, rovei_now now, const rovei_mov
 void rovei_target_turn(struct rovei_target *t, rovei_now now)
 {
     if (t->step == ROVEI_TARGET_RECEIVING)
-        write_pieces(t, now);
-    if (t->step == ROVEI_TARGET_ACTIVE)
+        rovei_target_write(t, now); /* it may end here */
+    else if (t->step == ROVEI_TARGET_ACTIVE)
         rovei_target_pump(t);
 }
 
