@@ -6,9 +6,10 @@
  *
  *   - ROVE_OK: the call has begun, and `done` is called exactly once, later. Any other value: it
  *     has not begun, nothing is changed, and `done` is never called.
- *   - `done` runs on the node's own thread (a driven node's: inside of rove_node_process), never
- *     inside of the call that began it, and never two at once. It must be short. It may begin other
- *     calls with a completion; a call that would wait is ROVE_E_WOULD_BLOCK there.
+ *   - `done` runs on the node's own thread (a driven node's: inside of rove_node_process, or of a
+ *     call that drives it), never inside of the call that began it, and never two at once. It must
+ *     be short. It may begin other calls with a completion; a call that would wait is
+ *     ROVE_E_WOULD_BLOCK there.
  *   - `err` is what the waiting form would have returned. When it is not ROVE_OK, a result is
  *     there only where that is said.
  *   - Results are borrowed during `done`: counted ones can be kept with their _ref. An object that

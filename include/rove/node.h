@@ -7,17 +7,18 @@
  * (`driven` in the configuration), the thread that called rove_node_process or rove_node_deadline
  * last; until somebody has, the one that made the node. What calls do there, with either kind:
  *
- *   "blocking: for a turn of the node's thread"  done in place, without waiting
- *   would have to wait for other nodes, other threads or time  ROVE_E_WOULD_BLOCK, nothing done
- *   ends a sender, a runtime or the node; makes a daemon  with a driven node the call drives it
- *     meanwhile, callbacks included
- *   on any other thread  handed over, and waits until the node's own thread has had its turn
+ *   - What blocks "for a turn of the node's thread" is done in place, without waiting.
+ *   - What would have to wait for another node, another thread or a time is ROVE_E_WOULD_BLOCK, and
+ *     nothing is done. Its form with a completion (rove/async.h) never waits.
+ *   - What ends a sender, a runtime or the node, and what makes a daemon, drives a driven node
+ * until that is done: callbacks run in it as in rove_node_process.
  *
- * So nobody waits for himself. Callbacks (of senders, policies, completions) run on the node's own
- * thread inside of its turn, and the same holds for what they call; except that there nothing can
- * be ended, and no daemon be made by a call that waits. A driven node that nobody drives answers
- * nobody: other threads that wait for it wait until somebody does. docs/embedding.md has a table.
- */
+ * On every other thread calls are handed over, and wait until the node's own thread has had its
+ * turn; while nobody drives a driven node they wait for that. Nobody ever waits for himself.
+ *
+ * Callbacks (of senders, policies, completions) run on the node's own thread, inside of its turn.
+ * What is said above holds for them too, except that inside of a turn nothing can be ended, and no
+ * daemon be made by a call that waits. docs/embedding.md has a table of all this. */
 #ifndef ROVE_NODE_H
 #define ROVE_NODE_H
 
@@ -59,8 +60,8 @@ ROVE_API ROVE_MUST_USE rove_err rove_node_new(rove_node **ret, const rove_node_c
 
 /* Says goodbye to all peers, stops the loop thread and frees. A runtime must have been freed, all
  * senders too. NULL is ignored. Threads: any, but not inside of the node's callbacks; for a driven
- * node while nobody else is in one of its calls (both checked). Blocking: until the loop has ended;
- * for a driven node never. */
+ * node while nobody else is in one of its calls (both checked). Blocking: until the loop has ended,
+ * or, for a driven node, until every completion that is still due has been told. */
 ROVE_API void rove_node_free(rove_node *node);
 
 /* ---- driving a node ----
