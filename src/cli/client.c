@@ -31,6 +31,8 @@ int cli_client_open(cli_client *c, const char *path, bool quiet)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     *c = (cli_client){0};
+    if (!*path)
+        return cli_usage("the path of the control socket is empty: name it with --control PATH");
     if (strlen(path) >= sizeof address.sun_path)
         return cli_usage("the path of a control socket has at most %zu bytes",
                          sizeof address.sun_path - 1);

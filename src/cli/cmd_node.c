@@ -11,6 +11,7 @@
 #include <shell/control.h>
 #include <shell/files.h>
 #include <shell/plugin.h>
+#include <shell/udp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,12 +104,29 @@ static int set_limits(rove_limits *limits, const cli_list *set)
 
 /* ---- start ---- */
 
+static int explain_listen(const char *listen)
+{
+    rovei_addr address;
+    rovei_udp *udp;
+    if (rovei_address_parse(listen, false, &address))
+        return cli_fail("%s cannot be listened on: it is not ADDR:PORT, such as 127.0.0.1:7001, "
+                        "[::1]:7001 or 0.0.0.0:0",
+                        listen);
+    address.port = 0;
+    if (rovei_udp_new(&udp, &rovei_alloc_libc, &address))
+        return cli_fail("%s cannot be listened on: no interface of this machine has that address "
+                        "(0.0.0.0 stands for all)",
+                        listen);
+    rovei_udp_free(udp);
+    return cli_fail("%s cannot be listened on: the port is taken or needs more rights, so name "
+                    "another one, or 0 for a free one",
+                    listen);
+}
+
 static int explain_start(const server *s, rove_err err)
 {
     if (err == ROVE_E_ADDRESS)
-        return cli_fail("%s cannot be listened on: it is taken, or not ADDR:PORT with an address "
-                        "of this machine",
-                        s->listen);
+        return explain_listen(s->listen);
     if (err == ROVE_E_RESERVED_ID)
         return cli_fail("the node id of %s looks like a packet: make another identity with "
                         "rove id new",

@@ -3,8 +3,11 @@
  * The program: its table of commands. */
 #include "cli.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 static const cli_command commands[] = {
     {"psk", "make the key that the nodes of a mesh share", cli_psk},
@@ -50,9 +53,28 @@ static void help(void)
            "when the time was up; 130 interrupted.\n");
 }
 
-int main(int argc, char **argv)
+/* A descriptor that is opened later must never be taken for one of the standard ones. */
+static void open_standard(void)
 {
-    signal(SIGPIPE, SIG_IGN);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            _exit(CLI_FAILED);
+}
+
+/* What was printed has to have arrived; whoever reads no more knows why. */
+static int check_output(int status)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    if (errno != EPIPE)
+        cli_fail("standard output cannot be written%s%s", errno ? ": " : "",
+                 errno ? strerror(errno) : "");
+    return status == CLI_DONE ? CLI_FAILED : status;
+}
+
+static int run(int argc, char **argv)
+{
     if (argc < 2)
         return cli_usage("a command is missing: see rove --help");
     const char *name = argv[1];
@@ -68,4 +90,11 @@ int main(int argc, char **argv)
         if (strcmp(name, commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
     return cli_usage("there is no command \"%s\": see rove --help", name);
+}
+
+int main(int argc, char **argv)
+{
+    open_standard();
+    signal(SIGPIPE, SIG_IGN);
+    return check_output(run(argc, argv));
 }

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 __attribute__((format(printf, 1, 0))) static void say(const char *format, va_list args)
@@ -38,9 +39,13 @@ int cli_usage(const char *format, ...)
 
 int cli_fail_file(const char *what, const char *path, rove_err err)
 {
+    struct stat st;
+    if (err == ROVE_E_FILE && stat(path, &st) != 0)
+        return cli_fail("%s %s is missing: make one with rove %s new -o FILE", what, path,
+                        strcmp(what, "psk file") == 0 ? "psk" : "id");
     if (err == ROVE_E_FILE)
-        return cli_fail("%s %s is missing or is not one line of 64 hex digits: make one with "
-                        "rove %s new -o FILE",
+        return cli_fail("%s %s is not one line of 64 hex digits: name the right file, or make one "
+                        "with rove %s new -o FILE",
                         what, path, strcmp(what, "psk file") == 0 ? "psk" : "id");
     if (err == ROVE_E_PERMISSION)
         return cli_fail("%s %s must be yours and nobody else's to read: chmod 600 it", what, path);

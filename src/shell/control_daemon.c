@@ -9,7 +9,9 @@
 #include <string.h>
 #include <time.h>
 
-#define NO_KIND "this node has no such kind: start it with --load KIND.so"
+#define NO_KIND                                                                                    \
+    "this node has no such kind: rove kinds lists those that it has, rove node --load KIND.so "    \
+    "adds one"
 
 /* ---- spawn ---- */
 
@@ -52,6 +54,10 @@ static void spawn_finish(job *j, rovei_node *core, rovei_now now)
         control_end(c, j->err,
                     "this identity is known to live, or to have lived, on a node already: use "
                     "that one, or --force when it is gone for good");
+    else if (j->err == ROVE_E_EXISTS)
+        control_end(
+            c, j->err,
+            "the daemon of this identity is here already, or is expected here: see rove ps");
     else if (j->err)
         control_load_end(c, j->err, j);
     if (j->err)
@@ -149,6 +155,11 @@ static void stop_finish(job *j, rovei_node *core, rovei_now now)
     if (j->err == ROVE_E_MOVED)
         control_end(j->connection, j->err,
                     "the daemon lives on another node: stop it there (see rove ps)");
+    else if (j->err == ROVE_E_NOT_FOUND)
+        control_end(j->connection, j->err, "this node has no such daemon: see rove ps");
+    else if (j->err == ROVE_E_ALREADY_MIGRATING)
+        control_end(j->connection, j->err,
+                    "the daemon is moving: wait for its end (see rove moves), or rove cancel");
     else if (j->err)
         control_end_err(j->connection, j->err);
     else

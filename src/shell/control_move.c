@@ -78,6 +78,15 @@ static void end_move(connection *c, rove_err err)
                     "the target does not expect this daemon: say rove expect KIND ORIGIN there");
     else if (err == ROVE_E_MOVED)
         control_end(c, err, "the daemon lives on another node: order it there (see rove ps)");
+    else if (err == ROVE_E_SAME_NODE)
+        control_end(c, err, "the daemon is on that node already");
+    else if (err == ROVE_E_TARGET_UNAVAILABLE)
+        control_end(c, err,
+                    "this node has no session with the target: see rove peers, and rove connect");
+    else if (err == ROVE_E_ALREADY_MIGRATING)
+        control_end(c, err, "the daemon is moving already: see rove moves");
+    else if (err == ROVE_E_NOT_FOUND)
+        control_end(c, err, "this node has no such daemon: see rove ps");
     else
         control_end_err(c, err);
 }

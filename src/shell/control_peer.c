@@ -78,6 +78,9 @@ static void connect_finish(job *j, rovei_node *core, rovei_now now)
         control_end(c, j->err, "the address cannot be resolved: it is HOST:PORT or [IPv6]:PORT");
     else if (j->err == ROVE_E_SAME_NODE)
         control_end(c, j->err, "that entity is this node itself");
+    else if (j->err == ROVE_E_PUBLIC_KEY || j->err == ROVE_E_NO_IMAGE ||
+             j->err == ROVE_E_RESERVED_ID)
+        control_end(c, j->err, "that entity is no key of a node: see that it was copied whole");
     else if (j->err == ROVE_E_TIMED_OUT)
         control_end(c, j->err,
                     "no answer yet, and the node goes on trying: see that a node runs at that "

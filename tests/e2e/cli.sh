@@ -22,6 +22,21 @@ refuses "missing operand" 2 "rove: *" "$rove" spawn
 refuses "one operand too many" 2 "rove: *" "$rove" status again
 refuses "option without value" 2 "rove: *" "$rove" status --control
 refuses "bad number" 2 "rove: *" "$rove" demo --moves many
+refuses "a value for a flag" 2 "rove: --json takes no value*" "$rove" status --json=1
+refuses "negative seconds" 2 "rove: --timeout takes seconds*" "$rove" status --timeout -1
+refuses "no path for the control socket" 2 "rove: *is empty*--control*" "$rove" ps --control ""
+refuses "a path that is too long" 2 "rove: *107 bytes*" "$rove" ps --control "$(printf '%0200d' 0)"
+refuses "something else than a socket" 1 "rove: no node listens at psk*" "$rove" ps --control psk
+for pair in "psk:*new*" "id:*new -o FILE*" "spawn:*KIND*" "connect:*ENTITY@HOST:PORT*" \
+    "expect:*KIND ORIGIN*" "send:*ORIGIN*" "migrate:*--to NODE*" "snapshot:*-o FILE*" \
+    "cancel:*ORIGIN*" "stop:*ORIGIN*"; do
+    refuses "${pair%%:*} without anything says what it takes" 2 "rove: an operand is missing ${pair#*:}" \
+        "$rove" "${pair%%:*}"
+done
+"$rove" --help >/dev/full 2>err
+is "output that cannot be written" "$?/$(cat err)" "1/rove: standard output cannot be written: No space left on device"
+"$rove" --help 2>err | true
+is "output that nobody reads" "$(cat err)" ""
 refuses "bad seconds" 2 "rove: *" "$rove" status --timeout soon
 refuses "bad origin" 2 "rove: *" "$rove" stop daemon
 refuses "bad node" 2 "rove: *" "$rove" migrate 0x1 --to there
@@ -120,5 +135,8 @@ chmod 640 known
 refuses "id: others can read it" 1 "rove: *chmod 600*" "$rove" id show known
 refuses "id: missing" 1 "rove: *missing*" "$rove" id show none
 echo zz >broken
-refuses "id: broken" 1 "rove: *64 hex digits*" "$rove" id show broken
+refuses "id: broken" 1 "rove: *broken is not one line of 64 hex digits*" "$rove" id show broken
+refuses "id: a folder" 1 "rove: *not one line of 64 hex digits*" "$rove" id show "$work"
+refuses "psk: missing" 1 "rove: psk file none is missing*rove psk new*" \
+    "$rove" node --listen 127.0.0.1:0 --psk-file none
 finish

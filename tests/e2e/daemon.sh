@@ -36,7 +36,7 @@ is "kinds: what was loaded, and what is built in" "$(tr '\n' ' ' <out)" \
     '{"kind":"echo","abi":1,"file":"'"$kinds"'/echo.so"} {"kind":"counter","abi":1,"file":"'"$kinds"'/counter.so"} {"kind":"wordcount","abi":1,"file":null} '
 
 # ---- spawn ----
-refuses "unknown kind" 2 "rove: *no such kind*" on one spawn nothing
+refuses "unknown kind" 2 "rove: *no such kind*rove kinds*" on one spawn nothing
 exits "spawn" 0 on one spawn counter --json
 like "spawn: fields" "$(cat out)" '{"origin":"0x*","entity":"*","kind":"counter","epoch":1}'
 counter=$(field origin <out)
@@ -46,7 +46,7 @@ echo_daemon=$(on one spawn echo)
 exits "spawn with an identity" 0 on one spawn counter --identity id --json
 is "spawn with an identity: it is that" "$(field entity <out)" \
     "$("$rove" id show id --json | field entity)"
-refuses "an identity that lives here" 1 "rove: *" on one spawn counter --identity id
+refuses "an identity that lives here" 1 "rove: *is here already*see rove ps" on one spawn counter --identity id
 refuses "an identity that lives elsewhere" 1 "rove: *" on two spawn counter --identity id
 refuses "an identity that is missing" 1 "rove: identity file none*" on one spawn counter --identity none
 
@@ -66,7 +66,12 @@ head -c 1048577 /dev/zero | tr '\0' x >long
 { echo short; cat long; } | on one send "$echo_daemon" --json >out 2>err
 is "send: a line that is too long" "$?" 1
 like "send: names the line" "$(cat err)" "rove: line 2 is longer*"
-refuses "send to a daemon that nobody knows" 1 "rove: *" on one send 0xdead
+refuses "send to a daemon that nobody knows" 1 "rove: *entity" on one send 0xdead
+echo x | on one send "$echo_daemon" >out 2>err 0<&-
+is "send: no standard input is an empty one" "$?/$(cat out err)" \
+    "0/0 sent, 0 applied (0 with an error), 0 refused, 0 unknown, 0 lost"
+on one send "$echo_daemon" <"$work" >out 2>err
+like "send: a folder as input" "$?/$(cat err)" "1/rove: standard input cannot be read to its end: *"
 seq 5000 | on one send "$(printf 'ab%.0s' $(seq 32))" --timeout 0.3 --json >out 2>err
 is "send: what was not taken in time is unknown" "$?/$(tail -n 1 out)" \
     '4/{"event":"summary","sent":5000,"applied":0,"errors":0,"refused":0,"unknown":5000,"lost":0}'
@@ -85,7 +90,9 @@ exits "take it back" 0 on two expect --cancel "$counter" --json
 is "take it back: says what" "$(cat out)" '{"origin":"'"$counter"'"}'
 refuses "take it back twice" 1 "rove: *" on two expect --cancel "$counter"
 exits "expect again" 0 on two expect counter "$counter"
-refuses "migrate to nobody" 1 "rove: *" on one migrate "$counter" --to 0x1234
+refuses "migrate to where it is" 1 "rove: *on that node already" \
+    on one migrate "$counter" --to "$one_id"
+refuses "migrate to nobody" 1 "rove: *see rove peers*" on one migrate "$counter" --to 0x1234
 exits "migrate" 0 on one migrate "$counter" --to "$two_id" --json
 like "migrate: phases" "$(field phase <out | tr '\n' ' ')" "*snapshot *complete "
 like "migrate: end" "$(tail -n 1 out)" \
@@ -139,7 +146,7 @@ refuses "stop where it is not" 1 "rove: *" on one stop "$counter"
 refuses "stop where it was" 1 "rove: *lives on another node*" on one stop "$counter"
 exits "stop" 0 on two stop "$counter" --json
 is "stop: says what" "$(cat out)" '{"origin":"'"$counter"'"}'
-refuses "stop twice" 1 "rove: *" on two stop "$counter"
+refuses "stop twice" 1 "rove: *rove ps*" on two stop "$counter"
 echo x | on one send "$entity" --timeout 20 --json >out 2>err
 is "a stopped daemon applies nothing" "$(field applied <out)" 0
 finish

@@ -107,6 +107,7 @@ start() {
     pids="$pids $pid"
     "$rove" status --ready --timeout 20 --control "$work/$name.sock" >/dev/null 2>&1 ||
         fail "node $name starts" "$(cat "$name.err")"
+    until_true 20 test -s "$name.out" # it answers a moment before it says so
 }
 
 on() { # NAME COMMAND...

@@ -18,7 +18,7 @@ is "ready: its process" "$(field pid <one.out)" "$one"
 is "ready: its identity" "$(field entity <one.out)" "$("$rove" id show id --json | field entity)"
 exits "status" 0 on one status --json
 like "status: fields" "$(cat out)" \
-    '{"entity":"*","node_id":"0x*","x25519":"*","addr":"*","pid":*,"incarnation":*,"daemons":0,"peers":0,"drops":{*}}'
+    '{"entity":"*","node_id":"0x*","x25519":"*","addr":"*","pid":*,"incarnation":*,"daemons":0,"peers":0,*"drops":{*}}'
 exits "status for people" 0 on one status
 exits "status of one that is ready" 0 on one status --ready --json
 is "control socket: mode" "$(stat -c %a one.sock)" 600
@@ -30,9 +30,13 @@ exits "no moves" 0 on one moves --json
 
 # ---- what it refuses ----
 port=$(field addr <one.out)
-refuses "port taken" 1 "rove: $port cannot be listened on*" \
+refuses "not a port" 1 "rove: *it is not ADDR:PORT*" \
+    "$rove" node --listen 127.0.0.1:65536 --psk-file psk --control "$work/refused.sock"
+refuses "not an address of this machine" 1 "rove: *no interface of this machine*" \
+    "$rove" node --listen 203.0.113.9:0 --psk-file psk --control "$work/refused.sock"
+refuses "port taken" 1 "rove: $port cannot be listened on: the port is taken*" \
     "$rove" node --listen "$port" --psk-file psk --control "$work/refused.sock"
-refuses "not an address" 1 "rove: *nonsense*" \
+refuses "not an address" 1 "rove: nonsense cannot be listened on: it is not ADDR:PORT*" \
     "$rove" node --listen nonsense --psk-file psk --control "$work/refused.sock"
 refuses "control socket taken" 1 "rove: another node listens at $work/one.sock*" \
     "$rove" node --listen 127.0.0.1:0 --psk-file psk --control "$work/one.sock"
@@ -108,6 +112,8 @@ like "connect: fields" "$(cat out)" \
     '{"entity":"'"${friend%@*}"'","node_id":"0x*","class":"rove","state":"up","addr":"'"${friend#*@}"'","rtt_us":*}'
 exits "connect again" 0 on one connect "$friend"
 refuses "connect to itself" 1 "rove: *this node itself*" on one connect "$(peer_of one)"
+refuses "connect to what is no key" 1 "rove: *no key of a node*" \
+    on one connect "$(printf 'ab%.0s' $(seq 32))@127.0.0.1:9"
 refuses "connect to no address" 1 "rove: *HOST:PORT*" on one connect "${friend%@*}@nowhere"
 refuses "connect to port 0" 1 "rove: *HOST:PORT*" on one connect "${friend%@*}@127.0.0.1:0"
 "$rove" psk new -o other.psk
