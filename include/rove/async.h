@@ -29,6 +29,7 @@
 #ifndef ROVE_ASYNC_H
 #define ROVE_ASYNC_H
 
+#include <rove/dump.h>
 #include <rove/observer.h>
 #include <rove/runtime.h>
 #include <rove/sender.h>
@@ -49,6 +50,12 @@ ROVE_API ROVE_MUST_USE rove_err rove_node_connect_async(rove_node *node, const r
 ROVE_API ROVE_MUST_USE rove_err rove_node_wait_peer_async(rove_node *node, const rove_entity *peer,
                                                           uint64_t timeout_ns, rove_done_fn *done,
                                                           void *user);
+
+/* `text` is NULL after an error; keep it with rove_buf_ref. */
+typedef void rove_dump_fn(void *user, rove_err err, rove_buf *text);
+/* rove/dump.h */
+ROVE_API ROVE_MUST_USE rove_err rove_node_dump_async(rove_node *node, rove_dump_fn *done,
+                                                     void *user);
 
 /* ---- the life of a runtime (rove/runtime.h) ---- */
 

@@ -96,6 +96,7 @@ ROVE_BEGIN_DECLS
     X(retry_not_ready, T, 30 * ROVE_SECOND, 0, 86400 * ROVE_SECOND,                                \
       "how long a move is offered again to a target that is not ready; 0 = not")                   \
     /* embedding: rove/observer.h, rove/async.h */                                                 \
+    X(dump_bytes, B, UINT64_C(1) << 20, 16384, UINT64_C(1) << 30, "text of one dump")              \
     X(observers_max, N, 64, 1, 65536, "observers of one daemon")                                   \
     X(pending_calls, N, 65536, 1, 16777216,                                                        \
       "calls with a completion under way at once, of the node and of its runtime each")            \

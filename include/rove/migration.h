@@ -51,6 +51,28 @@ typedef struct rove_migration_info {
     bool outgoing;     /* this node gives the daemon away; else it receives it */
 } rove_migration_info;
 
+/* What is told of a move while it goes on. For each move, in this order:
+ *   PHASE    `info->phase` has begun: each phase that is reached, once
+ *   RETRY    the target was not ready and is asked again; `info->attempts` says how often so far
+ *   BYTES    so many bytes of state have passed: every ROVE_MOVE_BYTES_STEP, and when all have
+ *   CLOSED   completed, and both nodes are done with it
+ *   ENDED    `info->outcome` and `info->reason`: the last; once for every move that was told of
+ * RETRY and BYTES come between phases. A wait for the move ends with its outcome, that is before
+ * CLOSED, which may take as long as the other node cannot be reached. */
+typedef enum rove_move_event {
+    ROVE_MOVE_PHASE = 1,
+    ROVE_MOVE_RETRY,
+    ROVE_MOVE_BYTES,
+    ROVE_MOVE_CLOSED,
+    ROVE_MOVE_ENDED,
+} rove_move_event;
+#define ROVE_MOVE_BYTES_STEP 1048576
+
+/* Called on the node's own thread, in order, never two at once: short, and without a call that
+ * waits. `info` is borrowed. Nothing is told any more when rove_runtime_shutdown has returned: what
+ * runs then has ENDED before. */
+typedef void rove_move_fn(void *user, rove_move_event event, const rove_migration_info *info);
+
 #define ROVE_MIGRATION_OPTIONS_VERSION 1
 
 typedef struct rove_migration_options {
@@ -60,6 +82,9 @@ typedef struct rove_migration_options {
     uint64_t
         retry_not_ready; /* nanoseconds for which a target that is not ready is asked again;
                             0 = not; ROVE_TIME_NEVER = as the node's limit says. Default that */
+    rove_move_fn *told;  /* of this move, maybe before the call that starts it has returned; NULL:
+                            nobody. Default that */
+    void *told_user;
 } rove_migration_options;
 
 static inline void rove_migration_options_init(rove_migration_options *options)
@@ -67,6 +92,8 @@ static inline void rove_migration_options_init(rove_migration_options *options)
     options->struct_version = ROVE_MIGRATION_OPTIONS_VERSION;
     options->transport_identity = true;
     options->retry_not_ready = ROVE_TIME_NEVER;
+    options->told = 0;
+    options->told_user = 0;
 }
 
 ROVE_END_DECLS

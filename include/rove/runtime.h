@@ -47,6 +47,10 @@ typedef struct rove_runtime_config {
     uint32_t workers; /* threads that run daemons; 0: the node's own thread does it. Default 1, at
                          most 256 */
     rove_policy policy;
+    /* Told of every move of the node while the runtime is there, away from here and to here; one
+     * that comes is told of once this node takes it in. (One that memory is refused for is not.) */
+    rove_move_fn *told;
+    void *told_user;
 } rove_runtime_config;
 
 static inline void rove_runtime_config_init(rove_runtime_config *cfg)
@@ -55,6 +59,8 @@ static inline void rove_runtime_config_init(rove_runtime_config *cfg)
     cfg->workers = 1;
     cfg->policy.allow = 0;
     cfg->policy.user = 0;
+    cfg->told = 0;
+    cfg->told_user = 0;
 }
 
 /* Makes the runtime of a node, in REGISTERING. `cfg` NULL: the defaults. A node has one at a time.

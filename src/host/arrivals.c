@@ -3,6 +3,7 @@
  * Daemons that want to come here: who may, what they are made of, and their entry into the
  * registry; and the other questions of policy. All on the loop thread. */
 #include <host/host.h>
+#include <host/moves.h>
 
 static bool preset(rovei_question question)
 {
@@ -99,7 +100,10 @@ static rove_err place(struct rovei_host *h, const rovei_effect *e)
 void rovei_host_ask_place(struct rovei_host *h, rovei_node *core, rovei_now now,
                           const rovei_effect *e)
 {
-    answer(h, core, now, e, place(h, e));
+    rove_err err = place(h, e);
+    if (err == ROVE_OK)
+        rovei_host_watch_move(h, now, &e->attempt);
+    answer(h, core, now, e, err);
 }
 
 /* The key that the daemon is to have here; *ret_ours when it did not come with the effect. */

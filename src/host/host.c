@@ -4,6 +4,7 @@
  * woken. */
 #include <base/check.h>
 #include <host/host.h>
+#include <host/moves.h>
 #include <host/thread.h>
 
 /* Mailboxes that the loop runs by itself in one turn, when there are no workers. */
@@ -42,6 +43,7 @@ static void init_loop_side(struct rovei_host *h)
     rovei_map_init(&h->cells, h->alloc, sizeof(uint64_t), seed);
     rovei_list_init(&h->spawns);
     rovei_list_init(&h->waits);
+    rovei_list_init(&h->move_watches);
     rovei_list_init(&h->endings);
     h->burst_end = &h->burst;
     atomic_init(&h->done, NULL);
@@ -57,6 +59,8 @@ rove_err rovei_host_init(struct rovei_host *h, rove_node *node, const rove_runti
     h->env = rovei_node_env(node);
     h->alloc = &h->env->alloc;
     h->policy = cfg->policy;
+    h->told = cfg->told;
+    h->told_user = cfg->told_user;
     atomic_init(&h->life, ROVEI_LIFE_REGISTERING);
     atomic_init(&h->bin, NULL);
     rovei_pendings_init(&h->pendings, node);
@@ -165,10 +169,22 @@ static void effect(struct rovei_host *h, rovei_node *core, rovei_now now, rovei_
     }
 }
 
+/* Moves may also be ordered past the runtime; one that is closed was told of. */
+static void watch_running(struct rovei_host *h, rovei_node *core, rovei_now now,
+                          const rovei_attempt_id *attempt)
+{
+    rovei_move_info info;
+    if (h->told && atomic_load(&h->life) == ROVEI_LIFE_READY &&
+        rovei_node_move_get(core, attempt, &info) == ROVE_OK && !info.closed)
+        rovei_host_watch_move(h, now, attempt);
+}
+
 static void note(struct rovei_host *h, rovei_node *core, rovei_now now, rovei_note *n)
 {
     if (n->kind == ROVEI_NOTE_SPAWNED)
         rovei_host_spawned(h, core, now, n);
+    else if (n->kind == ROVEI_NOTE_MOVE)
+        watch_running(h, core, now, &n->attempt);
     else if (n->kind == ROVEI_NOTE_MOVE_ENDED)
         rovei_host_move_ended(h, core, now, n);
 }
@@ -185,6 +201,7 @@ static void sweep(struct rovei_host *h, rovei_node *core, rovei_now now)
             it = 0;
     }
     rovei_host_end_waits(h, ROVE_E_SHUTTING_DOWN);
+    rovei_host_end_watches(h, core, now);
 }
 
 static bool turn(struct rovei_host *h, rovei_node *core, rovei_now now)
@@ -203,6 +220,8 @@ static bool turn(struct rovei_host *h, rovei_node *core, rovei_now now)
     more |= rovei_work_finish(h, core, now) || h->answered;
     h->answered = false;
     h->turning = false;
+    if (!rovei_list_empty(&h->move_watches))
+        rovei_host_look_at_moves(h, core, now);
     if (!rovei_list_empty(&h->endings))
         rovei_host_tell_endings(h);
     return more;

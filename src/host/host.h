@@ -36,6 +36,8 @@ struct rovei_host {
     const rovei_env *env;
     const rove_alloc *alloc; /* = &env->alloc */
     rove_policy policy;
+    rove_move_fn *told; /* of all moves; or NULL */
+    void *told_user;
     rovei_registry registry;
     rovei_observers observers;
     rovei_workers workers;
@@ -49,9 +51,10 @@ struct rovei_host {
     /* The loop thread's. */
     rovei_map cells; /* number -> resident */
     uint64_t next_cell, next_request;
-    rovei_list spawns;  /* rovei_spawning whose note has not come */
-    rovei_list waits;   /* rovei_move_wait */
-    rovei_list endings; /* rovei_ending: told when the last daemon is gone */
+    rovei_list spawns;       /* rovei_spawning whose note has not come */
+    rovei_list waits;        /* rovei_move_wait */
+    rovei_list move_watches; /* those who are told of moves */
+    rovei_list endings;      /* rovei_ending: told when the last daemon is gone */
     rovei_mailbox *burst, **burst_end;
     size_t burst_count;
     bool turning;    /* inside of a turn: what is done now is finished by it */

@@ -51,6 +51,8 @@ struct start_call {
     struct rovei_host *host;
     uint64_t origin;
     rovei_move_order order;
+    rove_move_fn *told;
+    void *told_user;
     rove_migration migration;
     rove_err err;
 };
@@ -67,9 +69,19 @@ static void start(void *arg, rovei_node *core, rovei_now now)
     c->order.daemon = r->entry.entity;
     rovei_resident_drop(r);
     rovei_attempt_id attempt;
-    c->err = rovei_node_move(core, now, &c->order, &attempt);
+    rovei_move_watch *watch = NULL;
+    bool watched = c->told || c->host->told;
+    if (watched && !(watch = rovei_move_watch_new(c->host)))
+        c->err = ROVE_E_NOMEM;
     if (c->err == ROVE_OK)
-        memcpy(c->migration.attempt, attempt.bytes, sizeof c->migration.attempt);
+        c->err = rovei_node_move(core, now, &c->order, &attempt);
+    if (c->err) {
+        rovei_move_watch_free(c->host, watch);
+        return;
+    }
+    memcpy(c->migration.attempt, attempt.bytes, sizeof c->migration.attempt);
+    if (watch)
+        rovei_move_watch_begin(c->host, watch, now, &attempt, c->told, c->told_user);
 }
 
 static rove_err prepare_start(struct rovei_host *h, rove_daemon daemon, const rove_entity *target,
@@ -92,6 +104,8 @@ static rove_err prepare_start(struct rovei_host *h, rove_daemon daemon, const ro
                                                                  : options->retry_not_ready;
     *ret = (struct start_call){.host = h,
                                .origin = daemon.origin,
+                               .told = options->told,
+                               .told_user = options->told_user,
                                .order = {.target = *target,
                                          .keep_identity = !options->transport_identity,
                                          .retry_not_ready = retry}};

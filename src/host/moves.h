@@ -20,4 +20,17 @@ ROVE_MUST_USE rove_err rovei_migration_get(rovei_node *core, rovei_now now,
                                            const rove_migration *migration,
                                            rove_migration_info *ret);
 
+/* ---- move_watch.c: telling of moves ---- */
+typedef struct rovei_move_watch rovei_move_watch;
+/* NULL: out of memory. It is begun or freed. */
+rovei_move_watch *rovei_move_watch_new(struct rovei_host *h);
+void rovei_move_watch_free(struct rovei_host *h, rovei_move_watch *w);
+void rovei_move_watch_begin(struct rovei_host *h, rovei_move_watch *w, rovei_now now,
+                            const rovei_attempt_id *attempt, rove_move_fn *told, void *user);
+/* For whoever is told of all moves, if anybody is. */
+void rovei_host_watch_move(struct rovei_host *h, rovei_now now, const rovei_attempt_id *attempt);
+/* Tells what is new; and that all have ended. */
+void rovei_host_look_at_moves(struct rovei_host *h, rovei_node *core, rovei_now now);
+void rovei_host_end_watches(struct rovei_host *h, rovei_node *core, rovei_now now);
+
 #endif

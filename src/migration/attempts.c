@@ -271,6 +271,7 @@ void rovei_attempt_conclude(rovei_attempt *a, rovei_now now, rovei_move_outcome 
 void rovei_attempt_retire(rovei_attempt *a, rovei_now now)
 {
     ROVEI_CHECK(!running(a) && a->info.outcome != ROVEI_OUTCOME_RUNNING);
+    a->info.closed = true;
     rovei_list_remove(&a->running);
     rovei_pipe_finish(a->node, &a->pipe);
     rovei_attempt_stop(a);

@@ -286,6 +286,7 @@ typedef struct rovei_move_info {
     uint64_t applied_frozen; /* events applied in that time: always 0 */
     uint32_t attempts;       /* Offers made, NotReady retries included */
     bool local_source;       /* this node gives the daemon away; else it receives it */
+    bool closed;             /* it has ended, and nothing more is said about it between the two */
 } rovei_move_info;
 /* Running attempts and kept outcomes: start with *it = 0. */
 bool rovei_node_move_next(const rovei_node *n, size_t *it, rovei_move_info *ret);
