@@ -283,7 +283,7 @@ static void nemesis_run(sim_world *w, sim_thing *t)
         change_address(w);
     else if (pick < (upto += m->steals))
         steal(w);
-    else if (pick < (upto += m->floods))
+    else if (pick < upto + m->floods)
         flood(w);
     else if (w->shortages && sim_rng_chance(r, 6000))
         shortage(w);
