@@ -194,6 +194,23 @@ static void a_wrong_byte_is_noticed(void **state)
     world_fini(&w);
 }
 
+/* The Offer names one size, the first piece another. */
+static void a_wrong_size_is_noticed(void **state)
+{
+    (void)state;
+    world w;
+    rove_entity d = begin(&w, 200000);
+    rovei_attempt_id a = move_until(&w, &d, 0, ROVEI_EFFECT_FREEZE);
+    uint8_t *offer = rovei_buf_data(w.nodes[0].kept[ROVEI_MOVE_OFFER]);
+    rovei_store64(offer + ROVEI_MOVE_HEADER_SIZE + 8, 200005); /* behind round and flags */
+    world_replay(&w, 0, 1, ROVEI_MOVE_OFFER);
+    world_run(&w, 10 * ROVE_MILLISECOND);
+    world_release(&w, 0);
+    assert_stays(&w, &d, &a, ROVE_E_STATE_FAILED);
+    assert_int_equal(w.nodes[1].opened, 0);
+    world_fini(&w);
+}
+
 /* ---- again from the start ---- */
 
 static void a_lost_piece_starts_anew(void **state)
@@ -298,6 +315,7 @@ int main(void)
         cmocka_unit_test(the_state_cannot_be_read),
         cmocka_unit_test(the_state_is_not_taken),
         cmocka_unit_test(a_wrong_byte_is_noticed),
+        cmocka_unit_test(a_wrong_size_is_noticed),
         cmocka_unit_test(a_lost_piece_starts_anew),
         cmocka_unit_test(the_target_crashes_under_way),
         cmocka_unit_test(the_target_crashes_after_the_commit),
