@@ -4,6 +4,7 @@
  * image is taken as a job in the daemon's mailbox; the core is asked in the place of that job's
  * completion, when it knows of all events before and of none after. */
 #include <base/check.h>
+#include <host/backup.h>
 #include <host/runtime.h>
 #include <rove/async.h>
 #include <shell/call.h>
@@ -20,7 +21,7 @@ struct taking {
     void (*tell)(struct taking *t); /* on the loop thread; it is its owner's again */
 };
 
-static rove_err may_take(const rovei_cell *cell)
+rove_err rovei_backup_may_take(const rovei_cell *cell)
 {
     switch (rovei_cell_state_of(cell)) {
     case ROVEI_CELL_SERVING:
@@ -48,7 +49,7 @@ static bool take_run(rovei_job *job, rovei_mailbox *m)
     if (!r->cell)
         t->err = r->ended ? r->ended : ROVE_E_STALE;
     else
-        t->err = may_take(r->cell);
+        t->err = rovei_backup_may_take(r->cell);
     if (t->err == ROVE_OK) {
         t->snapshot->entity = *rovei_cell_entity(r->cell);
         t->err =

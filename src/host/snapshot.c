@@ -225,11 +225,10 @@ rove_err rove_snapshot_read(rove_snapshot **ret, rove_snapshot_source *source, v
 
 /* ---- out ---- */
 
-static rove_err encode_container(const rove_snapshot *s, rove_buf **ret_head, rove_buf **ret_tail)
+rove_err rovei_snapshot_container_head(const rove_snapshot *s, rove_buf **ret)
 {
     const rovei_image *i = &s->image;
     const rovei_backup *b = &s->positions;
-    rove_span state = rove_buf_span(i->state);
     rovei_container c = {
         .entity = s->entity,
         .created_at = i->created_at,
@@ -246,21 +245,32 @@ static rove_err encode_container(const rove_snapshot *s, rove_buf **ret_head, ro
         .horizon = rove_buf_span(i->horizon),
         .ledger = rove_buf_span(i->ledger),
         .lanes = rove_buf_span(b->lanes),
-        .state_size = state.size,
+        .state_size = i->state ? rovei_buf_size(i->state) : i->state_size,
     };
     size_t size;
     rove_err err = rovei_container_head_size(&c, &size);
     if (err)
         return err;
     rove_buf *head = rovei_buf_alloc(&s->alloc, size);
+    if (!head)
+        return ROVE_E_NOMEM;
+    rovei_writer w = rovei_writer_of(rovei_buf_data(head), size);
+    rovei_container_write_head(&c, &w);
+    ROVEI_CHECK(w.err == ROVE_OK && !rovei_writer_room(&w));
+    *ret = head;
+    return ROVE_OK;
+}
+
+static rove_err encode_container(const rove_snapshot *s, rove_buf **ret_head, rove_buf **ret_tail)
+{
+    rove_buf *head;
+    rove_err err = rovei_snapshot_container_head(s, &head);
+    if (err)
+        return err;
     rove_buf *tail = rovei_buf_alloc(&s->alloc, ROVEI_CONTAINER_DIGEST);
-    err = head && tail ? ROVE_OK : ROVE_E_NOMEM;
-    if (!err) {
-        rovei_writer w = rovei_writer_of(rovei_buf_data(head), size);
-        rovei_container_write_head(&c, &w);
-        ROVEI_CHECK(w.err == ROVE_OK && !rovei_writer_room(&w));
-        err = rovei_container_digest(&s->alloc, rove_buf_span(head), state, rovei_buf_data(tail));
-    }
+    err = tail ? rovei_container_digest(&s->alloc, rove_buf_span(head),
+                                        rove_buf_span(s->image.state), rovei_buf_data(tail))
+               : ROVE_E_NOMEM;
     if (err) {
         rove_buf_unref(head);
         rove_buf_unref(tail);

@@ -29,6 +29,10 @@ ROVE_MUST_USE rove_err rovei_snapshot_of_buf(rove_snapshot **ret, rove_buf *byte
 /* What a whole container said. The state is shared with it. E_NOMEM. */
 ROVE_MUST_USE rove_err rovei_snapshot_of_intake(rove_snapshot **ret, const rovei_intake *in);
 
+/* The head of a backup's container; of a state that is not in it only the size counts. E_NOMEM,
+ * E_SNAPSHOT_SIZE. */
+ROVE_MUST_USE rove_err rovei_snapshot_container_head(const rove_snapshot *s, rove_buf **ret);
+
 /* A snapshot as the bytes of a file, piece by piece: two counted blocks and the state between. */
 #define ROVEI_SNAPSHOT_PIECE ((size_t)256 << 10)
 typedef struct rovei_outflow {

@@ -67,8 +67,9 @@ void control_flush(connection *c)
         control_close(c);
         return;
     }
-    /* A reader that is quick enough to take all of it wants the rest of a state all the same. */
-    uint32_t wanted = (left || c->mode == MODE_STATE ? (uint32_t)EPOLLOUT : 0u) |
+    /* A reader that is quick enough to take all of it wants the rest of a state all the same; a
+     * stream says itself when it has more. */
+    uint32_t wanted = (left || (c->mode == MODE_STATE && !c->stream) ? (uint32_t)EPOLLOUT : 0u) |
                       (c->eof || is_clogged(c) ? 0u : (uint32_t)EPOLLIN);
     if (wanted != c->watched) {
         c->watched = wanted;

@@ -28,13 +28,6 @@ static void take_raw(job *j)
         j->err = rovei_outflow_init(&j->out, j->snapshot, true);
 }
 
-static void take_backup(job *j)
-{
-    j->err = rove_runtime_backup(j->runtime, j->daemon, &j->snapshot, &j->failure);
-    if (!j->err)
-        j->err = rovei_outflow_init(&j->out, j->snapshot, false);
-}
-
 static void out_drop(job *j)
 {
     rovei_outflow_fini(&j->out);
@@ -76,30 +69,37 @@ static const advice out_advice[] = {
     {ROVE_E_SNAPSHOT_SIZE, "the state is too large for the bare format: leave --raw away"},
 };
 
+static void end_out(connection *c, rove_err err, const rove_detail *d)
+{
+    end_with_message(c, err, advised(out_advice, sizeof out_advice / sizeof out_advice[0], err), d);
+}
+
+static void announce(connection *c, const rove_snapshot *s, uint64_t bytes)
+{
+    rove_snapshot_info info = rove_snapshot_get_info(s);
+    json_object *o = json_object_new_object();
+    control_add(o, "origin", control_id(rovei_entity_origin(&info.entity)));
+    control_add(o, "entity", control_hex(info.entity.bytes, sizeof info.entity.bytes));
+    control_add(o, "kind", info.backup ? control_text(info.kind) : NULL);
+    control_add(o, "epoch", info.backup ? control_u64(info.epoch) : NULL);
+    control_add(o, "sequence", control_u64(info.through_seq));
+    control_add(o, "bytes", control_u64(bytes));
+    control_say(c, o);
+}
+
 static void out_finish(job *j, rovei_node *core, rovei_now now)
 {
     (void)core;
     (void)now;
     connection *c = j->connection;
     if (j->err) {
-        end_with_message(c, j->err,
-                         advised(out_advice, sizeof out_advice / sizeof out_advice[0], j->err),
-                         &j->failure);
+        end_out(c, j->err, &j->failure);
         return;
     }
-    if (j->work != take_state) {
-        rove_snapshot_info info = rove_snapshot_get_info(j->snapshot);
-        json_object *o = json_object_new_object();
-        control_add(o, "origin", control_id(rovei_entity_origin(&info.entity)));
-        control_add(o, "entity", control_hex(info.entity.bytes, sizeof info.entity.bytes));
-        control_add(o, "kind", info.backup ? control_text(info.kind) : NULL);
-        control_add(o, "epoch", info.backup ? control_u64(info.epoch) : NULL);
-        control_add(o, "sequence", control_u64(info.through_seq));
-        control_add(o, "bytes", control_u64(j->out.size));
-        control_say(c, o);
-        if (c->closing)
-            return;
-    }
+    if (j->work == take_raw)
+        announce(c, j->snapshot, j->out.size);
+    if (c->closing)
+        return;
     c->snapshot = j->snapshot;
     c->out = j->out;
     j->snapshot = NULL;
@@ -110,23 +110,68 @@ static void out_finish(job *j, rovei_node *core, rovei_now now)
 
 void control_state_drop(connection *c)
 {
+    rovei_backup_stream_end(c->stream);
+    c->stream = NULL;
     rovei_outflow_fini(&c->out);
     rove_snapshot_unref(c->snapshot);
     c->snapshot = NULL;
+}
+
+/* The next piece; an empty one at the end. E_BUSY: it will come. */
+static rove_err next_piece(connection *c, rove_span *ret)
+{
+    if (c->stream)
+        return rovei_backup_stream_next(c->stream, ret);
+    *ret = (rove_span){NULL, 0};
+    (void)rovei_outflow_next(&c->out, ROVEI_SNAPSHOT_PIECE, ret);
+    return ROVE_OK;
 }
 
 void control_state_more(connection *c)
 {
     while (!c->closing && rovei_channel_queued(&c->channel) < OUT_HIGH) {
         rove_span piece;
-        if (!rovei_outflow_next(&c->out, ROVEI_SNAPSHOT_PIECE, &piece)) {
+        rove_err err = next_piece(c, &piece);
+        if (err == ROVE_E_BUSY)
+            return;
+        if (err || !piece.size) {
+            if (err && c->stream)
+                end_out(c, err, rovei_backup_stream_detail(c->stream));
+            else
+                control_end_err(c, err);
             control_state_drop(c);
-            control_end_err(c, ROVE_OK);
             return;
         }
         if (rovei_channel_put(&c->channel, ROVEI_FRAME_BYTES, piece, (rove_span){NULL, 0}))
             control_close(c);
     }
+}
+
+static void stream_ready(void *user, rovei_node *core, rovei_now now)
+{
+    connection *c = user;
+    (void)core;
+    (void)now;
+    if (!c->announced && rovei_backup_stream_size(c->stream))
+        announce(c, rovei_backup_stream_snapshot(c->stream), rovei_backup_stream_size(c->stream));
+    c->announced = true;
+    if (!c->closing)
+        control_state_more(c);
+    control_leave(c);
+}
+
+static void begin_stream(connection *c, rovei_node *core, json_object *request)
+{
+    rove_entity entity;
+    if (!control_daemon(c, core, request, &entity))
+        return;
+    rove_err err = rovei_backup_stream_new(&c->stream, c->control->runtime,
+                                           rovei_entity_origin(&entity), stream_ready, c);
+    c->announced = false;
+    if (err)
+        control_end_err(c, err);
+    else
+        c->mode = MODE_STATE;
 }
 
 static void begin_out(connection *c, rovei_node *core, json_object *request,
@@ -154,7 +199,10 @@ void control_state(connection *c, rovei_node *core, rovei_now now, json_object *
 void control_snapshot(connection *c, rovei_node *core, rovei_now now, json_object *request)
 {
     (void)now;
-    begin_out(c, core, request, control_flag(request, "raw") ? take_raw : take_backup);
+    if (control_flag(request, "raw"))
+        begin_out(c, core, request, take_raw);
+    else
+        begin_stream(c, core, request);
 }
 
 /* ---- in ---- */

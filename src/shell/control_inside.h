@@ -6,7 +6,7 @@
 #define ROVEI_SHELL_CONTROL_INSIDE_H
 
 #include <base/list.h>
-#include <host/snapshot.h>
+#include <host/backup.h>
 #include <json-c/json.h>
 #include <pthread.h>
 #include <shell/control.h>
@@ -48,7 +48,7 @@ typedef enum connection_mode {
     MODE_JOB,   /* a thread of its own makes a call that blocks */
     MODE_SEND,  /* events go into a lane */
     MODE_MOVE,  /* follows a move */
-    MODE_STATE, /* a state or snapshot goes out in pieces */
+    MODE_STATE, /* a state or snapshot goes out in pieces, or is about to */
     MODE_LOAD,  /* a snapshot comes in, in pieces */
 } connection_mode;
 
@@ -80,6 +80,8 @@ typedef struct connection {
     /* MODE_STATE */
     rove_snapshot *snapshot;
     rovei_outflow out;
+    rovei_backup_stream *stream; /* in the place of the two above */
+    bool announced;              /* what the stream is of was said */
 
     struct job *loading; /* MODE_LOAD: who waits for it */
 

@@ -3,8 +3,11 @@
  * Backups through the public interface, over real nodes: state and lanes of one point while events
  * come, the way into a file and back, and the chain over the restart. */
 #include "nodes.h"
+#include "told.h"
 #include <compute/lane_codec.h>
+#include <host/backup.h>
 #include <rove/async.h>
+#include <shell/call.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -30,24 +33,24 @@ static uint64_t positions_of(const rove_snapshot *s)
     return sum;
 }
 
-typedef struct stream {
+typedef struct traffic {
     place *at;
     rove_entity daemon;
     atomic_bool stop;
     atomic_uint applied;
     pthread_t thread;
-} stream;
+} traffic;
 
 static void on_sent(void *user, const rove_sent *sent)
 {
-    stream *s = user;
+    traffic *s = user;
     if (sent->kind == ROVE_SENT_APPLIED)
         atomic_fetch_add(&s->applied, 1);
 }
 
-static void *run_stream(void *arg)
+static void *run_traffic(void *arg)
 {
-    stream *s = arg;
+    traffic *s = arg;
     rove_sender *sender;
     rove_sender_config cfg;
     rove_sender_config_init(&cfg);
@@ -83,11 +86,11 @@ static void one_point(bool prompt, unsigned workers)
     place_ready(&b, 1);
     connect_places(&a, &b);
     rove_daemon d;
-    stream streams[3] = {{.at = &a}, {.at = &b}, {.at = &b}};
+    traffic streams[3] = {{.at = &a}, {.at = &b}, {.at = &b}};
     assert_ok(rove_runtime_spawn(a.rt, "counted", NULL, NULL, &d));
     for (size_t i = 0; i < 3; i++) {
         assert_ok(rove_runtime_entity(a.rt, d, &streams[i].daemon));
-        assert_int_equal(pthread_create(&streams[i].thread, NULL, run_stream, &streams[i]), 0);
+        assert_int_equal(pthread_create(&streams[i].thread, NULL, run_traffic, &streams[i]), 0);
     }
     uint64_t first = 0, last = 0;
     for (unsigned i = 0; i < 300 || last < first + 3000; i++) {
@@ -281,26 +284,31 @@ typedef struct measured {
     size_t now, peak;
 } measured;
 
+static pthread_mutex_t measured_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void measure(measured *m, size_t more, size_t less)
+{
+    pthread_mutex_lock(&measured_lock);
+    m->now = m->now + more - less;
+    m->peak = m->now > m->peak ? m->now : m->peak;
+    pthread_mutex_unlock(&measured_lock);
+}
+
 static void *measured_get(void *user, size_t size)
 {
-    measured *m = user;
-    m->now += size;
-    m->peak = m->now > m->peak ? m->now : m->peak;
+    measure(user, size, 0);
     return malloc(size);
 }
 
 static void measured_put(void *user, void *block, size_t size)
 {
-    measured *m = user;
-    m->now -= size;
+    measure(user, 0, size);
     free(block);
 }
 
 static void *measured_move(void *user, void *block, size_t old_size, size_t size)
 {
-    measured *m = user;
-    m->now += size - old_size;
-    m->peak = m->now > m->peak ? m->now : m->peak;
+    measure(user, size, old_size);
     return realloc(block, size);
 }
 
@@ -416,6 +424,172 @@ static void test_sinks_and_sources_that_fail(void **state)
     free(t.head);
 }
 
+/* ---- piece by piece, out of the daemon ---- */
+
+#define ENDLESS ((uint64_t)48 << 20)
+
+/* A state that no memory holds: the n-th byte of it is n * 7. */
+static rove_err endless_open(void *self, rove_ctx *ctx, uint64_t *ret_size, void **ret_stream)
+{
+    (void)self, (void)ctx;
+    uint64_t *at = malloc(sizeof *at);
+    if (!at)
+        return ROVE_E_NOMEM;
+    *at = 0;
+    *ret_size = ENDLESS;
+    *ret_stream = at;
+    return ROVE_OK;
+}
+
+static rove_err endless_read(void *stream, void *room, size_t size, size_t *ret_size)
+{
+    uint64_t *at = stream;
+    uint64_t left = ENDLESS - *at;
+    *ret_size = size < left ? size : (size_t)left;
+    for (size_t i = 0; i < *ret_size; i++)
+        ((uint8_t *)room)[i] = (uint8_t)(*at + i) * 7;
+    *at += *ret_size;
+    return ROVE_OK;
+}
+
+static void endless_close(void *stream)
+{
+    free(stream);
+}
+
+static rove_err endless_restore_open(void *self, rove_ctx *ctx, uint64_t size, void **ret_stream)
+{
+    (void)self, (void)ctx, (void)size, (void)ret_stream;
+    return ROVE_E_PROCESS;
+}
+
+static rove_err endless_write(void *stream, rove_span bytes)
+{
+    (void)stream, (void)bytes;
+    return ROVE_E_PROCESS;
+}
+
+static rove_err endless_restore_close(void *stream, rove_ctx *ctx, bool complete)
+{
+    (void)stream, (void)ctx, (void)complete;
+    return ROVE_E_PROCESS;
+}
+
+typedef struct reading {
+    place *p;
+    uint64_t origin;
+    rovei_backup_stream *stream;
+    rovei_intake in;
+    uint64_t bytes, stop_at; /* 0: at the end */
+    rove_err begun, err;
+    told done;
+} reading;
+
+static void on_ready(void *user, rovei_node *core, rovei_now now)
+{
+    reading *r = user;
+    rove_span piece;
+    (void)core;
+    (void)now;
+    do {
+        r->err = rovei_backup_stream_next(r->stream, &piece);
+        if (r->err == ROVE_E_BUSY)
+            return;
+        r->bytes += piece.size;
+        if (!r->err && piece.size)
+            r->err = rovei_intake_add(&r->in, piece);
+    } while (!r->err && piece.size && (!r->stop_at || r->bytes < r->stop_at));
+    rovei_backup_stream_end(r->stream);
+    tell(&r->done, r->err);
+}
+
+static void begin_reading(void *arg, rovei_node *core, rovei_now now)
+{
+    reading *r = arg;
+    (void)core;
+    (void)now;
+    r->begun = rovei_backup_stream_new(&r->stream, r->p->rt, r->origin, on_ready, r);
+}
+
+static void read_stream(reading *r, place *p, rove_daemon d, uint64_t stop_at)
+{
+    rove_limits limits;
+    rove_limits_init(&limits);
+    *r = (reading){.p = p, .origin = d.origin, .stop_at = stop_at, .done = TOLD_INIT};
+    rovei_intake_init(&r->in, &rovei_alloc_libc, &limits);
+    rovei_node_call(p->node, begin_reading, r);
+    assert_ok(r->begun);
+}
+
+static void test_a_stream_is_never_whole(void **state)
+{
+    (void)state;
+    measured m = {{measured_get, measured_move, measured_put, &m}, 0, 0};
+    rove_kind kind = probe_kind;
+    place p = {.control.outputs = 1};
+    rove_node_config cfg;
+    rove_node_config_init(&cfg);
+    cfg.listen = "127.0.0.1:0";
+    cfg.psk = test_psk;
+    cfg.alloc = m.alloc;
+    kind.name = "endless";
+    kind.snapshot = NULL;
+    kind.restore = NULL;
+    kind.snapshot_open = endless_open;
+    kind.snapshot_read = endless_read;
+    kind.snapshot_close = endless_close;
+    kind.restore_open = endless_restore_open;
+    kind.restore_write = endless_write;
+    kind.restore_close = endless_restore_close;
+    assert_ok(rove_node_new(&p.node, &cfg));
+    assert_ok(rove_runtime_new(&p.rt, p.node, NULL));
+    assert_ok(rove_runtime_register_kind(p.rt, NULL, &kind, &p.control));
+    assert_ok(rove_runtime_start(p.rt));
+    rove_daemon d;
+    reading r;
+    assert_ok(rove_runtime_spawn(p.rt, "endless", NULL, NULL, &d));
+    deliver_expecting(&p, d, "1");
+
+    /* All of it, while events go on. */
+    pthread_mutex_lock(&measured_lock);
+    m.peak = m.now;
+    size_t before = m.now;
+    pthread_mutex_unlock(&measured_lock);
+    read_stream(&r, &p, d, 0);
+    for (int i = 0; i < 50; i++)
+        deliver_and_forget(&p, d);
+    assert_told(&r.done, ROVE_OK);
+    assert_ok(rovei_intake_end(&r.in));
+    assert_int_equal(rovei_buf_size(r.in.state), ENDLESS);
+    assert_in_range(r.in.container.events_processed, 1, 51);
+    assert_int_equal(r.in.container.head.sequence, r.in.container.events_processed);
+    rovei_intake_fini(&r.in);
+    pthread_mutex_lock(&measured_lock);
+    assert_true(m.peak < before + (2 << 20));
+    pthread_mutex_unlock(&measured_lock);
+
+    /* Left off in the middle, and of a daemon that ends in the middle. */
+    read_stream(&r, &p, d, ENDLESS / 3);
+    assert_told(&r.done, ROVE_OK);
+    rovei_intake_fini(&r.in);
+    read_stream(&r, &p, d, 0);
+    assert_ok(rove_runtime_stop(p.rt, d));
+    rove_err err = told_await(&r.done, 1);
+    assert_true(err == ROVE_E_STALE || err == ROVE_E_STOPPED || err == ROVE_E_NOT_FOUND);
+    rovei_intake_fini(&r.in);
+    /* Of none, and at the end of everything. */
+    read_stream(&r, &p, d, 0);
+    assert_told(&r.done, ROVE_E_NOT_FOUND);
+    rovei_intake_fini(&r.in);
+    assert_ok(rove_runtime_spawn(p.rt, "endless", NULL, NULL, &d));
+    read_stream(&r, &p, d, 0);
+    rove_runtime_unref(p.rt);
+    assert_int_equal(told_times(&r.done), 1);
+    rovei_intake_fini(&r.in);
+    rove_node_free(p.node);
+    assert_int_equal(m.now, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,6 +599,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_a_large_state_lies_there_once),
         cmocka_unit_test(test_sinks_and_sources_that_fail),
+        cmocka_unit_test(test_a_stream_is_never_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
