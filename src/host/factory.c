@@ -6,9 +6,16 @@
 #include <host/factory.h>
 #include <string.h>
 
+struct rovei_kind_entry {
+    rovei_made_of made_of;
+    char name[ROVE_KIND_NAME_MAX + 1];
+    struct rovei_kind_entry *next; /* among the forgotten */
+};
+
 void rovei_factory_init(rovei_factory *f, const rove_alloc *a, uint64_t seed)
 {
     f->alloc = a;
+    f->forgotten = NULL;
     rovei_map_init(&f->kinds, a, ROVE_KIND_NAME_MAX, seed);
     rovei_map_init(&f->entries, a, sizeof(uint64_t), seed);
 }
@@ -30,15 +37,23 @@ void rovei_factory_clear(rovei_factory *f)
         rovei_factory_entry_free(f, e);
     rovei_map_fini(&f->entries);
     it = 0;
-    for (rovei_made_of *m; (m = rovei_map_next(&f->kinds, &it));)
-        ROVEI_DELETE(f->alloc, m);
+    for (struct rovei_kind_entry *k; (k = rovei_map_next(&f->kinds, &it));) {
+        k->next = f->forgotten;
+        f->forgotten = k;
+    }
     rovei_map_fini(&f->kinds);
 }
 
 void rovei_factory_fini(rovei_factory *f)
 {
-    if (f->alloc)
-        rovei_factory_clear(f);
+    if (!f->alloc)
+        return;
+    rovei_factory_clear(f);
+    while (f->forgotten) {
+        struct rovei_kind_entry *k = f->forgotten;
+        f->forgotten = k->next;
+        ROVEI_DELETE(f->alloc, k);
+    }
 }
 
 /* The name as a key of fixed size; false when it is too long. */
@@ -65,22 +80,23 @@ rove_err rovei_factory_add_kind(rovei_factory *f, const char *name, const rove_k
         return ROVE_E_USAGE;
     if (rovei_map_get(&f->kinds, key))
         return ROVE_E_KIND_EXISTS;
-    rovei_made_of *m = ROVEI_NEW(f->alloc, rovei_made_of);
-    if (!m)
+    struct rovei_kind_entry *k = ROVEI_NEW(f->alloc, struct rovei_kind_entry);
+    if (!k)
         return ROVE_E_NOMEM;
-    memcpy(m->name, key, sizeof key);
-    m->kind = kind;
-    m->user = user;
-    err = rovei_map_put(&f->kinds, key, m);
+    memcpy(k->name, key, sizeof key);
+    k->made_of = (rovei_made_of){k->name, kind, user};
+    err = rovei_map_put(&f->kinds, key, k);
     if (err)
-        ROVEI_DELETE(f->alloc, m);
+        ROVEI_DELETE(f->alloc, k);
     return err;
 }
 
 const rovei_made_of *rovei_factory_kind(const rovei_factory *f, const char *name)
 {
     char key[ROVE_KIND_NAME_MAX];
-    return name && name_key(key, name) ? rovei_map_get(&f->kinds, key) : NULL;
+    const struct rovei_kind_entry *k =
+        name && name_key(key, name) ? rovei_map_get(&f->kinds, key) : NULL;
+    return k ? &k->made_of : NULL;
 }
 
 size_t rovei_factory_kind_count(const rovei_factory *f)

@@ -11,7 +11,7 @@
 #include <rove/kind.h>
 
 typedef struct rovei_made_of {
-    char name[ROVE_KIND_NAME_MAX + 1];
+    const char *name; /* the kind's own, or the factory's until its end */
     const rove_kind *kind;
     void *user;
 } rovei_made_of;
@@ -31,12 +31,13 @@ typedef struct rovei_factory_entry {
 
 typedef struct rovei_factory {
     const rove_alloc *alloc;
-    rovei_map kinds;   /* name, padded with zeros -> rovei_made_of */
-    rovei_map entries; /* origin -> rovei_factory_entry */
+    rovei_map kinds;                    /* name, padded with zeros -> struct rovei_kind_entry */
+    struct rovei_kind_entry *forgotten; /* daemons may still be named after them */
+    rovei_map entries;                  /* origin -> rovei_factory_entry */
 } rovei_factory;
 
 void rovei_factory_init(rovei_factory *f, const rove_alloc *a, uint64_t seed);
-/* Forgets entries and kinds alike. */
+/* Forgets entries and kinds alike; the names of the kinds stay good until the end. */
 void rovei_factory_clear(rovei_factory *f);
 void rovei_factory_fini(rovei_factory *f);
 

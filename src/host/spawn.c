@@ -435,9 +435,7 @@ static rove_err of_kind(struct order *ret, const rove_kind *kind, void *user, vo
     if (!instance)
         return ROVE_E_USAGE;
     *ret = (struct order){.identity = identity, .options = options, .instance = instance};
-    memcpy(ret->made_of.name, kind->name, strlen(kind->name) + 1);
-    ret->made_of.kind = kind;
-    ret->made_of.user = user;
+    ret->made_of = (rovei_made_of){kind->name, kind, user};
     return ROVE_OK;
 }
 
