@@ -371,11 +371,11 @@ bool rovei_node_daemon_next(const rovei_node *n, size_t *it, rovei_daemon_info *
             *it = IN_LOCATIONS;
     }
     size_t place = *it & ~IN_LOCATIONS;
-    const rovei_location *at;
+    rovei_location at;
     while (rovei_location_next(n, &place, &at)) {
         *it = place | IN_LOCATIONS;
-        if (at->tombstone && !rovei_daemon_find(n, &at->record.daemon)) {
-            fill_moved(at, ret);
+        if (at.tombstone && !rovei_daemon_find(n, &at.record.daemon)) {
+            fill_moved(&at, ret);
             return true;
         }
     }

@@ -24,7 +24,7 @@ rove_err rovei_locations_new(struct rovei_locations **ret, rovei_node *n)
         return ROVE_E_NOMEM;
     }
     rovei_map_init_inside(&l->places, n->alloc, sizeof(rove_entity),
-                          offsetof(rovei_place_entry, loc.record.daemon), seed);
+                          offsetof(rovei_place_entry, daemon), seed);
     rovei_map_init(&l->seeks, n->alloc, sizeof(rove_entity), seed);
     rovei_map_init(&l->inquiries, n->alloc, sizeof(uint64_t), seed);
     rovei_map_init(&l->forwarding, n->alloc, sizeof(rove_entity), seed);
@@ -35,12 +35,22 @@ rove_err rovei_locations_new(struct rovei_locations **ret, rovei_node *n)
     return ROVE_OK;
 }
 
+static void forget_kind(const rove_alloc *a, rovei_place_entry *p)
+{
+    if (p->kind)
+        rovei_free(a, p->kind, strlen(p->kind) + 1);
+    p->kind = NULL;
+}
+
 static void place_free(struct rovei_locations *l, rovei_place_entry *p)
 {
-    rovei_map_remove(&l->places, p->loc.record.daemon.bytes);
+    const rove_alloc *a = l->node->alloc;
+    rovei_map_remove(&l->places, p->daemon.bytes);
     rovei_location_tellable(l, p, true);
     rovei_list_remove(&p->age);
-    ROVEI_DELETE(l->node->alloc, p);
+    rovei_packed_record_free(a, p->record);
+    forget_kind(a, p);
+    ROVEI_DELETE(a, p);
     l->node->stats.records = l->places.count;
 }
 
@@ -73,17 +83,37 @@ rovei_place_entry *rovei_place_get(const rovei_node *n, const rove_entity *daemo
     return rovei_map_get(&n->locations->places, daemon->bytes);
 }
 
-const rovei_location *rovei_location_get(const rovei_node *n, const rove_entity *daemon)
+rovei_record rovei_place_record(const rovei_place_entry *p)
 {
-    const rovei_place_entry *p = rovei_place_get(n, daemon);
-    return p ? &p->loc : NULL;
+    rovei_record r;
+    rovei_record_unpack(p->record, &p->daemon, &r);
+    return r;
 }
 
-bool rovei_location_next(const rovei_node *n, size_t *it, const rovei_location **ret)
+static void show(const rovei_place_entry *p, rovei_location *ret)
+{
+    rovei_record_unpack(p->record, &p->daemon, &ret->record);
+    ret->stopped = p->stopped;
+    ret->tombstone = p->tombstone;
+    ret->kind = p->kind ? p->kind : "";
+    ret->since = p->since;
+    ret->sinc_number = p->sinc_number;
+}
+
+const rovei_location *rovei_location_read(const rovei_node *n, const rove_entity *daemon,
+                                          rovei_location *room)
+{
+    const rovei_place_entry *p = rovei_place_get(n, daemon);
+    if (p)
+        show(p, room);
+    return p ? room : NULL;
+}
+
+bool rovei_location_next(const rovei_node *n, size_t *it, rovei_location *ret)
 {
     const rovei_place_entry *p = rovei_map_next(&n->locations->places, it);
     if (p)
-        *ret = &p->loc;
+        show(p, ret);
     return p != NULL;
 }
 
@@ -97,11 +127,11 @@ rove_err rovei_node_find_origin(const rovei_node *n, uint64_t origin, rove_entit
     const rovei_place_entry *found = NULL;
     size_t it = 0;
     for (const rovei_place_entry *p; (p = rovei_map_next(&n->locations->places, &it));)
-        if (p->origin == origin && (!found || p->loc.tombstone))
+        if (p->origin == origin && (!found || p->tombstone))
             found = p;
     if (!found)
         return ROVE_E_NOT_FOUND;
-    *ret = found->loc.record.daemon;
+    *ret = found->daemon;
     return ROVE_OK;
 }
 
@@ -149,9 +179,9 @@ static bool concerns(const rovei_node *n, const rovei_record *r)
 static bool is_protected(const rovei_node *n, rovei_now now, const rovei_place_entry *p)
 {
     uint64_t keep = n->env->limits.lane_expiry;
-    if ((p->loc.tombstone || p->loc.stopped) && now.mono < rovei_time_add(p->loc.since, keep))
+    if ((p->tombstone || p->stopped) && now.mono < rovei_time_add(p->since, keep))
         return true;
-    return is_wanted(n, &p->loc.record.daemon);
+    return is_wanted(n, &p->daemon);
 }
 
 /* Makes room for a record from elsewhere; false: everything looked at has to stay. */
@@ -172,8 +202,9 @@ static bool make_room(rovei_node *n, rovei_now now)
     return true;
 }
 
+/* Takes `packed` over on success. */
 static rove_err place_add(rovei_node *n, rovei_now now, const rovei_record *r, bool own,
-                          rovei_place_entry **ret)
+                          rovei_packed_record *packed, rovei_place_entry **ret)
 {
     /* What this node itself gives away, holds or looks for is bounded elsewhere and must not fail
      * here for want of a place. */
@@ -182,13 +213,14 @@ static rove_err place_add(rovei_node *n, rovei_now now, const rovei_record *r, b
     rovei_place_entry *p = ROVEI_NEW(n->alloc, rovei_place_entry);
     if (!p)
         return ROVE_E_NOMEM;
-    p->loc.record.daemon = r->daemon;
-    rove_err err = rovei_map_put(&n->locations->places, p->loc.record.daemon.bytes, p);
+    p->daemon = r->daemon;
+    rove_err err = rovei_map_put(&n->locations->places, p->daemon.bytes, p);
     if (err) {
         ROVEI_DELETE(n->alloc, p);
         return err;
     }
     p->origin = rovei_entity_origin(&r->daemon);
+    p->record = packed;
     rovei_list_init(&p->tell);
     rovei_list_add_tail(&n->locations->by_age, &p->age);
     n->stats.records = n->locations->places.count;
@@ -243,37 +275,78 @@ static void higher_record(rovei_node *n, rovei_now now, const rovei_record *r,
     rovei_spawn_answer(n, now, &r->daemon);
 }
 
+/* The record goes into its place, which is made when there is none. */
+static rove_err keep(rovei_node *n, rovei_now now, const rovei_record *r, bool own,
+                     rovei_place_entry **p)
+{
+    rovei_packed_record *packed;
+    rove_err err = rovei_record_pack(&packed, n->alloc, r);
+    if (err)
+        return err;
+    if (!*p) {
+        err = place_add(n, now, r, own, packed, p);
+        if (err)
+            rovei_packed_record_free(n->alloc, packed);
+        return err;
+    }
+    rovei_packed_record_free(n->alloc, (*p)->record);
+    (*p)->record = packed;
+    return ROVE_OK;
+}
+
+/* How `r` stands to what is kept, and whether it is to be kept instead. */
+static bool is_news(const rovei_node *n, const rovei_place_entry *p, const rovei_record *r,
+                    int *ret_order)
+{
+    *ret_order = 1;
+    if (!p)
+        return true;
+    rovei_record known = rovei_place_record(p);
+    *ret_order = rovei_record_compare(r, &known);
+    if (ROVEI_MUTANT(REDIRECT_IGNORES_EPOCH) && *ret_order < 0 && !rovei_daemon_find(n, &r->daemon))
+        *ret_order = 1;
+    return *ret_order > 0 || (*ret_order == 0 && r->not_after > known.not_after);
+}
+
 rove_err rovei_location_learn(rovei_node *n, rovei_now now, const rovei_record *r,
                               const rove_entity *from)
 {
     bool own = rovei_entity_equal(from, &n->self);
     rovei_place_entry *p = rovei_place_get(n, &r->daemon);
-    int order = p ? rovei_record_compare(r, &p->loc.record) : 1;
-    if (ROVEI_MUTANT(REDIRECT_IGNORES_EPOCH) && order < 0 && !rovei_daemon_find(n, &r->daemon))
-        order = 1;
-    if (order < 0 || (order == 0 && r->not_after <= p->loc.record.not_after))
+    int order;
+    if (!is_news(n, p, r, &order))
         return ROVE_OK;
     rove_err err = own ? ROVE_OK : rovei_record_verify(r);
     if (!err && !rovei_location_trusts(n, r, from))
         err = ROVE_E_REFUSED;
-    if (!err && !p)
-        err = place_add(n, now, r, own, &p);
+    if (!err)
+        err = keep(n, now, r, own, &p);
     if (err)
         return err;
-    rovei_record kept = *r; /* `r` may lie inside of what changes now */
-    p->loc.record = kept;
-    rovei_location_reach(n, now, &kept.daemon);
+    rovei_location_reach(n, now, &r->daemon);
     if (order == 0)
         return ROVE_OK;
-    p->loc.since = now.mono;
-    if (rovei_entity_equal(&kept.holder, &n->self))
-        p->loc.tombstone = false;
-    p->loc.stopped = false;
+    p->since = now.mono;
+    if (rovei_entity_equal(&r->holder, &n->self))
+        p->tombstone = false;
+    p->stopped = false;
     rovei_list_remove(&p->age);
     rovei_list_add_tail(&n->locations->by_age, &p->age);
     rovei_location_tellable(n->locations, p, false);
+    rovei_record kept = *r; /* `r` may lie inside of what changes now */
     higher_record(n, now, &kept, from);
     return ROVE_OK;
+}
+
+static void name_kind(const rove_alloc *a, rovei_place_entry *p, const char *kind)
+{
+    size_t size = strlen(kind) + 1;
+    char *name = rovei_alloc(a, size);
+    if (!name)
+        return; /* it stays what it was, or not known */
+    memcpy(name, kind, size);
+    forget_kind(a, p);
+    p->kind = name;
 }
 
 void rovei_location_mark(rovei_node *n, rovei_now now, const rove_entity *daemon, bool stopped,
@@ -282,15 +355,14 @@ void rovei_location_mark(rovei_node *n, rovei_now now, const rove_entity *daemon
     rovei_place_entry *p = rovei_place_get(n, daemon);
     if (!p)
         return;
-    p->loc.stopped = stopped;
-    p->loc.tombstone = tombstone;
-    p->loc.since = now.mono;
-    size_t length = kind ? strlen(kind) : 0;
-    if (length && length < sizeof p->loc.kind)
-        memmove(p->loc.kind, kind, length + 1);
+    p->stopped = stopped;
+    p->tombstone = tombstone;
+    p->since = now.mono;
+    if (kind && kind[0])
+        name_kind(n->alloc, p, kind);
     const rovei_daemon *d = rovei_daemon_find(n, daemon);
     if (d)
-        p->loc.sinc_number = d->sinc.number;
+        p->sinc_number = d->sinc.number;
 }
 
 void rovei_locations_check(const rovei_node *n)
@@ -299,9 +371,10 @@ void rovei_locations_check(const rovei_node *n)
     size_t count = 0;
     ROVEI_LIST_EACH (it, next, &l->by_age) {
         const rovei_place_entry *p = ROVEI_CONTAINER(it, rovei_place_entry, age);
-        ROVEI_CHECK(rovei_map_get(&l->places, p->loc.record.daemon.bytes) == p);
-        ROVEI_CHECK(p->loc.record.epoch && p->loc.record.epoch <= ROVEI_EPOCH_MAX);
-        ROVEI_CHECK(!p->loc.stopped || rovei_entity_equal(&p->loc.record.holder, &n->self));
+        rovei_record r = rovei_place_record(p);
+        ROVEI_CHECK(rovei_map_get(&l->places, p->daemon.bytes) == p);
+        ROVEI_CHECK(r.epoch && r.epoch <= ROVEI_EPOCH_MAX);
+        ROVEI_CHECK(!p->stopped || rovei_entity_equal(&r.holder, &n->self));
         count++;
     }
     ROVEI_CHECK(count == l->places.count);

@@ -67,13 +67,17 @@ typedef struct rovei_location {
     rovei_record record;
     bool stopped;         /* this node held it and ended it by stop */
     bool tombstone;       /* this node gave it away: kept at least lane_expiry */
-    char kind[64];        /* where known (a tombstone's), else empty */
+    const char *kind;     /* where known (a tombstone's), else empty; until the table changes */
     uint64_t since;       /* monotonic: when this record was learned */
     uint64_t sinc_number; /* where stopped or given away: of the state incarnation at that time */
 } rovei_location;
-/* The highest known, or NULL. Valid until the next change of the table. */
-const rovei_location *rovei_location_get(const rovei_node *n, const rove_entity *daemon);
-bool rovei_location_next(const rovei_node *n, size_t *it, const rovei_location **ret);
+/* The highest known, written to `room`, or NULL. */
+const rovei_location *rovei_location_read(const rovei_node *n, const rove_entity *daemon,
+                                          rovei_location *room);
+/* As above, in the block of the caller. */
+#define rovei_location_get(n, daemon)                                                              \
+    rovei_location_read((n), (daemon), &(rovei_location){.kind = ""})
+bool rovei_location_next(const rovei_node *n, size_t *it, rovei_location *ret);
 
 /* A record came from `from` (this node's own included): compared, and when it is higher verified
  * and stored; then the daemon here, if any, learns that it is superseded, and senders look at the

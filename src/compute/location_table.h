@@ -8,10 +8,22 @@
 #include <compute/locate_codec.h>
 #include <node/core.h>
 
-/* One daemon's place. */
+/* A record as it is kept; the daemon is said beside it. */
+typedef struct rovei_packed_record rovei_packed_record;
+ROVE_MUST_USE rove_err rovei_record_pack(rovei_packed_record **ret, const rove_alloc *a,
+                                         const rovei_record *r);
+void rovei_record_unpack(const rovei_packed_record *p, const rove_entity *daemon,
+                         rovei_record *ret);
+void rovei_packed_record_free(const rove_alloc *a, rovei_packed_record *p); /* NULL is fine */
+
+/* One daemon's place: what rovei_location says of it. */
 typedef struct rovei_place_entry {
-    rovei_location loc;
+    rove_entity daemon;
     uint64_t origin;
+    rovei_packed_record *record;
+    char *kind; /* NULL: not known */
+    uint64_t since, sinc_number;
+    bool stopped, tombstone;
     rovei_list age;  /* in by_age, the longest unchanged first */
     rovei_list tell; /* in tellable, when a new peer is to hear of it */
 } rovei_place_entry;
@@ -83,6 +95,7 @@ struct rovei_locations {
 };
 
 rovei_place_entry *rovei_place_get(const rovei_node *n, const rove_entity *daemon);
+rovei_record rovei_place_record(const rovei_place_entry *p);
 
 /* NULL: out of memory, or a node without a session. */
 rovei_correspondent *rovei_correspondent_get(rovei_node *n, const rove_entity *peer);

@@ -44,7 +44,11 @@ static bool is_tellable(const rovei_node *n, const rovei_record *r)
 void rovei_location_tellable(struct rovei_locations *l, rovei_place_entry *p, bool gone)
 {
     bool is = !rovei_list_empty(&p->tell);
-    bool should = !gone && is_tellable(l->node, &p->loc.record);
+    bool should = false;
+    if (!gone) {
+        rovei_record r = rovei_place_record(p);
+        should = is_tellable(l->node, &r);
+    }
     if (is && !should) {
         if (l->tell_next == &p->tell)
             l->tell_next = p->tell.next;
@@ -97,7 +101,8 @@ static void fire_tell(rovei_timer *timer, void *user, rovei_now now)
         if (l->tell_next == &l->tellable)
             l->tell_next = l->tellable.next;
         const rovei_place_entry *p = ROVEI_CONTAINER(l->tell_next, rovei_place_entry, tell);
-        size_t more = tell_entry(l, &p->loc.record);
+        rovei_record r = rovei_place_record(p);
+        size_t more = tell_entry(l, &r);
         if (!more)
             return;
         told += more;

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A record as the table keeps it: without the daemon, which its entry has, without unused
+ * addresses, and without a giver where nobody gave. There is one for every daemon that is known. */
+#include <base/alloc.h>
+#include <base/check.h>
+#include <compute/location_table.h>
+#include <string.h>
+
+struct rovei_packed_record {
+    uint16_t size;
+    uint8_t bytes[];
+};
+
+#define HAS_GIVER 0x80u /* beside the record's own flags */
+
+static size_t size_of(size_t bytes)
+{
+    return sizeof(rovei_packed_record) + bytes;
+}
+
+rove_err rovei_record_pack(rovei_packed_record **ret, const rove_alloc *a, const rovei_record *r)
+{
+    uint8_t bytes[ROVEI_RECORD_SIZE_MAX];
+    rovei_writer w = rovei_writer_of(bytes, sizeof bytes);
+    bool given = !rovei_entity_is_zero(&r->giver);
+    rovei_write_u8(&w, (uint8_t)(r->flags | (given ? HAS_GIVER : 0)));
+    rovei_write_u64(&w, r->epoch);
+    rovei_write_entity(&w, &r->holder);
+    rovei_write_u8(&w, r->addr_count);
+    for (size_t i = 0; i < r->addr_count; i++)
+        rovei_addr_write(&w, &r->addrs[i]);
+    rovei_write_u64(&w, r->not_after);
+    if (given) {
+        rovei_write_entity(&w, &r->giver);
+        rovei_write_bytes(&w, r->giver_signature, sizeof r->giver_signature);
+    }
+    rovei_write_bytes(&w, r->signature, sizeof r->signature);
+    ROVEI_CHECK(w.err == ROVE_OK);
+    size_t size = rovei_writer_size(&w);
+    rovei_packed_record *p = rovei_alloc(a, size_of(size));
+    if (!p)
+        return ROVE_E_NOMEM;
+    p->size = (uint16_t)size;
+    memcpy(p->bytes, bytes, size);
+    *ret = p;
+    return ROVE_OK;
+}
+
+void rovei_record_unpack(const rovei_packed_record *p, const rove_entity *daemon, rovei_record *ret)
+{
+    rovei_reader r = rovei_reader_of((rove_span){p->bytes, p->size});
+    memset(ret, 0, sizeof *ret);
+    ret->daemon = *daemon;
+    uint8_t flags = rovei_read_u8(&r);
+    ret->flags = (uint8_t)(flags & ~HAS_GIVER);
+    ret->epoch = rovei_read_u64(&r);
+    ret->holder = rovei_read_entity(&r);
+    ret->addr_count = rovei_read_u8(&r);
+    for (size_t i = 0; i < ret->addr_count; i++)
+        ret->addrs[i] = rovei_addr_read(&r);
+    ret->not_after = rovei_read_u64(&r);
+    if (flags & HAS_GIVER) {
+        ret->giver = rovei_read_entity(&r);
+        rovei_read_bytes(&r, ret->giver_signature, sizeof ret->giver_signature);
+    }
+    rovei_read_bytes(&r, ret->signature, sizeof ret->signature);
+    ROVEI_CHECK(rovei_reader_end(&r) == ROVE_OK);
+}
+
+void rovei_packed_record_free(const rove_alloc *a, rovei_packed_record *p)
+{
+    if (p)
+        rovei_free(a, p, size_of(p->size));
+}
