@@ -170,18 +170,19 @@ bool rovei_cell_apply(rovei_cell *c, uint64_t wall, const rovei_cell_event *ev, 
 static rove_err divert(rovei_cell *c, const rovei_cell_event *ev, void *waiter,
                        uint64_t *ret_number)
 {
+    struct rovei_freeze *f = c->freeze;
     const rove_limits *limits = &c->env->limits;
-    if (c->diverted_count >= limits->divert_events || ev->payload.size > limits->divert_bytes ||
-        c->diverted_bytes > limits->divert_bytes - ev->payload.size)
+    if (f->diverted_count >= limits->divert_events || ev->payload.size > limits->divert_bytes ||
+        f->diverted_bytes > limits->divert_bytes - ev->payload.size)
         return ROVE_E_BUFFER_FULL;
-    void *items = c->diverted;
+    void *items = f->diverted;
     rove_err err = rovei_grow(
-        &c->env->alloc, &items, &c->diverted_room, c->diverted_count, sizeof *c->diverted,
+        &c->env->alloc, &items, &f->diverted_room, f->diverted_count, sizeof *f->diverted,
         limits->divert_events < SIZE_MAX ? (size_t)limits->divert_events : SIZE_MAX);
     if (err)
         return err;
-    c->diverted = items;
-    struct rovei_diverted *d = &c->diverted[c->diverted_count];
+    f->diverted = items;
+    struct rovei_diverted *d = &f->diverted[f->diverted_count];
     *d = (struct rovei_diverted){.event = *ev, .waiter = waiter, .waiting = true};
     if (ev->owner) {
         rove_buf_ref(ev->owner);
@@ -191,8 +192,8 @@ static rove_err divert(rovei_cell *c, const rovei_cell_event *ev, void *waiter,
             return ROVE_E_NOMEM;
         d->event.payload = rove_buf_span(d->event.owner);
     }
-    c->diverted_bytes += ev->payload.size;
-    *ret_number = ++c->diverted_count;
+    f->diverted_bytes += ev->payload.size;
+    *ret_number = ++f->diverted_count;
     return ROVE_E_DIVERTED;
 }
 
@@ -274,7 +275,7 @@ void *rovei_cell_instance(const rovei_cell *c)
 
 rovei_attempt_id rovei_cell_attempt(const rovei_cell *c)
 {
-    return c->attempt;
+    return rovei_cell_freeze_of(c)->attempt;
 }
 
 rovei_ledger *rovei_cell_ledger(rovei_cell *c)

@@ -16,6 +16,17 @@ struct rovei_diverted {
 
 typedef struct rovei_state_writer rovei_state_writer;
 
+/* What a freeze needs. Few daemons are frozen at a time, so it is not part of the cell. */
+struct rovei_freeze {
+    rovei_attempt_id attempt;
+    struct rovei_diverted *diverted; /* number n is at n - 1 */
+    size_t diverted_count, diverted_room;
+    size_t next_thaw, next_waiter; /* below these all are done */
+    uint64_t diverted_bytes;
+    rovei_state_reader *reader; /* of the frozen state, while there is one */
+    uint64_t state_size;
+};
+
 struct rovei_cell {
     const rovei_env *env;
     const rove_kind *kind;
@@ -32,18 +43,11 @@ struct rovei_cell {
     rovei_ledger *ledger;   /* NULL until something is recorded */
     rove_daemon_stats stats;
 
-    /* The freeze. */
-    rovei_attempt_id attempt;
-    struct rovei_diverted *diverted; /* number n is at n - 1 */
-    size_t diverted_count, diverted_room;
-    size_t next_thaw, next_waiter; /* below these all are done */
-    uint64_t diverted_bytes;
+    struct rovei_freeze *freeze; /* from the freeze until it is thawed or freed */
 
     /* The state in pieces. */
     rovei_state_reader *readers; /* all that are open */
-    rovei_state_reader *frozen;  /* the one of the freeze, while there is one */
-    uint64_t frozen_size;
-    rovei_state_writer *writer; /* NEW: takes the state of another host */
+    rovei_state_writer *writer;  /* NEW: takes the state of another host */
 };
 
 /* What a kind is doing when it calls its context. */
@@ -96,7 +100,11 @@ ROVE_MUST_USE rove_err rovei_cell_give_state(rovei_cell *c, rove_span state, rov
 ROVE_MUST_USE rove_err rovei_cell_restore_end(rovei_cell *c, uint64_t size, rove_buf **ret_text);
 void rovei_cell_restore_abandon(rovei_cell *c);
 
-/* Forgets the diverted events; their waiters must all have been taken (checked). */
+/* The freeze, or an empty one. */
+const struct rovei_freeze *rovei_cell_freeze_of(const rovei_cell *c);
+/* Closes the reader of the frozen state, if there is one. */
+void rovei_cell_close_frozen(rovei_cell *c);
+/* Forgets the freeze with the diverted events; their waiters must all have been taken (checked). */
 void rovei_cell_reset(rovei_cell *c);
 
 /* Runs one event through the kind and the chain. */

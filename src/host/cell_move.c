@@ -6,9 +6,23 @@
 #include <host/cell_impl.h>
 #include <string.h>
 
+const struct rovei_freeze *rovei_cell_freeze_of(const rovei_cell *c)
+{
+    static const struct rovei_freeze none;
+    return c->freeze ? c->freeze : &none;
+}
+
 static bool same_attempt(const rovei_cell *c, const rovei_attempt_id *attempt)
 {
-    return memcmp(&c->attempt, attempt, sizeof *attempt) == 0;
+    return memcmp(&rovei_cell_freeze_of(c)->attempt, attempt, sizeof *attempt) == 0;
+}
+
+void rovei_cell_close_frozen(rovei_cell *c)
+{
+    if (!c->freeze)
+        return;
+    rovei_state_close(c->freeze->reader);
+    c->freeze->reader = NULL;
 }
 
 rove_err rovei_cell_activate(rovei_cell *c)
@@ -26,9 +40,14 @@ rove_err rovei_cell_freeze(rovei_cell *c, uint64_t wall, const rovei_attempt_id 
         return ROVE_E_WRONG_PHASE;
     rovei_image image;
     rovei_state_reader *reader;
+    struct rovei_freeze *freeze = ROVEI_NEW(&c->env->alloc, struct rovei_freeze);
+    if (!freeze)
+        return ROVE_E_NOMEM;
     rove_err err = rovei_cell_image_open(c, wall, &image, &reader, ret_text);
-    if (err)
+    if (err) {
+        ROVEI_DELETE(&c->env->alloc, freeze);
         return err;
+    }
     /* A kind without the streamed form has made a buffer already. */
     bool whole = !c->kind->snapshot_open || image.state_size <= c->env->limits.state_whole;
     if (whole) {
@@ -38,13 +57,15 @@ rove_err rovei_cell_freeze(rovei_cell *c, uint64_t wall, const rovei_attempt_id 
     if (err) {
         c->stats.snapshots_taken--;
         rovei_image_fini(&image);
+        ROVEI_DELETE(&c->env->alloc, freeze);
         return err;
     }
-    ROVEI_CHECK(c->diverted_count == 0);
+    ROVEI_CHECK(!c->freeze);
     *ret = image;
-    c->frozen = whole ? NULL : reader;
-    c->frozen_size = image.state_size;
-    c->attempt = *attempt;
+    freeze->reader = whole ? NULL : reader;
+    freeze->state_size = image.state_size;
+    freeze->attempt = *attempt;
+    c->freeze = freeze;
     c->state = ROVEI_CELL_FROZEN;
     return ROVE_OK;
 }
@@ -53,22 +74,24 @@ rove_err rovei_cell_thaw(rovei_cell *c, const rovei_attempt_id *attempt)
 {
     if (c->state != ROVEI_CELL_FROZEN || !same_attempt(c, attempt))
         return ROVE_E_WRONG_PHASE;
-    rovei_state_close(c->frozen);
-    c->frozen = NULL;
+    rovei_cell_close_frozen(c);
     c->state = ROVEI_CELL_THAWING;
     return ROVE_OK;
 }
 
 void rovei_cell_reset(rovei_cell *c)
 {
-    for (size_t i = 0; i < c->diverted_count; i++) {
-        ROVEI_CHECK(!c->diverted[i].waiting);
-        rove_buf_unref(c->diverted[i].event.owner);
+    struct rovei_freeze *f = c->freeze;
+    if (!f)
+        return;
+    rovei_cell_close_frozen(c);
+    for (size_t i = 0; i < f->diverted_count; i++) {
+        ROVEI_CHECK(!f->diverted[i].waiting);
+        rove_buf_unref(f->diverted[i].event.owner);
     }
-    rovei_free(&c->env->alloc, c->diverted, c->diverted_room * sizeof *c->diverted);
-    c->diverted = NULL;
-    c->diverted_count = c->diverted_room = c->next_thaw = c->next_waiter = 0;
-    c->diverted_bytes = 0;
+    rovei_free(&c->env->alloc, f->diverted, f->diverted_room * sizeof *f->diverted);
+    ROVEI_DELETE(&c->env->alloc, f);
+    c->freeze = NULL;
 }
 
 bool rovei_cell_thaw_next(rovei_cell *c, uint64_t wall, void **ret_waiter,
@@ -76,12 +99,13 @@ bool rovei_cell_thaw_next(rovei_cell *c, uint64_t wall, void **ret_waiter,
 {
     if (c->state != ROVEI_CELL_THAWING)
         return false;
-    if (c->next_thaw == c->diverted_count) {
+    struct rovei_freeze *f = c->freeze;
+    if (f->next_thaw == f->diverted_count) {
         rovei_cell_reset(c);
         c->state = ROVEI_CELL_SERVING;
         return false;
     }
-    struct rovei_diverted *d = &c->diverted[c->next_thaw++];
+    struct rovei_diverted *d = &f->diverted[f->next_thaw++];
     ROVEI_CHECK(d->waiting);
     rovei_cell_run(c, wall, &d->event, ret);
     d->waiting = false;
@@ -94,14 +118,15 @@ rove_err rovei_cell_commit(rovei_cell *c, const rovei_attempt_id *attempt, uint6
 {
     if (c->state != ROVEI_CELL_FROZEN || !same_attempt(c, attempt))
         return ROVE_E_WRONG_PHASE;
+    struct rovei_freeze *f = c->freeze;
     /* The payloads are the mover's now; only the waiters stay. */
-    for (size_t i = 0; i < c->diverted_count; i++) {
-        rove_buf_unref(c->diverted[i].event.owner);
-        c->diverted[i].event.owner = NULL;
-        c->diverted[i].event.payload = (rove_span){NULL, 0};
+    for (size_t i = 0; i < f->diverted_count; i++) {
+        rove_buf_unref(f->diverted[i].event.owner);
+        f->diverted[i].event.owner = NULL;
+        f->diverted[i].event.payload = (rove_span){NULL, 0};
     }
     c->state = ROVEI_CELL_DEPARTED;
-    *ret_diverted = c->diverted_count;
+    *ret_diverted = f->diverted_count;
     return ROVE_OK;
 }
 
@@ -109,60 +134,63 @@ void rovei_cell_aside(rovei_cell *c, rove_err err)
 {
     if (c->state == ROVEI_CELL_GONE)
         return;
-    rovei_state_close(c->frozen);
-    c->frozen = NULL;
+    rovei_cell_close_frozen(c);
     c->aside = err ? err : ROVE_E_SUPERSEDED;
     c->state = ROVEI_CELL_ASIDE;
 }
 
 const rovei_cell_event *rovei_cell_diverted(const rovei_cell *c, uint64_t number)
 {
-    if (number == 0 || number > c->diverted_count)
+    const struct rovei_freeze *f = rovei_cell_freeze_of(c);
+    if (number == 0 || number > f->diverted_count)
         return NULL;
-    return &c->diverted[number - 1].event;
+    return &f->diverted[number - 1].event;
 }
 
 void rovei_cell_diverted_totals(const rovei_cell *c, uint64_t *ret_events, uint64_t *ret_bytes)
 {
-    *ret_events = c->diverted_count;
-    *ret_bytes = c->diverted_bytes;
+    *ret_events = rovei_cell_freeze_of(c)->diverted_count;
+    *ret_bytes = rovei_cell_freeze_of(c)->diverted_bytes;
 }
 
 bool rovei_cell_take_result(rovei_cell *c, uint64_t number, void **ret_waiter)
 {
-    if (number == 0 || number > c->diverted_count || !c->diverted[number - 1].waiting)
+    struct rovei_freeze *f = c->freeze;
+    if (!f || number == 0 || number > f->diverted_count || !f->diverted[number - 1].waiting)
         return false;
-    c->diverted[number - 1].waiting = false;
-    *ret_waiter = c->diverted[number - 1].waiter;
+    f->diverted[number - 1].waiting = false;
+    *ret_waiter = f->diverted[number - 1].waiter;
     return true;
 }
 
 bool rovei_cell_take_waiter(rovei_cell *c, void **ret_waiter)
 {
-    for (; c->next_waiter < c->diverted_count; c->next_waiter++)
-        if (rovei_cell_take_result(c, c->next_waiter + 1, ret_waiter))
+    struct rovei_freeze *f = c->freeze;
+    for (; f && f->next_waiter < f->diverted_count; f->next_waiter++)
+        if (rovei_cell_take_result(c, f->next_waiter + 1, ret_waiter))
             return true;
     return false;
 }
 
 void rovei_cell_check(const rovei_cell *c)
 {
+    const struct rovei_freeze *f = rovei_cell_freeze_of(c);
     ROVEI_CHECK(c->state >= ROVEI_CELL_NEW && c->state <= ROVEI_CELL_GONE);
     ROVEI_CHECK((c->instance == NULL) == (c->state == ROVEI_CELL_GONE));
     ROVEI_CHECK(c->head.origin == rovei_keypair_origin(c->key));
-    ROVEI_CHECK(c->diverted_count <= c->diverted_room);
-    ROVEI_CHECK(c->next_thaw <= c->diverted_count && c->next_waiter <= c->diverted_count);
+    ROVEI_CHECK(f->diverted_count <= f->diverted_room);
+    ROVEI_CHECK(f->next_thaw <= f->diverted_count && f->next_waiter <= f->diverted_count);
     if (c->state == ROVEI_CELL_NEW || c->state == ROVEI_CELL_SERVING)
-        ROVEI_CHECK(c->diverted_count == 0 && c->diverted_bytes == 0);
+        ROVEI_CHECK(!c->freeze);
     uint64_t bytes = 0;
-    for (size_t i = 0; i < c->diverted_count; i++) {
-        bytes += c->diverted[i].event.payload.size;
-        if (i < c->next_waiter)
-            ROVEI_CHECK(!c->diverted[i].waiting);
+    for (size_t i = 0; i < f->diverted_count; i++) {
+        bytes += f->diverted[i].event.payload.size;
+        if (i < f->next_waiter)
+            ROVEI_CHECK(!f->diverted[i].waiting);
     }
     if (c->state == ROVEI_CELL_FROZEN)
-        ROVEI_CHECK(bytes == c->diverted_bytes);
+        ROVEI_CHECK(bytes == f->diverted_bytes);
     ROVEI_CHECK(!c->writer || c->state == ROVEI_CELL_NEW);
-    ROVEI_CHECK(!c->frozen || c->state == ROVEI_CELL_FROZEN || c->state == ROVEI_CELL_DEPARTED);
+    ROVEI_CHECK(!f->reader || c->state == ROVEI_CELL_FROZEN || c->state == ROVEI_CELL_DEPARTED);
     ROVEI_CHECK(c->state != ROVEI_CELL_GONE || !c->readers);
 }

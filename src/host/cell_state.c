@@ -193,8 +193,7 @@ rove_err rovei_state_take(rovei_state_reader *r, rove_buf **ret)
 
 void rovei_cell_close_readers(rovei_cell *c)
 {
-    rovei_state_close(c->frozen);
-    c->frozen = NULL;
+    rovei_cell_close_frozen(c);
     while (c->readers) {
         rovei_state_reader *r = c->readers;
         c->readers = r->next;
@@ -208,11 +207,11 @@ void rovei_cell_close_readers(rovei_cell *c)
 static rove_err open_again(rovei_cell *c)
 {
     rove_buf *text = NULL;
-    rovei_state_close(c->frozen);
-    c->frozen = NULL;
-    rove_err err = rovei_state_open(c, &c->frozen, &text);
+    rovei_cell_close_frozen(c);
+    struct rovei_freeze *f = c->freeze;
+    rove_err err = rovei_state_open(c, &f->reader, &text);
     rove_buf_unref(text);
-    if (err == ROVE_OK && rovei_state_size(c->frozen) != c->frozen_size)
+    if (err == ROVE_OK && rovei_state_size(f->reader) != f->state_size)
         err = ROVE_E_SNAPSHOT_FAILED; /* the kind broke its word: nothing has changed */
     return err;
 }
@@ -221,14 +220,15 @@ rove_err rovei_cell_read_frozen(rovei_cell *c, const rovei_attempt_id *attempt, 
                                 void *room, size_t size)
 {
     bool frozen = c->state == ROVEI_CELL_FROZEN || c->state == ROVEI_CELL_DEPARTED;
-    if (!frozen || memcmp(&c->attempt, attempt, sizeof *attempt) != 0)
+    struct rovei_freeze *f = c->freeze;
+    if (!frozen || memcmp(&f->attempt, attempt, sizeof *attempt) != 0)
         return ROVE_E_WRONG_PHASE;
     rove_err err = ROVE_OK;
-    if (offset == 0 && (!c->frozen || c->frozen->at || c->frozen->broken))
+    if (offset == 0 && (!f->reader || f->reader->at || f->reader->broken))
         err = open_again(c);
-    if (!err && (!c->frozen || c->frozen->at != offset))
+    if (!err && (!f->reader || f->reader->at != offset))
         err = ROVE_E_USAGE;
-    return err ? err : rovei_state_read(c->frozen, room, size);
+    return err ? err : rovei_state_read(f->reader, room, size);
 }
 
 /* ---- writing ---- */

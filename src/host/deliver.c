@@ -109,14 +109,14 @@ void rovei_deliver_end(rovei_resident *r, void *waiter, rove_err err, rovei_appl
         return;
     }
     struct deliver *d = ROVEI_CONTAINER(w, struct deliver, waiter);
-    pthread_mutex_lock(&r->mailbox.lock);
+    pthread_mutex_lock(&r->mailbox.shared->lock);
     d->err = err;
     d->one.applied = taken;
     d->one.here = event != NULL;
     d->one.wall = wall;
     d->settled = true;
     pthread_cond_signal(&d->outcome);
-    pthread_mutex_unlock(&r->mailbox.lock);
+    pthread_mutex_unlock(&r->mailbox.shared->lock);
 }
 
 /* ---- one event, by the runner ---- */
@@ -244,10 +244,10 @@ static rove_err deliver_queued(struct deliver *d)
 static void await_outcome(struct deliver *d)
 {
     rovei_resident *r = d->one.resident;
-    pthread_mutex_lock(&r->mailbox.lock);
+    pthread_mutex_lock(&r->mailbox.shared->lock);
     while (!d->settled)
-        pthread_cond_wait(&d->outcome, &r->mailbox.lock);
-    pthread_mutex_unlock(&r->mailbox.lock);
+        pthread_cond_wait(&d->outcome, &r->mailbox.shared->lock);
+    pthread_mutex_unlock(&r->mailbox.shared->lock);
     pthread_cond_destroy(&d->outcome);
     rovei_resident_drop(r);
 }

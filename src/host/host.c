@@ -78,6 +78,8 @@ rove_err rovei_host_init(struct rovei_host *h, rove_node *node, const rove_runti
     rovei_observers_init(&h->observers, h->alloc, (size_t)h->env->limits.observers_max,
                          rovei_rng_u64(&h->env->rng));
     pthread_mutex_init(&h->lock, NULL);
+    for (size_t i = 0; i < ROVEI_MAILBOX_LOCKS; i++)
+        rovei_mailbox_shared_init(&h->mailboxes[i], &rovei_resident_mailbox_ops);
     return ROVE_OK;
 }
 
@@ -92,6 +94,8 @@ void rovei_host_fini(struct rovei_host *h)
     rovei_factory_fini(&h->factory);
     rovei_observers_fini(&h->observers);
     rovei_map_fini(&h->cells);
+    for (size_t i = 0; i < ROVEI_MAILBOX_LOCKS; i++)
+        rovei_mailbox_shared_fini(&h->mailboxes[i]);
     pthread_mutex_destroy(&h->lock);
 }
 

@@ -31,6 +31,8 @@ typedef enum rovei_life { /* the numbers are never changed: they are looked at w
                           ROVEI_LIFE_SHUTTING_DOWN = 2,
 } rovei_life;
 
+#define ROVEI_MAILBOX_LOCKS 64
+
 struct rovei_host {
     rove_node *node;
     const rovei_env *env;
@@ -41,7 +43,9 @@ struct rovei_host {
     rovei_registry registry;
     rovei_observers observers;
     rovei_workers workers;
-    rovei_rcu_bin bin; /* residents whose last reader may not be through yet */
+    rovei_mailbox_shared mailboxes[ROVEI_MAILBOX_LOCKS];
+    atomic_uint next_mailbox; /* the daemons share them in turn */
+    rovei_rcu_bin bin;        /* residents whose last reader may not be through yet */
 
     pthread_mutex_t lock;
     atomic_int life; /* changed under the lock */
@@ -91,6 +95,7 @@ typedef struct rovei_resident {
 ROVE_MUST_USE rove_err rovei_resident_new(rovei_resident **ret, struct rovei_host *h,
                                           const rove_entity *entity, rovei_keypair *key,
                                           const rovei_made_of *made_of);
+extern const rovei_mailbox_ops rovei_resident_mailbox_ops;
 rovei_resident *rovei_resident_hold(rovei_resident *r);
 void rovei_resident_drop(rovei_resident *r);
 bool rovei_resident_hold_entry(rovei_entry *e);

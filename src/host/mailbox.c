@@ -9,10 +9,20 @@
 #define PENDING   (unsigned)ROVEI_MAILBOX_PENDING
 #define SCHEDULED (unsigned)ROVEI_MAILBOX_SCHEDULED
 
-void rovei_mailbox_init(rovei_mailbox *m, const rovei_mailbox_ops *ops)
+void rovei_mailbox_shared_init(rovei_mailbox_shared *s, const rovei_mailbox_ops *ops)
 {
-    *m = (rovei_mailbox){.ops = ops};
-    pthread_mutex_init(&m->lock, NULL);
+    s->ops = ops;
+    pthread_mutex_init(&s->lock, NULL);
+}
+
+void rovei_mailbox_shared_fini(rovei_mailbox_shared *s)
+{
+    pthread_mutex_destroy(&s->lock);
+}
+
+void rovei_mailbox_init(rovei_mailbox *m, rovei_mailbox_shared *shared)
+{
+    *m = (rovei_mailbox){.shared = shared};
     m->inbox_end = &m->inbox;
     m->after_end = &m->after;
 }
@@ -21,7 +31,6 @@ void rovei_mailbox_fini(rovei_mailbox *m)
 {
     ROVEI_CHECK(!(atomic_load(&m->state) & (RUNNING | PENDING)));
     ROVEI_CHECK(!m->inbox && !m->batch && !m->after && !m->tickets);
-    pthread_mutex_destroy(&m->lock);
 }
 
 /* Gives the role up while nothing is pending. */
@@ -48,7 +57,7 @@ static rovei_ticket *first_ticket(const rovei_mailbox *m)
 /* Passes the role on. Under the lock, since what is scheduled or woken may run at once. */
 static void leave_slow(rovei_mailbox *m)
 {
-    pthread_mutex_lock(&m->lock);
+    pthread_mutex_lock(&m->shared->lock);
     rovei_ticket *next = m->tickets ? first_ticket(m) : NULL;
     if (!m->batch && !m->inbox) {
         atomic_fetch_and(&m->state, ~(RUNNING | PENDING));
@@ -57,10 +66,10 @@ static void leave_slow(rovei_mailbox *m)
         pthread_cond_signal(&next->turn);
     } else {
         if (!(atomic_fetch_or(&m->state, SCHEDULED) & SCHEDULED))
-            m->ops->schedule(m);
+            m->shared->ops->schedule(m);
         atomic_fetch_and(&m->state, ~RUNNING);
     }
-    pthread_mutex_unlock(&m->lock);
+    pthread_mutex_unlock(&m->shared->lock);
 }
 
 void rovei_mailbox_leave(rovei_mailbox *m)
@@ -87,12 +96,12 @@ static void append(rovei_mailbox *m, rovei_job *job)
 bool rovei_mailbox_put(rovei_mailbox *m, rovei_job *job)
 {
     job->ticket = NULL;
-    pthread_mutex_lock(&m->lock);
+    pthread_mutex_lock(&m->shared->lock);
     append(m, job);
     bool schedule = !(atomic_fetch_or(&m->state, PENDING) & (RUNNING | SCHEDULED));
     if (schedule)
         atomic_fetch_or(&m->state, SCHEDULED);
-    pthread_mutex_unlock(&m->lock);
+    pthread_mutex_unlock(&m->shared->lock);
     return schedule;
 }
 
@@ -100,11 +109,11 @@ bool rovei_mailbox_put(rovei_mailbox *m, rovei_job *job)
 static rovei_job *next_job(rovei_mailbox *m)
 {
     if (!m->batch) {
-        pthread_mutex_lock(&m->lock);
+        pthread_mutex_lock(&m->shared->lock);
         m->batch = m->inbox;
         m->inbox = NULL;
         m->inbox_end = &m->inbox;
-        pthread_mutex_unlock(&m->lock);
+        pthread_mutex_unlock(&m->shared->lock);
     }
     return m->batch;
 }
@@ -119,12 +128,12 @@ static void step(rovei_mailbox *m, rovei_job *job, rovei_ticket *own)
     m->batch = next;
     if (!ticket)
         return;
-    pthread_mutex_lock(&m->lock);
+    pthread_mutex_lock(&m->shared->lock);
     m->tickets--;
     ticket->done = true;
     if (ticket != own) /* signalled under the lock: his stack must not go before the last touch */
         pthread_cond_signal(&ticket->turn);
-    pthread_mutex_unlock(&m->lock);
+    pthread_mutex_unlock(&m->shared->lock);
 }
 
 /* Takes the role if nobody has it. Under the lock: with PENDING set nobody takes it without. */
@@ -147,13 +156,13 @@ static void add_ticket(rovei_mailbox *m, rovei_ticket *t)
 /* For whoever has the role: runs all up to his own job, and gives the role up. */
 static void run_up_to(rovei_mailbox *m, rovei_ticket *t)
 {
-    m->ops->entered(m);
+    m->shared->ops->entered(m);
     while (!t->done) {
         rovei_job *next = next_job(m);
         ROVEI_CHECK(next);
         step(m, next, t);
     }
-    m->ops->leaving(m);
+    m->shared->ops->leaving(m);
     rovei_mailbox_leave(m);
 }
 
@@ -161,12 +170,12 @@ void rovei_mailbox_wait(rovei_mailbox *m, rovei_job *job)
 {
     rovei_ticket *t = ROVEI_CONTAINER(job, rovei_ticket, job);
     pthread_cond_init(&t->turn, NULL);
-    pthread_mutex_lock(&m->lock);
+    pthread_mutex_lock(&m->shared->lock);
     add_ticket(m, t);
     t->lead = take_role(m);
     while (!t->lead && !t->done)
-        pthread_cond_wait(&t->turn, &m->lock);
-    pthread_mutex_unlock(&m->lock);
+        pthread_cond_wait(&t->turn, &m->shared->lock);
+    pthread_mutex_unlock(&m->shared->lock);
     if (t->lead)
         run_up_to(m, t);
     pthread_cond_destroy(&t->turn);
@@ -175,12 +184,12 @@ void rovei_mailbox_wait(rovei_mailbox *m, rovei_job *job)
 bool rovei_mailbox_try(rovei_mailbox *m, rovei_job *job)
 {
     rovei_ticket *t = ROVEI_CONTAINER(job, rovei_ticket, job);
-    pthread_mutex_lock(&m->lock);
+    pthread_mutex_lock(&m->shared->lock);
     /* PENDING with nothing behind it is taken back by the runner that leaves. */
     bool mine = take_role(m);
     if (mine)
         add_ticket(m, t);
-    pthread_mutex_unlock(&m->lock);
+    pthread_mutex_unlock(&m->shared->lock);
     if (mine)
         run_up_to(m, t);
     return mine;
@@ -188,16 +197,16 @@ bool rovei_mailbox_try(rovei_mailbox *m, rovei_job *job)
 
 void rovei_mailbox_run(rovei_mailbox *m, unsigned budget)
 {
-    pthread_mutex_lock(&m->lock);
+    pthread_mutex_lock(&m->shared->lock);
     unsigned s = atomic_fetch_and(&m->state, ~SCHEDULED);
     /* A runner that leaves sees to it that what is pending is scheduled again. */
     bool mine = (s & PENDING) && !(s & RUNNING);
     if (mine)
         atomic_fetch_or(&m->state, RUNNING);
-    pthread_mutex_unlock(&m->lock);
+    pthread_mutex_unlock(&m->shared->lock);
     if (!mine)
         return;
-    m->ops->entered(m);
+    m->shared->ops->entered(m);
     for (unsigned used = 0; used < budget; used += m->charged) {
         rovei_job *job = next_job(m);
         if (!job)
@@ -205,7 +214,7 @@ void rovei_mailbox_run(rovei_mailbox *m, unsigned budget)
         m->charged = 1;
         step(m, job, NULL);
     }
-    m->ops->leaving(m);
+    m->shared->ops->leaving(m);
     rovei_mailbox_leave(m);
 }
 

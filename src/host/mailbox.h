@@ -52,6 +52,16 @@ typedef struct rovei_mailbox_ops {
     void (*leaving)(rovei_mailbox *m);
 } rovei_mailbox_ops;
 
+/* What many mailboxes have in common: one has no lock of its own, since there is one for each
+ * daemon and few are busy at a time. */
+typedef struct rovei_mailbox_shared {
+    pthread_mutex_t lock;
+    const rovei_mailbox_ops *ops;
+} rovei_mailbox_shared;
+
+void rovei_mailbox_shared_init(rovei_mailbox_shared *s, const rovei_mailbox_ops *ops);
+void rovei_mailbox_shared_fini(rovei_mailbox_shared *s);
+
 enum {
     ROVEI_MAILBOX_RUNNING = 1,
     ROVEI_MAILBOX_PENDING = 2,
@@ -60,11 +70,10 @@ enum {
 
 struct rovei_mailbox {
     atomic_uint state;
-    pthread_mutex_t lock;
-    const rovei_mailbox_ops *ops;
     /* Under the lock. */
+    unsigned tickets; /* callers whose job has not been run */
+    rovei_mailbox_shared *shared;
     rovei_job *inbox, **inbox_end;
-    size_t tickets; /* callers whose job has not been run */
     /* The runner's. */
     rovei_job *batch;
     unsigned charged; /* of the budget, by the job that ran last */
@@ -73,7 +82,8 @@ struct rovei_mailbox {
     rovei_mailbox *ready_next;
 };
 
-void rovei_mailbox_init(rovei_mailbox *m, const rovei_mailbox_ops *ops);
+/* `shared` outlives it. */
+void rovei_mailbox_init(rovei_mailbox *m, rovei_mailbox_shared *shared);
 /* Must be empty and nobody's (checked). */
 void rovei_mailbox_fini(rovei_mailbox *m);
 

@@ -30,7 +30,7 @@ static void leaving(rovei_mailbox *m)
     rovei_thread_leave();
 }
 
-static const rovei_mailbox_ops mailbox_ops = {schedule, entered, leaving};
+const rovei_mailbox_ops rovei_resident_mailbox_ops = {schedule, entered, leaving};
 
 static void free_retired(rovei_rcu_retired *item)
 {
@@ -48,7 +48,8 @@ rove_err rovei_resident_new(rovei_resident **ret, struct rovei_host *h, const ro
     if (!r)
         return ROVE_E_NOMEM;
     rovei_entry_init(&r->entry, entity);
-    rovei_mailbox_init(&r->mailbox, &mailbox_ops);
+    uint64_t turn = atomic_fetch_add_explicit(&h->next_mailbox, 1, memory_order_relaxed);
+    rovei_mailbox_init(&r->mailbox, &h->mailboxes[turn % ROVEI_MAILBOX_LOCKS]);
     r->retired.free = free_retired;
     atomic_init(&r->refs, 1);
     r->host = h;

@@ -10,6 +10,7 @@
 /* The owner of a mailbox. Everything but the counters is touched by its runner only: the thread
  * sanitizer proves that there is one at a time. */
 typedef struct owner {
+    rovei_mailbox_shared shared;
     rovei_mailbox mailbox;
     rovei_workers *workers;
     atomic_int queued; /* stays in the workers' queue */
@@ -59,7 +60,8 @@ static void close_world(world *w)
 static void owner_init(owner *o, world *w)
 {
     memset(o, 0, sizeof *o);
-    rovei_mailbox_init(&o->mailbox, &ops);
+    rovei_mailbox_shared_init(&o->shared, &ops);
+    rovei_mailbox_init(&o->mailbox, &o->shared);
     o->workers = &w->workers;
 }
 
@@ -69,6 +71,7 @@ static void owner_fini(owner *o)
     while (atomic_load(&o->queued))
         sched_yield();
     rovei_mailbox_fini(&o->mailbox);
+    rovei_mailbox_shared_fini(&o->shared);
 }
 
 /* A job that a worker runs. */
@@ -237,9 +240,9 @@ static void test_role_is_handed_over(void **state)
     assert_int_equal(pthread_create(&thread, NULL, wait_thread, &o), 0);
     size_t waiting = 0;
     while (!waiting) {
-        pthread_mutex_lock(&o.mailbox.lock);
+        pthread_mutex_lock(&o.shared.lock);
         waiting = o.mailbox.tickets;
-        pthread_mutex_unlock(&o.mailbox.lock);
+        pthread_mutex_unlock(&o.shared.lock);
     }
     rovei_mailbox_leave(&o.mailbox);
     pthread_join(thread, NULL);
