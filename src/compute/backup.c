@@ -15,8 +15,7 @@ rove_err rovei_node_backup(rovei_node *n, rovei_now now, uint64_t cell, rovei_ba
     if (!rovei_daemon_serves(d))
         return ROVE_E_ALREADY_MIGRATING;
     rovei_backup b = {.daemon = d->entity, .epoch = d->epoch, .sinc = d->sinc};
-    _Static_assert(sizeof b.kind == sizeof d->kind, "names of kinds");
-    memcpy(b.kind, d->kind, sizeof b.kind);
+    memcpy(b.kind, d->kind, strlen(d->kind) + 1);
     rove_err err = rovei_lanes_make(n, d);
     if (err == ROVE_OK)
         err = rovei_lanes_export(d->lanes, now, &b.lanes);

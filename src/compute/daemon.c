@@ -76,6 +76,7 @@ static void daemon_free(rovei_node *n, rovei_daemon *d)
     rovei_lanes_free(d->lanes);
     rovei_timers_release(&n->timers, &d->renew);
     rovei_keypair_unref(d->key);
+    rovei_free(n->alloc, d->kind, strlen(d->kind) + 1);
     ROVEI_DELETE(n->alloc, d);
 }
 
@@ -89,15 +90,19 @@ rove_err rovei_daemon_add(rovei_node *n, rovei_now now, const rove_entity *entit
         return ROVE_E_ORIGIN_TAKEN;
     if (n->daemons.count >= n->env->limits.daemons_max)
         return ROVE_E_FULL;
-    size_t length = strlen(kind);
+    size_t size = strlen(kind) + 1;
+    if (size > ROVEI_KIND_ROOM)
+        return ROVE_E_USAGE;
     rovei_daemon *d = ROVEI_NEW(n->alloc, rovei_daemon);
-    if (!d || length >= sizeof d->kind) {
-        if (d)
-            ROVEI_DELETE(n->alloc, d);
-        return d ? ROVE_E_USAGE : ROVE_E_NOMEM;
+    if (!d)
+        return ROVE_E_NOMEM;
+    d->kind = rovei_alloc(n->alloc, size);
+    if (!d->kind) {
+        ROVEI_DELETE(n->alloc, d);
+        return ROVE_E_NOMEM;
     }
+    memcpy(d->kind, kind, size);
     d->entity = *entity;
-    memcpy(d->kind, kind, length + 1);
     d->key = key ? rovei_keypair_ref(key) : NULL;
     d->role = role;
     d->role_since = now.mono;
@@ -340,8 +345,8 @@ static void fill_info(const rovei_node *n, const rovei_daemon *d, rovei_daemon_i
     ret->lanes = rovei_lanes_count(d->lanes);
     ret->since = d->role_since;
     ret->note = d->note;
-    ret->first_applied = d->first_applied;
-    ret->widest_gap = d->widest_gap;
+    ret->first_applied = rovei_lanes_pace(d->lanes).first;
+    ret->widest_gap = rovei_lanes_pace(d->lanes).widest_gap;
     if (d->source || d->target)
         fill_move(n, d, ret);
 }

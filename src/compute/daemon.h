@@ -32,24 +32,22 @@ struct rovei_target; /* migration/: what a target keeps until Closed */
 typedef struct rovei_daemon {
     rovei_node *node;
     rove_entity entity;
-    char kind[64];
+    char *kind;
     rovei_keypair *key; /* one reference; NULL while receiving */
     uint64_t cell;      /* 0 while there is none */
     rovei_role role;
+    bool shutting_down;
+    bool forced;         /* this epoch was taken by force */
+    bool given;          /* spawned here under an identity that was given, not drawn */
+    bool aside_owed;     /* the effect ASIDE could not be queued yet */
     uint64_t role_since; /* monotonic */
     uint64_t epoch;      /* that this node holds, or that it would get */
     rovei_sinc sinc;
-    struct rovei_lanes *lanes;            /* NULL before the first frame */
-    struct rovei_source *source;          /* while it gives the daemon away */
-    struct rovei_target *target;          /* from an accepted Offer until Closed */
-    uint64_t first_applied, last_applied; /* monotonic, under this epoch; 0 = none */
-    uint64_t widest_gap; /* between two applied events, since it came or was ordered away */
-    rovei_timer renew;   /* signs the location record anew */
-    const char *note;    /* static text for the operator, or NULL */
-    bool shutting_down;
-    bool forced;               /* this epoch was taken by force */
-    bool given;                /* spawned here under an identity that was given, not drawn */
-    bool aside_owed;           /* the effect ASIDE could not be queued yet */
+    struct rovei_lanes *lanes;   /* NULL before the first frame */
+    struct rovei_source *source; /* while it gives the daemon away */
+    struct rovei_target *target; /* from an accepted Offer until Closed */
+    rovei_timer renew;           /* signs the location record anew */
+    const char *note;            /* static text for the operator, or NULL */
     uint64_t cell_key;         /* its key in the table of cells: the cell, or a number of its own */
     struct rovei_claim *claim; /* while CLAIMING */
 } rovei_daemon;

@@ -256,6 +256,26 @@ size_t rovei_lanes_count(const struct rovei_lanes *l)
     return l ? l->by_key.count : 0;
 }
 
+void rovei_lanes_note_applied(struct rovei_lanes *l, uint64_t at)
+{
+    rovei_pace *p = &l->pace;
+    if (!p->first)
+        p->first = at;
+    else if (at > p->last && at - p->last > p->widest_gap)
+        p->widest_gap = at - p->last;
+    p->last = at;
+}
+
+rovei_pace rovei_lanes_pace(const struct rovei_lanes *l)
+{
+    return l ? l->pace : (rovei_pace){0};
+}
+
+void rovei_lanes_forget_gap(struct rovei_lanes *l)
+{
+    l->pace.widest_gap = 0;
+}
+
 /* ---- saying ---- */
 
 void rovei_lane_head(const struct rovei_lanes *l, rovei_lane_frame *f, rovei_lane_type type,

@@ -27,6 +27,14 @@ void rovei_lanes_serve(struct rovei_lanes *l, rovei_now now);
 void rovei_lanes_depart(struct rovei_lanes *l, rovei_now now, const rovei_record *record);
 /* An event was applied (or reported an error): position, outcome and outputs move together. */
 void rovei_lanes_applied(struct rovei_lanes *l, rovei_now now, rovei_completion *c);
+/* When events of a daemon were applied here, under this epoch. */
+typedef struct rovei_pace {
+    uint64_t first, last; /* monotonic; 0 = none */
+    uint64_t widest_gap;  /* between two, since it came or was ordered away */
+} rovei_pace;
+void rovei_lanes_note_applied(struct rovei_lanes *l, uint64_t at);
+rovei_pace rovei_lanes_pace(const struct rovei_lanes *l);
+void rovei_lanes_forget_gap(struct rovei_lanes *l);
 /* Once per turn, for all that put themselves into n->busy_lanes and n->busy_senders: feeds
  * mailboxes round robin, writes pending answers and events. */
 void rovei_lanes_turn(rovei_node *n, rovei_now now);

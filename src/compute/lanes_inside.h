@@ -96,6 +96,7 @@ struct rovei_lanes {
     size_t outcome_bytes; /* what one more outcome is reckoned to count */
     size_t wanting;       /* lanes with wants_room */
     uint64_t *held_back;  /* while frozen: the attempt's count */
+    rovei_pace pace;
 };
 
 /* ---- lanes.c ---- */

@@ -83,16 +83,16 @@ rovei_place_entry *rovei_place_get(const rovei_node *n, const rove_entity *daemo
     return rovei_map_get(&n->locations->places, daemon->bytes);
 }
 
-rovei_record rovei_place_record(const rovei_place_entry *p)
+rovei_record rovei_place_record(const rovei_node *n, const rovei_place_entry *p)
 {
     rovei_record r;
-    rovei_record_unpack(p->record, &p->daemon, &r);
+    rovei_record_unpack(p->record, n, &p->daemon, &r);
     return r;
 }
 
-static void show(const rovei_place_entry *p, rovei_location *ret)
+static void show(const rovei_node *n, const rovei_place_entry *p, rovei_location *ret)
 {
-    rovei_record_unpack(p->record, &p->daemon, &ret->record);
+    rovei_record_unpack(p->record, n, &p->daemon, &ret->record);
     ret->stopped = p->stopped;
     ret->tombstone = p->tombstone;
     ret->kind = p->kind ? p->kind : "";
@@ -105,7 +105,7 @@ const rovei_location *rovei_location_read(const rovei_node *n, const rove_entity
 {
     const rovei_place_entry *p = rovei_place_get(n, daemon);
     if (p)
-        show(p, room);
+        show(n, p, room);
     return p ? room : NULL;
 }
 
@@ -113,7 +113,7 @@ bool rovei_location_next(const rovei_node *n, size_t *it, rovei_location *ret)
 {
     const rovei_place_entry *p = rovei_map_next(&n->locations->places, it);
     if (p)
-        show(p, ret);
+        show(n, p, ret);
     return p != NULL;
 }
 
@@ -280,7 +280,7 @@ static rove_err keep(rovei_node *n, rovei_now now, const rovei_record *r, bool o
                      rovei_place_entry **p)
 {
     rovei_packed_record *packed;
-    rove_err err = rovei_record_pack(&packed, n->alloc, r);
+    rove_err err = rovei_record_pack(&packed, n, r);
     if (err)
         return err;
     if (!*p) {
@@ -301,7 +301,7 @@ static bool is_news(const rovei_node *n, const rovei_place_entry *p, const rovei
     *ret_order = 1;
     if (!p)
         return true;
-    rovei_record known = rovei_place_record(p);
+    rovei_record known = rovei_place_record(n, p);
     *ret_order = rovei_record_compare(r, &known);
     if (ROVEI_MUTANT(REDIRECT_IGNORES_EPOCH) && *ret_order < 0 && !rovei_daemon_find(n, &r->daemon))
         *ret_order = 1;
@@ -371,7 +371,7 @@ void rovei_locations_check(const rovei_node *n)
     size_t count = 0;
     ROVEI_LIST_EACH (it, next, &l->by_age) {
         const rovei_place_entry *p = ROVEI_CONTAINER(it, rovei_place_entry, age);
-        rovei_record r = rovei_place_record(p);
+        rovei_record r = rovei_place_record(n, p);
         ROVEI_CHECK(rovei_map_get(&l->places, p->daemon.bytes) == p);
         ROVEI_CHECK(r.epoch && r.epoch <= ROVEI_EPOCH_MAX);
         ROVEI_CHECK(!p->stopped || rovei_entity_equal(&r.holder, &n->self));

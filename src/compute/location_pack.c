@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A record as the table keeps it: without the daemon, which its entry has, without unused
- * addresses, and without a giver where nobody gave. There is one for every daemon that is known. */
+ * addresses, without a giver where nobody gave, and without the holder where that is the node
+ * itself. There is one for every daemon that is known. */
 #include <base/alloc.h>
 #include <base/check.h>
 #include <compute/location_table.h>
@@ -12,24 +13,50 @@ struct rovei_packed_record {
     uint8_t bytes[];
 };
 
-#define HAS_GIVER 0x80u /* beside the record's own flags */
+/* Beside the record's own flags. */
+#define HAS_GIVER 0x80u
+#define HELD_HERE 0x40u
+#define OURS      (HAS_GIVER | HELD_HERE)
 
 static size_t size_of(size_t bytes)
 {
     return sizeof(rovei_packed_record) + bytes;
 }
 
-rove_err rovei_record_pack(rovei_packed_record **ret, const rove_alloc *a, const rovei_record *r)
+/* As short as its family allows. */
+static size_t ip_size(uint8_t family)
+{
+    return family == 4 ? 4 : 16;
+}
+
+static void pack_addr(rovei_writer *w, const rovei_addr *a)
+{
+    rovei_write_u8(w, a->family);
+    rovei_write_bytes(w, a->ip, ip_size(a->family));
+    rovei_write_u16(w, a->port);
+}
+
+static rovei_addr unpack_addr(rovei_reader *r)
+{
+    rovei_addr a = {.family = rovei_read_u8(r)};
+    rovei_read_bytes(r, a.ip, ip_size(a.family));
+    a.port = rovei_read_u16(r);
+    return a;
+}
+
+rove_err rovei_record_pack(rovei_packed_record **ret, const rovei_node *n, const rovei_record *r)
 {
     uint8_t bytes[ROVEI_RECORD_SIZE_MAX];
     rovei_writer w = rovei_writer_of(bytes, sizeof bytes);
     bool given = !rovei_entity_is_zero(&r->giver);
-    rovei_write_u8(&w, (uint8_t)(r->flags | (given ? HAS_GIVER : 0)));
+    bool here = rovei_entity_equal(&r->holder, &n->self);
+    rovei_write_u8(&w, (uint8_t)(r->flags | (given ? HAS_GIVER : 0) | (here ? HELD_HERE : 0)));
     rovei_write_u64(&w, r->epoch);
-    rovei_write_entity(&w, &r->holder);
+    if (!here)
+        rovei_write_entity(&w, &r->holder);
     rovei_write_u8(&w, r->addr_count);
     for (size_t i = 0; i < r->addr_count; i++)
-        rovei_addr_write(&w, &r->addrs[i]);
+        pack_addr(&w, &r->addrs[i]);
     rovei_write_u64(&w, r->not_after);
     if (given) {
         rovei_write_entity(&w, &r->giver);
@@ -38,7 +65,7 @@ rove_err rovei_record_pack(rovei_packed_record **ret, const rove_alloc *a, const
     rovei_write_bytes(&w, r->signature, sizeof r->signature);
     ROVEI_CHECK(w.err == ROVE_OK);
     size_t size = rovei_writer_size(&w);
-    rovei_packed_record *p = rovei_alloc(a, size_of(size));
+    rovei_packed_record *p = rovei_alloc(n->alloc, size_of(size));
     if (!p)
         return ROVE_E_NOMEM;
     p->size = (uint16_t)size;
@@ -47,18 +74,19 @@ rove_err rovei_record_pack(rovei_packed_record **ret, const rove_alloc *a, const
     return ROVE_OK;
 }
 
-void rovei_record_unpack(const rovei_packed_record *p, const rove_entity *daemon, rovei_record *ret)
+void rovei_record_unpack(const rovei_packed_record *p, const rovei_node *n,
+                         const rove_entity *daemon, rovei_record *ret)
 {
     rovei_reader r = rovei_reader_of((rove_span){p->bytes, p->size});
     memset(ret, 0, sizeof *ret);
     ret->daemon = *daemon;
     uint8_t flags = rovei_read_u8(&r);
-    ret->flags = (uint8_t)(flags & ~HAS_GIVER);
+    ret->flags = (uint8_t)(flags & ~OURS);
     ret->epoch = rovei_read_u64(&r);
-    ret->holder = rovei_read_entity(&r);
+    ret->holder = flags & HELD_HERE ? n->self : rovei_read_entity(&r);
     ret->addr_count = rovei_read_u8(&r);
     for (size_t i = 0; i < ret->addr_count; i++)
-        ret->addrs[i] = rovei_addr_read(&r);
+        ret->addrs[i] = unpack_addr(&r);
     ret->not_after = rovei_read_u64(&r);
     if (flags & HAS_GIVER) {
         ret->giver = rovei_read_entity(&r);

@@ -10,10 +10,10 @@
 
 /* A record as it is kept; the daemon is said beside it. */
 typedef struct rovei_packed_record rovei_packed_record;
-ROVE_MUST_USE rove_err rovei_record_pack(rovei_packed_record **ret, const rove_alloc *a,
+ROVE_MUST_USE rove_err rovei_record_pack(rovei_packed_record **ret, const rovei_node *n,
                                          const rovei_record *r);
-void rovei_record_unpack(const rovei_packed_record *p, const rove_entity *daemon,
-                         rovei_record *ret);
+void rovei_record_unpack(const rovei_packed_record *p, const rovei_node *n,
+                         const rove_entity *daemon, rovei_record *ret);
 void rovei_packed_record_free(const rove_alloc *a, rovei_packed_record *p); /* NULL is fine */
 
 /* One daemon's place: what rovei_location says of it. */
@@ -95,7 +95,7 @@ struct rovei_locations {
 };
 
 rovei_place_entry *rovei_place_get(const rovei_node *n, const rove_entity *daemon);
-rovei_record rovei_place_record(const rovei_place_entry *p);
+rovei_record rovei_place_record(const rovei_node *n, const rovei_place_entry *p);
 
 /* NULL: out of memory, or a node without a session. */
 rovei_correspondent *rovei_correspondent_get(rovei_node *n, const rove_entity *peer);

@@ -46,7 +46,7 @@ void rovei_location_tellable(struct rovei_locations *l, rovei_place_entry *p, bo
     bool is = !rovei_list_empty(&p->tell);
     bool should = false;
     if (!gone) {
-        rovei_record r = rovei_place_record(p);
+        rovei_record r = rovei_place_record(l->node, p);
         should = is_tellable(l->node, &r);
     }
     if (is && !should) {
@@ -101,7 +101,7 @@ static void fire_tell(rovei_timer *timer, void *user, rovei_now now)
         if (l->tell_next == &l->tellable)
             l->tell_next = l->tellable.next;
         const rovei_place_entry *p = ROVEI_CONTAINER(l->tell_next, rovei_place_entry, tell);
-        rovei_record r = rovei_place_record(p);
+        rovei_record r = rovei_place_record(l->node, p);
         size_t more = tell_entry(l, &r);
         if (!more)
             return;

@@ -142,7 +142,7 @@ static rove_err claim_restore(rovei_now now, rovei_daemon *d, const rovei_backup
 rove_err rovei_node_spawn(rovei_node *n, rovei_now now, const rovei_spawn *s)
 {
     rovei_daemon *d;
-    if (!s->key || !s->kind || !s->cell || s->cell >> 63 || strlen(s->kind) >= sizeof d->kind)
+    if (!s->key || !s->kind || !s->cell || s->cell >> 63 || strlen(s->kind) >= ROVEI_KIND_ROOM)
         return ROVE_E_USAGE;
     if (rovei_daemon_by_cell(n, s->cell))
         return ROVE_E_EXISTS;

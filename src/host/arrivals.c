@@ -70,8 +70,8 @@ static rove_err expected(struct rovei_host *h, const rovei_effect *e, rovei_made
         return ROVE_E_ORIGIN_TAKEN;
     if (!same_name(entry->made_of.name, e->daemon_kind))
         return ROVE_E_TARGET_NO_FACTORY;
-    if (entry->bound && !rovei_entity_is_zero(&e->peer) &&
-        !rovei_entity_equal(&entry->source, &e->peer))
+    if (entry->source && !rovei_entity_is_zero(&e->peer) &&
+        !rovei_entity_equal(entry->source, &e->peer))
         return ROVE_E_REFUSED;
     *ret = entry->made_of;
     return ROVE_OK;

@@ -25,6 +25,8 @@ void rovei_factory_entry_free(rovei_factory *f, rovei_factory_entry *e)
     while (e) {
         rovei_factory_entry *before = e->before;
         rovei_keypair_unref(e->key);
+        if (e->source)
+            ROVEI_DELETE(f->alloc, e->source);
         ROVEI_DELETE(f->alloc, e);
         e = before;
     }
@@ -220,14 +222,18 @@ void rovei_factory_departed(rovei_factory *f, uint64_t origin)
     }
 }
 
-bool rovei_factory_bind(rovei_factory *f, uint64_t origin, const rove_entity *source)
+rove_err rovei_factory_bind(rovei_factory *f, uint64_t origin, const rove_entity *source)
 {
     rovei_factory_entry *e = find(f, origin);
-    if (!e || (e->bound && !rovei_entity_equal(&e->source, source)))
-        return false;
-    e->bound = true;
-    e->source = *source;
-    return true;
+    if (!e)
+        return ROVE_E_NOT_FOUND;
+    if (e->source)
+        return rovei_entity_equal(e->source, source) ? ROVE_OK : ROVE_E_EXISTS;
+    e->source = ROVEI_NEW(f->alloc, rove_entity);
+    if (!e->source)
+        return ROVE_E_NOMEM;
+    *e->source = *source;
+    return ROVE_OK;
 }
 
 const rovei_factory_entry *rovei_factory_find(const rovei_factory *f, uint64_t origin)

@@ -24,8 +24,7 @@ typedef struct rovei_factory_entry {
     bool public_only_ok; /* without any key a read-only one will do */
     bool left;           /* the daemon ran here and moved away; it may come back */
     bool claimed;        /* by a spawn that is not settled */
-    bool bound;          /* only `source` may bring it */
-    rove_entity source;
+    rove_entity *source; /* only it may bring the daemon; NULL: anybody that policy allows */
     struct rovei_factory_entry *before; /* what a spawn that may yet fail stands in for */
 } rovei_factory_entry;
 
@@ -70,8 +69,9 @@ ROVE_MUST_USE rove_err rovei_factory_arrived(rovei_factory *f, rovei_keypair *ke
 /* The daemon has moved away: the entry stays, so that it may come back; a key that was wiped is
  * forgotten. */
 void rovei_factory_departed(rovei_factory *f, uint64_t origin);
-/* Only `source` may bring it: false when there is no entry or it is bound to another node. */
-bool rovei_factory_bind(rovei_factory *f, uint64_t origin, const rove_entity *source);
+/* Only `source` may bring it. E_NOT_FOUND, E_EXISTS (it is bound to another node), E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_factory_bind(rovei_factory *f, uint64_t origin,
+                                          const rove_entity *source);
 
 /* Valid until the next change. NULL: none. */
 const rovei_factory_entry *rovei_factory_find(const rovei_factory *f, uint64_t origin);

@@ -79,12 +79,12 @@ typedef struct rovei_resident {
     rovei_rcu_retired retired;
     rovei_mailbox mailbox;
     atomic_uint refs;
+    rove_err ended; /* the runner's: what local events get once it is gone */
     struct rovei_host *host;
     uint64_t number;
     rovei_made_of made_of;
     /* The runner's. */
     rovei_cell *cell; /* NULL before the restore and after the end */
-    rove_err ended;   /* what local events get once it is gone */
     /* The loop thread's. */
     rovei_keypair *key;
     bool activated, committed, aside, forgotten, unlisted;

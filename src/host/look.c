@@ -32,15 +32,7 @@ size_t rove_runtime_daemon_count(const rove_runtime *rt)
 
 size_t rove_runtime_daemons(const rove_runtime *rt, rove_daemon *ret, size_t room)
 {
-    /* The lock is the registry's own business, not part of what const promises. */
-    rovei_registry *r = (rovei_registry *)(uintptr_t)&rt->host.registry;
-    size_t it = 0, count = 0;
-    pthread_mutex_lock(&r->lock);
-    for (const rovei_entry *e; (e = rovei_map_next(&r->entities, &it)); count++)
-        if (count < room)
-            ret[count] = (rove_daemon){e->node.key};
-    pthread_mutex_unlock(&r->lock);
-    return count;
+    return rovei_registry_daemons(&rt->host.registry, ret, room);
 }
 
 bool rovei_runtime_keeps_key(rove_runtime *rt, const rove_entity *entity)

@@ -24,7 +24,6 @@ void rovei_mailbox_init(rovei_mailbox *m, rovei_mailbox_shared *shared)
 {
     *m = (rovei_mailbox){.shared = shared};
     m->inbox_end = &m->inbox;
-    m->after_end = &m->after;
 }
 
 void rovei_mailbox_fini(rovei_mailbox *m)
@@ -75,8 +74,12 @@ static void leave_slow(rovei_mailbox *m)
 void rovei_mailbox_leave(rovei_mailbox *m)
 {
     rovei_after *after = m->after;
-    m->after = NULL;
-    m->after_end = &m->after;
+    if (after) { /* the last one leads to the first */
+        rovei_after *last = after;
+        after = last->next;
+        last->next = NULL;
+        m->after = NULL;
+    }
     if (!leave_fast(m))
         leave_slow(m);
     while (after) {
@@ -225,7 +228,8 @@ void rovei_mailbox_charge(rovei_mailbox *m, unsigned jobs)
 
 void rovei_mailbox_after(rovei_mailbox *m, rovei_after *after)
 {
-    after->next = NULL;
-    *m->after_end = after;
-    m->after_end = &after->next;
+    after->next = m->after ? m->after->next : after;
+    if (m->after)
+        m->after->next = after;
+    m->after = after;
 }

@@ -76,8 +76,8 @@ struct rovei_mailbox {
     rovei_job *inbox, **inbox_end;
     /* The runner's. */
     rovei_job *batch;
-    unsigned charged; /* of the budget, by the job that ran last */
-    rovei_after *after, **after_end;
+    unsigned charged;   /* of the budget, by the job that ran last */
+    rovei_after *after; /* the last one, in a ring */
     /* The scheduler's. */
     rovei_mailbox *ready_next;
 };

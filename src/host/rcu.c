@@ -122,6 +122,18 @@ rovei_rcu_node *rovei_rcu_table_find(const rovei_rcu_table *t, uint64_t key)
     return node_of(links);
 }
 
+void rovei_rcu_table_each(const rovei_rcu_table *t,
+                          void (*fn)(void *arg, const rovei_rcu_node *node), void *arg)
+{
+    struct cds_lfht_iter it;
+    struct cds_lfht_node *links;
+    for (cds_lfht_first(t->table, &it); (links = cds_lfht_iter_get_node(&it));
+         cds_lfht_next(t->table, &it)) {
+        SEES(node_of(links));
+        fn(arg, node_of(links));
+    }
+}
+
 void rovei_rcu_table_add(rovei_rcu_table *t, rovei_rcu_node *node)
 {
     if (t->count >= t->buckets) {

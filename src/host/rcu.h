@@ -32,6 +32,9 @@ ROVE_MUST_USE rove_err rovei_rcu_table_new(rovei_rcu_table **ret, const rove_all
 void rovei_rcu_table_free(rovei_rcu_table *t);
 /* Inside of a read section; NULL: none. */
 rovei_rcu_node *rovei_rcu_table_find(const rovei_rcu_table *t, uint64_t key);
+/* Each node, in no order. Inside of a read section. */
+void rovei_rcu_table_each(const rovei_rcu_table *t,
+                          void (*fn)(void *arg, const rovei_rcu_node *node), void *arg);
 /* Writers, one at a time, outside of a read section. The key is not in the table. */
 void rovei_rcu_table_add(rovei_rcu_table *t, rovei_rcu_node *node);
 /* Puts `node` into the place of `old`, of the same key: readers find one or the other. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The registry: a map by entity under the writers' lock, a lock-free table by origin hash for
- * everybody else. */
+ * The registry: a lock-free table by origin hash, and a lock for those who change it. */
 #include <base/check.h>
 #include <base/list.h>
 #include <host/registry.h>
@@ -14,8 +13,6 @@ rove_err rovei_registry_init(rovei_registry *r, const rove_alloc *a, uint64_t se
     rove_err err = rovei_rcu_table_new(&r->origins, a, seed);
     if (err)
         return err;
-    rovei_map_init_inside(&r->entities, a, sizeof(rove_entity), offsetof(rovei_entry, entity),
-                          seed);
     pthread_mutex_init(&r->lock, NULL);
     return ROVE_OK;
 }
@@ -24,10 +21,9 @@ void rovei_registry_fini(rovei_registry *r)
 {
     if (!r->origins)
         return;
-    ROVEI_CHECK(r->entities.count == 0);
+    ROVEI_CHECK(rovei_registry_count(r) == 0);
     rovei_rcu_table_free(r->origins);
     r->origins = NULL;
-    rovei_map_fini(&r->entities);
     pthread_mutex_destroy(&r->lock);
 }
 
@@ -55,15 +51,18 @@ static rovei_entry *at_origin(rovei_registry *r, uint64_t origin)
     return e;
 }
 
+/* Likewise, and only for this entity. */
+static rovei_entry *of_entity(rovei_registry *r, const rove_entity *entity, uint64_t origin)
+{
+    rovei_entry *e = at_origin(r, origin);
+    return e && rovei_entity_equal(&e->entity, entity) ? e : NULL;
+}
+
 static rove_err add_locked(rovei_registry *r, rovei_entry *e)
 {
-    if (rovei_map_get(&r->entities, &e->entity))
-        return ROVE_E_EXISTS;
-    if (at_origin(r, e->node.key))
-        return ROVE_E_ORIGIN_TAKEN;
-    rove_err err = rovei_map_put(&r->entities, &e->entity, e);
-    if (err)
-        return err;
+    const rovei_entry *there = at_origin(r, e->node.key);
+    if (there)
+        return rovei_entity_equal(&there->entity, &e->entity) ? ROVE_E_EXISTS : ROVE_E_ORIGIN_TAKEN;
     bool held = r->hold(e);
     ROVEI_CHECK(held);
     set_listed(e, true);
@@ -83,15 +82,12 @@ rove_err rovei_registry_add(rovei_registry *r, rovei_entry *e)
 rove_err rovei_registry_replace(rovei_registry *r, rovei_entry *e)
 {
     pthread_mutex_lock(&r->lock);
-    rovei_entry *old = rovei_map_get(&r->entities, &e->entity);
+    rovei_entry *old = of_entity(r, &e->entity, e->node.key);
     rove_err err = ROVE_OK;
     if (old) {
         ROVEI_CHECK(old != e);
         bool held = r->hold(e);
         ROVEI_CHECK(held);
-        /* The key is there already, so putting takes no memory. */
-        err = rovei_map_put(&r->entities, &e->entity, e);
-        ROVEI_CHECK(err == ROVE_OK);
         set_listed(e, true);
         rovei_rcu_table_replace(r->origins, &old->node, &e->node);
         set_listed(old, false);
@@ -107,10 +103,9 @@ rove_err rovei_registry_replace(rovei_registry *r, rovei_entry *e)
 bool rovei_registry_remove(rovei_registry *r, rovei_entry *e)
 {
     pthread_mutex_lock(&r->lock);
-    bool mine = rovei_map_get(&r->entities, &e->entity) == e;
+    bool mine = at_origin(r, e->node.key) == e;
     if (mine) {
         set_listed(e, false);
-        (void)rovei_map_remove(&r->entities, &e->entity);
         rovei_rcu_table_remove(r->origins, &e->node);
         atomic_fetch_sub(&r->count, 1);
     }
@@ -138,7 +133,7 @@ rovei_entry *rovei_registry_get(rovei_registry *r, uint64_t origin)
 rovei_entry *rovei_registry_get_entity(rovei_registry *r, const rove_entity *entity)
 {
     pthread_mutex_lock(&r->lock);
-    rovei_entry *e = rovei_map_get(&r->entities, entity);
+    rovei_entry *e = of_entity(r, entity, rovei_entity_origin(entity));
     if (e && !r->hold(e))
         e = NULL;
     pthread_mutex_unlock(&r->lock);
@@ -150,22 +145,24 @@ size_t rovei_registry_count(const rovei_registry *r)
     return atomic_load(&r->count);
 }
 
-rove_err rovei_registry_list(rovei_registry *r, rovei_entry ***ret, size_t *ret_count)
+struct listing {
+    rove_daemon *to;
+    size_t room, count;
+};
+
+static void list_one(void *arg, const rovei_rcu_node *node)
 {
-    const rove_alloc *a = r->entities.alloc;
-    pthread_mutex_lock(&r->lock);
-    size_t room = r->entities.count, count = 0, it = 0;
-    rovei_entry **list = rovei_calloc(a, room, sizeof(void *));
-    if (list)
-        for (rovei_entry *e; (e = rovei_map_next(&r->entities, &it));)
-            if (r->hold(e))
-                list[count++] = e;
-    pthread_mutex_unlock(&r->lock);
-    if (!list)
-        return ROVE_E_NOMEM;
-    /* What is listed can be held, so the array is full; should it ever not be, cut it to size. */
-    ROVEI_CHECK(count == room);
-    *ret = list;
-    *ret_count = count;
-    return ROVE_OK;
+    struct listing *l = arg;
+    if (l->count < l->room)
+        l->to[l->count] = (rove_daemon){node->key};
+    l->count++;
+}
+
+size_t rovei_registry_daemons(const rovei_registry *r, rove_daemon *ret, size_t room)
+{
+    struct listing l = {ret, room, 0};
+    rovei_rcu_enter();
+    rovei_rcu_table_each(r->origins, list_one, &l);
+    rovei_rcu_leave();
+    return l.count;
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which daemons live here: by entity, with the origin hash as the way in. Lookups take no lock;
- * changes are rare and take one. The registry knows nothing of what it lists: an entry is embedded
- * in its owner, who says how a reference is taken and given back. */
+ * Which daemons live here, by the origin hash of their entity, of which no two have the same one.
+ * Lookups take no lock; changes are rare and take one. The registry knows nothing of what it lists:
+ * an entry is embedded in its owner, who says how a reference is taken and given back. */
 #ifndef ROVEI_HOST_REGISTRY_H
 #define ROVEI_HOST_REGISTRY_H
 
-#include <base/map.h>
 #include <host/rcu.h>
 #include <pthread.h>
+#include <rove/daemon.h>
 
 typedef struct rovei_entry {
     rovei_rcu_node node; /* key: the origin hash */
@@ -18,7 +18,6 @@ typedef struct rovei_entry {
 
 typedef struct rovei_registry {
     pthread_mutex_t lock; /* of writers; never held while anything of a daemon is called */
-    rovei_map entities;
     rovei_rcu_table *origins;
     atomic_size_t count;
     /* References: `hold` may refuse (the owner is about to end). Called in a read section or under
@@ -56,9 +55,8 @@ rovei_entry *rovei_registry_get(rovei_registry *r, uint64_t origin);
 rovei_entry *rovei_registry_get_entity(rovei_registry *r, const rove_entity *entity);
 
 size_t rovei_registry_count(const rovei_registry *r);
-/* All entries, each with a reference, in an array of *ret_count (free with rovei_free over that
- * many pointers). E_NOMEM. */
-ROVE_MUST_USE rove_err rovei_registry_list(rovei_registry *r, rovei_entry ***ret,
-                                           size_t *ret_count);
+/* The first `room` of those listed; gives how many there are. Without a lock: what is added or
+ * removed meanwhile may be among them or not. */
+size_t rovei_registry_daemons(const rovei_registry *r, rove_daemon *ret, size_t room);
 
 #endif

@@ -45,8 +45,11 @@ rove_err rove_runtime_expect_migration(rove_runtime *rt, const char *kind, uint6
     else
         err =
             rovei_factory_expect(&h->factory, origin, made_of, options && options->public_only_ok);
-    if (err == ROVE_OK && options && options->source)
-        (void)rovei_factory_bind(&h->factory, origin, options->source);
+    if (err == ROVE_OK && options && options->source) {
+        err = rovei_factory_bind(&h->factory, origin, options->source);
+        if (err)
+            (void)rovei_factory_remove(&h->factory, origin);
+    }
     pthread_mutex_unlock(&h->lock);
     return err;
 }

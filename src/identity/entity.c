@@ -15,7 +15,7 @@
 
 struct rovei_keypair {
     atomic_uint refs;
-    rove_alloc alloc;
+    const rove_alloc *alloc;
     struct rovei_slab *slab;
     uint8_t *secret; /* a slot with seed and public key; NULL without a private half */
     rove_entity entity;
@@ -64,7 +64,7 @@ static rovei_keypair *keypair_new(const rovei_env *env, bool has_secret)
     if (!k)
         return NULL;
     atomic_init(&k->refs, 1);
-    k->alloc = env->alloc;
+    k->alloc = &env->alloc;
     k->slab = env->slab;
     if (has_secret) {
         k->secret = rovei_slab_get(env->slab);
@@ -143,8 +143,7 @@ void rovei_keypair_unref(rovei_keypair *k)
     if (before > 1)
         return;
     rovei_keypair_wipe(k);
-    rove_alloc alloc = k->alloc;
-    ROVEI_DELETE(&alloc, k);
+    ROVEI_DELETE(k->alloc, k);
 }
 
 const rove_entity *rovei_keypair_entity(const rovei_keypair *k)

@@ -82,7 +82,7 @@ rove_err rovei_node_move(rovei_node *n, rovei_now now, const rovei_move_order *o
     s->keep_identity = o->keep_identity;
     s->retry_not_ready = o->retry_not_ready;
     d->source = s;
-    d->widest_gap = 0;
+    rovei_lanes_forget_gap(d->lanes);
     *ret = info.attempt;
     rovei_source_start(s, now);
     return ROVE_OK;

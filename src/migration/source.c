@@ -118,8 +118,8 @@ static void say_offer(struct rovei_source *s)
                   .size_hint = size_hint(s),
                   .right = s->right},
     };
-    _Static_assert(sizeof m.offer.kind == sizeof s->d->kind, "names of kinds");
-    memcpy(m.offer.kind, s->d->kind, sizeof m.offer.kind);
+    _Static_assert(sizeof m.offer.kind == ROVEI_KIND_ROOM, "names of kinds");
+    memcpy(m.offer.kind, s->d->kind, strlen(s->d->kind) + 1);
     (void)!rovei_attempt_send(s->a, &m, NULL);
 }
 
@@ -334,8 +334,8 @@ void rovei_source_frozen(struct rovei_source *s, rovei_now now, rovei_completion
     if (s->image.state)
         s->image.state_size = rovei_buf_size(s->image.state);
     a->info.frozen_at = now.mono;
-    a->info.last_applied = d->last_applied;
-    a->info.widest_gap = d->widest_gap;
+    a->info.last_applied = rovei_lanes_pace(d->lanes).last;
+    a->info.widest_gap = rovei_lanes_pace(d->lanes).widest_gap;
     rovei_daemon_set_role(a->node, now, d, ROVEI_ROLE_FROZEN);
     rovei_lanes_freeze(d->lanes, now, &a->info.held_back);
     rovei_source_set_step(s, ROVEI_SOURCE_REJOIN);

@@ -443,22 +443,14 @@ static void complete_answer(rovei_node *n, rovei_now now, rovei_completion *c)
     ROVEI_DELETE(n->alloc, q);
 }
 
-static void note_applied(rovei_daemon *d, uint64_t at)
-{
-    if (!d->first_applied)
-        d->first_applied = at;
-    else if (at > d->last_applied && at - d->last_applied > d->widest_gap)
-        d->widest_gap = at - d->last_applied;
-    d->last_applied = at;
-}
-
 static void complete_applied(rovei_node *n, rovei_now now, rovei_completion *c)
 {
     rovei_daemon *d = rovei_daemon_by_cell(n, c->cell);
     if (!d)
         return;
-    for (uint32_t i = 0; i < c->events; i++)
-        note_applied(d, c->results[i].at);
+    /* What is applied came over a lane, or in a move: both need the set. */
+    for (uint32_t i = 0; d->lanes && i < c->events; i++)
+        rovei_lanes_note_applied(d->lanes, c->results[i].at);
     n->stats.events_applied += c->events;
     if (c->ticket == 0 || !rovei_daemon_serves(d))
         rovei_moves_complete(n, now, c);

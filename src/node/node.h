@@ -22,6 +22,8 @@
 
 typedef struct rovei_node rovei_node;
 
+#define ROVEI_KIND_ROOM 64 /* of the name of a kind, its end counted in */
+
 typedef struct rovei_node_config {
     const rovei_env *env; /* outlives the node */
     rovei_keypair *identity;
@@ -199,7 +201,7 @@ void rovei_node_complete(rovei_node *n, rovei_now now, rovei_completion *c);
 /* What the core adds to an image, so that the whole of a daemon can be kept and brought back. */
 typedef struct rovei_backup {
     rove_entity daemon;
-    char kind[64];
+    char kind[ROVEI_KIND_ROOM];
     uint64_t epoch; /* 0: not known, it was taken without a core */
     rovei_sinc sinc;
     rove_buf *lanes; /* as rovei_lanes_export wrote them; NULL: not known */

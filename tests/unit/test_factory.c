@@ -161,12 +161,12 @@ static void test_bind(void **state)
     world w;
     open_world(&w);
     rove_entity a = {{1}}, b = {{2}};
-    assert_false(rovei_factory_bind(&w.f, w.origin, &a));
+    assert_int_equal(rovei_factory_bind(&w.f, w.origin, &a), ROVE_E_NOT_FOUND);
     assert_ok(rovei_factory_expect(&w.f, w.origin, w.probe, false));
-    assert_true(rovei_factory_bind(&w.f, w.origin, &a));
-    assert_true(rovei_factory_bind(&w.f, w.origin, &a));
-    assert_false(rovei_factory_bind(&w.f, w.origin, &b));
-    assert_true(rovei_entity_equal(&rovei_factory_find(&w.f, w.origin)->source, &a));
+    assert_ok(rovei_factory_bind(&w.f, w.origin, &a));
+    assert_ok(rovei_factory_bind(&w.f, w.origin, &a));
+    assert_int_equal(rovei_factory_bind(&w.f, w.origin, &b), ROVE_E_EXISTS);
+    assert_true(rovei_entity_equal(rovei_factory_find(&w.f, w.origin)->source, &a));
     close_world(&w);
 }
 

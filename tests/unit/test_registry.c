@@ -95,13 +95,12 @@ static void test_rules(void **state)
     assert_ptr_equal(rovei_registry_get_entity(&w.r, &e2), &b->entry);
     drop(&b->entry);
     assert_null(rovei_registry_get(&w.r, 12345));
-    rovei_entry **list;
-    size_t count;
-    assert_ok(rovei_registry_list(&w.r, &list, &count));
-    assert_int_equal(count, 2);
-    for (size_t i = 0; i < count; i++)
-        drop(list[i]);
-    rovei_free(&w.t.env.alloc, list, count * sizeof(rovei_entry *));
+    rove_daemon list[3] = {{0}, {0}, {7}};
+    assert_int_equal(rovei_registry_daemons(&w.r, list, 3), 2);
+    assert_int_equal(list[0].origin ^ list[1].origin,
+                     rovei_entity_origin(&e1) ^ rovei_entity_origin(&e2));
+    assert_int_equal(list[2].origin, 7);
+    assert_int_equal(rovei_registry_daemons(&w.r, list, 1), 2);
     assert_false(rovei_registry_remove(&w.r, &again->entry)); /* exactly this one, or nothing */
     assert_true(rovei_registry_remove(&w.r, &a->entry));
     assert_false(rovei_registry_remove(&w.r, &a->entry));
