@@ -66,7 +66,8 @@ static rove_err expected(struct rovei_host *h, const rovei_effect *e, rovei_made
         return ROVE_E_TARGET_NO_FACTORY;
     if (entry->claimed) /* it is just being spawned here */
         return ROVE_E_EXISTS;
-    if (!rovei_entity_is_zero(&entry->entity) && !rovei_entity_equal(&entry->entity, &e->daemon))
+    const rove_entity *whose = rovei_factory_entity(entry);
+    if (whose && !rovei_entity_equal(whose, &e->daemon))
         return ROVE_E_ORIGIN_TAKEN;
     if (!same_name(entry->made_of.name, e->daemon_kind))
         return ROVE_E_TARGET_NO_FACTORY;
@@ -113,8 +114,9 @@ static rove_err find_key(struct rovei_host *h, const rovei_effect *e, rovei_keyp
     uint64_t origin = rovei_entity_origin(&e->daemon);
     const rovei_factory_entry *entry = rovei_factory_find(&h->factory, origin);
     *ret_ours = !e->key;
-    if (e->key || (entry && entry->key)) {
-        *ret = rovei_keypair_ref(e->key ? e->key : entry->key);
+    rovei_keypair *kept = entry ? rovei_factory_key(entry) : NULL;
+    if (e->key || kept) {
+        *ret = rovei_keypair_ref(e->key ? e->key : kept);
         return ROVE_OK;
     }
     if (!e->public_only_ok && !(entry && entry->public_only_ok))

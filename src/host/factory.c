@@ -24,7 +24,7 @@ void rovei_factory_entry_free(rovei_factory *f, rovei_factory_entry *e)
 {
     while (e) {
         rovei_factory_entry *before = e->before;
-        rovei_keypair_unref(e->key);
+        rovei_keypair_unref(e->who);
         if (e->source)
             ROVEI_DELETE(f->alloc, e->source);
         ROVEI_DELETE(f->alloc, e);
@@ -123,15 +123,16 @@ static rove_err put(rovei_factory *f, rovei_factory_entry fields)
         ROVEI_DELETE(f->alloc, e);
         return err;
     }
-    if (e->key) /* an expectation may know the origin only */
-        rovei_keypair_ref(e->key);
+    if (e->who)
+        rovei_keypair_ref(e->who);
     return ROVE_OK;
 }
 
 /* Why an occupied slot is refused to this entity. */
 static rove_err occupied(const rovei_factory_entry *e, const rove_entity *entity)
 {
-    bool other = !rovei_entity_is_zero(&e->entity) && !rovei_entity_equal(&e->entity, entity);
+    const rove_entity *whose = rovei_factory_entity(e);
+    bool other = whose && !rovei_entity_equal(whose, entity);
     return other ? ROVE_E_ORIGIN_TAKEN : ROVE_E_EXISTS;
 }
 
@@ -142,8 +143,7 @@ rove_err rovei_factory_register(rovei_factory *f, rovei_keypair *key, const rove
     const rovei_factory_entry *e = find(f, origin);
     if (e)
         return occupied(e, entity);
-    return put(f, (rovei_factory_entry){
-                      .origin = origin, .entity = *entity, .made_of = *made_of, .key = key});
+    return put(f, (rovei_factory_entry){.origin = origin, .made_of = *made_of, .who = key});
 }
 
 rove_err rovei_factory_expect(rovei_factory *f, uint64_t origin, const rovei_made_of *made_of,
@@ -160,14 +160,11 @@ rove_err rovei_factory_claim(rovei_factory *f, rovei_keypair *key, const rovei_m
     const rove_entity *entity = rovei_keypair_entity(key);
     uint64_t origin = rovei_keypair_origin(key);
     rovei_factory_entry *e = find(f, origin);
-    if (e && (!e->left || !rovei_entity_equal(&e->entity, entity)))
+    if (e && (!e->left || !rovei_entity_equal(rovei_factory_entity(e), entity)))
         return occupied(e, entity);
-    return put(f, (rovei_factory_entry){.origin = origin,
-                                        .entity = *entity,
-                                        .made_of = *made_of,
-                                        .key = key,
-                                        .claimed = true,
-                                        .before = e});
+    return put(
+        f, (rovei_factory_entry){
+               .origin = origin, .made_of = *made_of, .who = key, .claimed = true, .before = e});
 }
 
 void rovei_factory_settle(rovei_factory *f, uint64_t origin)
@@ -202,9 +199,9 @@ rove_err rovei_factory_arrived(rovei_factory *f, rovei_keypair *key, const rovei
     if (!e)
         return rovei_factory_register(f, key, made_of);
     rovei_keypair_ref(key);
-    rovei_keypair_unref(e->key);
-    e->key = key;
-    e->entity = *rovei_keypair_entity(key);
+    rovei_keypair_unref(e->who);
+    e->who = key;
+    e->key_is_gone = false;
     e->made_of = *made_of;
     e->left = false;
     return ROVE_OK;
@@ -216,10 +213,7 @@ void rovei_factory_departed(rovei_factory *f, uint64_t origin)
     if (!e)
         return;
     e->left = true;
-    if (e->key && rovei_keypair_is_read_only(e->key)) {
-        rovei_keypair_unref(e->key);
-        e->key = NULL;
-    }
+    e->key_is_gone |= e->who && rovei_keypair_is_read_only(e->who);
 }
 
 rove_err rovei_factory_bind(rovei_factory *f, uint64_t origin, const rove_entity *source)

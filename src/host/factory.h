@@ -18,15 +18,26 @@ typedef struct rovei_made_of {
 
 typedef struct rovei_factory_entry {
     uint64_t origin;
-    rove_entity entity; /* all zero while only the origin is known */
     rovei_made_of made_of;
-    rovei_keypair *key;  /* NULL: the envelope has to bring it */
+    rovei_keypair *who;  /* NULL while only the origin is known */
+    bool key_is_gone;    /* `who` tells the entity only: the envelope has to bring the key */
     bool public_only_ok; /* without any key a read-only one will do */
     bool left;           /* the daemon ran here and moved away; it may come back */
     bool claimed;        /* by a spawn that is not settled */
     rove_entity *source; /* only it may bring the daemon; NULL: anybody that policy allows */
     struct rovei_factory_entry *before; /* what a spawn that may yet fail stands in for */
 } rovei_factory_entry;
+
+/* Whose entry it is; NULL while only the origin is known. */
+static inline const rove_entity *rovei_factory_entity(const rovei_factory_entry *e)
+{
+    return e->who ? rovei_keypair_entity(e->who) : NULL;
+}
+/* The key that this node has for it; NULL: the envelope has to bring it. */
+static inline rovei_keypair *rovei_factory_key(const rovei_factory_entry *e)
+{
+    return e->key_is_gone ? NULL : e->who;
+}
 
 typedef struct rovei_factory {
     const rove_alloc *alloc;

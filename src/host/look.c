@@ -40,7 +40,8 @@ bool rovei_runtime_keeps_key(rove_runtime *rt, const rove_entity *entity)
     struct rovei_host *h = &rt->host;
     pthread_mutex_lock(&h->lock);
     const rovei_factory_entry *e = rovei_factory_find(&h->factory, rovei_entity_origin(entity));
-    bool kept = e && e->left && e->key && rovei_entity_equal(&e->entity, entity);
+    bool kept =
+        e && e->left && rovei_factory_key(e) && rovei_entity_equal(rovei_factory_entity(e), entity);
     pthread_mutex_unlock(&h->lock);
     return kept;
 }

@@ -70,7 +70,7 @@ static void test_take_remove_empty(void **state)
     assert_ok(rovei_factory_register(&w.f, w.key, w.probe));
     assert_false(rovei_factory_is_empty(&w.f));
     const rovei_factory_entry *e = rovei_factory_find(&w.f, w.origin); /* keyed by the key */
-    assert_ptr_equal(e->key, w.key);
+    assert_ptr_equal(rovei_factory_key(e), w.key);
     assert_ptr_equal(rovei_factory_find(&w.f, w.origin), e); /* looking does not take */
     rovei_factory_entry *taken = rovei_factory_take(&w.f, w.origin);
     assert_ptr_equal(taken, e);
@@ -90,7 +90,7 @@ static void test_collisions_keep_the_incumbent(void **state)
     assert_int_equal(rovei_factory_claim(&w.f, w.key, w.second), ROVE_E_EXISTS);
     const rovei_factory_entry *e = rovei_factory_find(&w.f, w.origin);
     assert_string_equal(e->made_of.name, "probe");
-    assert_ptr_equal(e->key, w.key); /* never downgraded */
+    assert_ptr_equal(rovei_factory_key(e), w.key); /* never downgraded */
     assert_false(e->public_only_ok);
     rovei_factory_rollback(&w.f, w.origin); /* of a spawn that claimed nothing: nothing */
     assert_non_null(rovei_factory_find(&w.f, w.origin));
@@ -98,7 +98,7 @@ static void test_collisions_keep_the_incumbent(void **state)
     assert_ok(rovei_factory_expect(&w.f, other, w.probe, true));
     assert_int_equal(rovei_factory_register(&w.f, w.other, w.probe), ROVE_E_EXISTS);
     assert_int_equal(rovei_factory_claim(&w.f, w.other, w.probe), ROVE_E_EXISTS);
-    assert_null(rovei_factory_find(&w.f, other)->key);
+    assert_null(rovei_factory_key(rovei_factory_find(&w.f, other)));
     close_world(&w);
 }
 
@@ -120,7 +120,8 @@ static void test_claim(void **state)
     rovei_factory_departed(&w.f, w.origin);
     const rovei_factory_entry *left = rovei_factory_find(&w.f, w.origin);
     assert_true(left->left);
-    assert_null(left->key);
+    assert_null(rovei_factory_key(left));
+    assert_true(rovei_entity_equal(rovei_factory_entity(left), rovei_keypair_entity(w.key)));
     /* A spawn may stand in for it, and gives it back when it fails. */
     assert_ok(rovei_factory_claim(&w.f, w.key, w.second));
     assert_string_equal(rovei_factory_find(&w.f, w.origin)->made_of.name, "second");
@@ -139,14 +140,14 @@ static void test_arrival(void **state)
     world w;
     open_world(&w);
     assert_ok(rovei_factory_expect(&w.f, w.origin, w.probe, false));
-    assert_true(rovei_entity_is_zero(&rovei_factory_find(&w.f, w.origin)->entity));
+    assert_null(rovei_factory_entity(rovei_factory_find(&w.f, w.origin)));
     assert_ok(rovei_factory_arrived(&w.f, w.key, w.probe));
     const rovei_factory_entry *e = rovei_factory_find(&w.f, w.origin);
-    assert_ptr_equal(e->key, w.key);
-    assert_true(rovei_entity_equal(&e->entity, rovei_keypair_entity(w.key)));
+    assert_ptr_equal(rovei_factory_key(e), w.key);
+    assert_true(rovei_entity_equal(rovei_factory_entity(e), rovei_keypair_entity(w.key)));
     /* A key that was kept stays for the return. */
     rovei_factory_departed(&w.f, w.origin);
-    assert_ptr_equal(rovei_factory_find(&w.f, w.origin)->key, w.key);
+    assert_ptr_equal(rovei_factory_key(rovei_factory_find(&w.f, w.origin)), w.key);
     assert_ok(rovei_factory_arrived(&w.f, w.key, w.probe));
     assert_false(rovei_factory_find(&w.f, w.origin)->left);
     /* The expectation was withdrawn while it was on its way. */
