@@ -279,19 +279,21 @@ static void higher_record(rovei_node *n, rovei_now now, const rovei_record *r,
 static rove_err keep(rovei_node *n, rovei_now now, const rovei_record *r, bool own,
                      rovei_place_entry **p)
 {
-    rovei_packed_record *packed;
+    if (*p)
+        return rovei_record_pack(&(*p)->record, n, r);
+    rovei_packed_record *packed = NULL;
     rove_err err = rovei_record_pack(&packed, n, r);
-    if (err)
-        return err;
-    if (!*p) {
+    if (!err)
         err = place_add(n, now, r, own, packed, p);
-        if (err)
-            rovei_packed_record_free(n->alloc, packed);
-        return err;
-    }
-    rovei_packed_record_free(n->alloc, (*p)->record);
-    (*p)->record = packed;
-    return ROVE_OK;
+    if (err)
+        rovei_packed_record_free(n->alloc, packed);
+    return err;
+}
+
+rove_err rovei_location_reserve(rovei_node *n, const rove_entity *daemon)
+{
+    rovei_place_entry *p = rovei_place_get(n, daemon);
+    return p ? rovei_record_make_room(&p->record, n) : ROVE_OK;
 }
 
 /* How `r` stands to what is kept, and whether it is to be kept instead. */

@@ -87,6 +87,9 @@ bool rovei_location_next(const rovei_node *n, size_t *it, rovei_location *ret);
  * record, when it is only prepared here, may be gone afterwards. */
 ROVE_MUST_USE rove_err rovei_location_learn(rovei_node *n, rovei_now now, const rovei_record *r,
                                             const rove_entity *from);
+/* Makes room for the next record of a daemon that has one, so that learning it needs no memory.
+ * E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_location_reserve(rovei_node *n, const rove_entity *daemon);
 /* Whether `from` is believed about a record that only its holder or giver has signed; true for
  * every other one. The signatures are not looked at. */
 bool rovei_location_trusts(const rovei_node *n, const rovei_record *r, const rove_entity *from);

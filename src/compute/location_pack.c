@@ -9,14 +9,16 @@
 #include <string.h>
 
 struct rovei_packed_record {
-    uint16_t size;
-    uint8_t bytes[];
+    uint16_t size, room;
+    uint8_t bytes[]; /* `room` of them */
 };
 
 /* Beside the record's own flags. */
 #define HAS_GIVER 0x80u
 #define HELD_HERE 0x40u
 #define OURS      (HAS_GIVER | HELD_HERE)
+
+#define PACKED_MAX ROVEI_RECORD_SIZE_MAX
 
 static size_t size_of(size_t bytes)
 {
@@ -44,9 +46,31 @@ static rovei_addr unpack_addr(rovei_reader *r)
     return a;
 }
 
-rove_err rovei_record_pack(rovei_packed_record **ret, const rovei_node *n, const rovei_record *r)
+/* A block for `room` bytes with what *record holds; nothing changes without memory. */
+static rove_err grow(rovei_packed_record **record, const rovei_node *n, size_t room)
 {
-    uint8_t bytes[ROVEI_RECORD_SIZE_MAX];
+    rovei_packed_record *old = *record;
+    rovei_packed_record *p = rovei_alloc(n->alloc, size_of(room));
+    if (!p)
+        return ROVE_E_NOMEM;
+    *p = (rovei_packed_record){.room = (uint16_t)room};
+    if (old) {
+        p->size = old->size;
+        memcpy(p->bytes, old->bytes, old->size);
+        rovei_packed_record_free(n->alloc, old);
+    }
+    *record = p;
+    return ROVE_OK;
+}
+
+rove_err rovei_record_make_room(rovei_packed_record **record, const rovei_node *n)
+{
+    return (*record)->room >= PACKED_MAX ? ROVE_OK : grow(record, n, PACKED_MAX);
+}
+
+rove_err rovei_record_pack(rovei_packed_record **record, const rovei_node *n, const rovei_record *r)
+{
+    uint8_t bytes[PACKED_MAX];
     rovei_writer w = rovei_writer_of(bytes, sizeof bytes);
     bool given = !rovei_entity_is_zero(&r->giver);
     bool here = rovei_entity_equal(&r->holder, &n->self);
@@ -65,12 +89,13 @@ rove_err rovei_record_pack(rovei_packed_record **ret, const rovei_node *n, const
     rovei_write_bytes(&w, r->signature, sizeof r->signature);
     ROVEI_CHECK(w.err == ROVE_OK);
     size_t size = rovei_writer_size(&w);
-    rovei_packed_record *p = rovei_alloc(n->alloc, size_of(size));
-    if (!p)
-        return ROVE_E_NOMEM;
-    p->size = (uint16_t)size;
-    memcpy(p->bytes, bytes, size);
-    *ret = p;
+    if (!*record || (*record)->room < size) {
+        rove_err err = grow(record, n, size);
+        if (err)
+            return err;
+    }
+    (*record)->size = (uint16_t)size;
+    memcpy((*record)->bytes, bytes, size);
     return ROVE_OK;
 }
 
@@ -99,5 +124,5 @@ void rovei_record_unpack(const rovei_packed_record *p, const rovei_node *n,
 void rovei_packed_record_free(const rove_alloc *a, rovei_packed_record *p)
 {
     if (p)
-        rovei_free(a, p, size_of(p->size));
+        rovei_free(a, p, size_of(p->room));
 }

@@ -10,8 +10,12 @@
 
 /* A record as it is kept; the daemon is said beside it. */
 typedef struct rovei_packed_record rovei_packed_record;
-ROVE_MUST_USE rove_err rovei_record_pack(rovei_packed_record **ret, const rovei_node *n,
+/* Into *record, whose memory it takes when that suffices; NULL: none yet. E_NOMEM changes nothing.
+ */
+ROVE_MUST_USE rove_err rovei_record_pack(rovei_packed_record **record, const rovei_node *n,
                                          const rovei_record *r);
+/* Room for the largest one, with the same content. */
+ROVE_MUST_USE rove_err rovei_record_make_room(rovei_packed_record **record, const rovei_node *n);
 void rovei_record_unpack(const rovei_packed_record *p, const rovei_node *n,
                          const rove_entity *daemon, rovei_record *ret);
 void rovei_packed_record_free(const rove_alloc *a, rovei_packed_record *p); /* NULL is fine */

@@ -18,6 +18,8 @@ static void commit(struct rovei_source *s, rovei_now now, const rovei_move_prepa
     rovei_record record;
     rove_err err = rovei_record_give(n, now, d->key, a->info.epoch, &a->info.target, p->addrs,
                                      p->addr_count, &record);
+    if (!err) /* from the commit on nothing that is said of it may be refused for want of memory */
+        err = rovei_location_reserve(n, &d->entity);
     if (err == ROVE_E_NOMEM)
         return; /* the target says Prepared again */
     if (err) {
