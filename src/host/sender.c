@@ -50,7 +50,7 @@ struct rove_sender {
 
     pthread_mutex_t lock;
     pthread_cond_t changed; /* room, or an outcome */
-    size_t waiting;         /* threads that wait for it */
+    bool waiting;           /* a thread began to wait for it after the last word of it */
     struct chunks chunks;   /* not yet taken by the loop */
     size_t chunk_room;      /* of the next one */
     uint32_t *sizes;        /* of events, by number modulo the window */
@@ -180,7 +180,8 @@ static rove_outcome_kind kind_of(rovei_note_kind note)
 /* Unlocks, and has the threads that wait, if any, look again. */
 static void unlock_and_tell(rove_sender *s)
 {
-    bool waiting = s->waiting > 0;
+    bool waiting = s->waiting;
+    s->waiting = false;
     pthread_mutex_unlock(&s->lock);
     if (waiting)
         pthread_cond_broadcast(&s->changed);
@@ -514,7 +515,7 @@ static bool has_room(const rove_sender *s, size_t size)
 static bool await_change(rove_sender *s, uint64_t deadline)
 {
     int err;
-    s->waiting++;
+    s->waiting = true;
     if (deadline == ROVE_TIME_NEVER) {
         err = pthread_cond_wait(&s->changed, &s->lock);
     } else {
@@ -522,7 +523,6 @@ static bool await_change(rove_sender *s, uint64_t deadline)
                              .tv_nsec = (long)(deadline % ROVE_SECOND)};
         err = pthread_cond_timedwait(&s->changed, &s->lock, &t);
     }
-    s->waiting--;
     return err != ETIMEDOUT;
 }
 
