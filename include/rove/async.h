@@ -166,6 +166,28 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_migration_phase_async(rove_runtime 
                                                                    rove_daemon daemon,
                                                                    rove_phase_fn *done, void *user);
 
+/* ---- senders (rove/sender.h) ---- */
+
+/* `sender` is the user's; NULL after an error. */
+typedef void rove_sender_done_fn(void *user, rove_err err, rove_sender *sender);
+ROVE_API ROVE_MUST_USE rove_err rove_sender_open_async(rove_node *node, const rove_entity *daemon,
+                                                       const rove_sender_config *cfg,
+                                                       rove_sender_done_fn *done, void *user);
+/* The next outcome, of a sender without a callback; several such calls get one each, in order.
+ * `sent` is all zero after an error: ROVE_E_TIMED_OUT, ROVE_E_CLOSED (nothing follows, or it was
+ * freed). */
+typedef void rove_sent_done_fn(void *user, rove_err err, const rove_sent *sent);
+ROVE_API ROVE_MUST_USE rove_err rove_sender_next_async(rove_sender *s, uint64_t timeout_ns,
+                                                       rove_sent_done_fn *done, void *user);
+/* What rove_sender_send waits for: tells when an event of `size` bytes would be taken. Others may
+ * be quicker to use the room. Told: ROVE_E_CLOSED. Also returned: ROVE_E_TOO_LARGE. */
+ROVE_API ROVE_MUST_USE rove_err rove_sender_room_async(rove_sender *s, size_t size,
+                                                       rove_done_fn *done, void *user);
+/* Tells when the sender is freed: here also from the node's own thread, callbacks of the sender
+ * included. It is not to be touched from the call on. */
+ROVE_API ROVE_MUST_USE rove_err rove_sender_free_async(rove_sender *s, rove_done_fn *done,
+                                                       void *user);
+
 ROVE_END_DECLS
 
 #endif

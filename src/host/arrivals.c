@@ -266,10 +266,11 @@ void rovei_host_unlist(struct rovei_host *h, rovei_resident *r, rove_err err)
     if (r->unlisted)
         h->unlisted--;
     r->unlisted = false;
-    bool was_listed = rovei_registry_remove(&h->registry, &r->entry);
-    if (!was_listed || !r->committed || err == ROVE_E_STOPPED)
-        return;
-    pthread_mutex_lock(&h->lock);
-    rovei_factory_departed(&h->factory, r->entry.node.key);
-    pthread_mutex_unlock(&h->lock);
+    /* First that it has left: who does not find it any more is to hear why. */
+    if (rovei_entry_is_listed(&r->entry) && r->committed && err != ROVE_E_STOPPED) {
+        pthread_mutex_lock(&h->lock);
+        rovei_factory_departed(&h->factory, r->entry.node.key);
+        pthread_mutex_unlock(&h->lock);
+    }
+    (void)rovei_registry_remove(&h->registry, &r->entry);
 }

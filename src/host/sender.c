@@ -11,6 +11,7 @@
 #include <base/cursor.h>
 #include <errno.h>
 #include <host/runtime.h>
+#include <host/sender_impl.h>
 #include <host/thread.h>
 #include <rove/sender.h>
 #include <shell/call.h>
@@ -21,54 +22,6 @@
 #define CHUNK_FIRST 256u   /* least room of a chunk; each is twice as large as the one before it, */
 #define CHUNK_MAX   16384u /* up to this, until the loop takes them */
 #define LENGTH_SIZE 4u
-
-/* Events on their way to the core: small ones each behind its length, or a large one alone. */
-struct chunk {
-    struct chunk *next;
-    rove_buf *buf;
-    size_t used;  /* bytes of small events; 0: a large one */
-    size_t given; /* of them, what the core has */
-};
-
-struct chunks {
-    struct chunk *first, **end, *last;
-};
-
-/* What became of the events `sent.number` to `last`, or a word about the lane. */
-struct entry {
-    rove_sent sent;
-    uint64_t last;
-};
-
-struct rove_sender {
-    rove_node *node;
-    const rovei_env *env;
-    uint64_t id;
-    rove_sent_fn *sent;
-    void *user;
-    size_t window; /* events */
-
-    pthread_mutex_t lock;
-    pthread_cond_t changed; /* room, or an outcome */
-    bool waiting;           /* a thread began to wait for it after the last word of it */
-    struct chunks chunks;   /* not yet taken by the loop */
-    size_t chunk_room;      /* of the next one */
-    uint32_t *sizes;        /* of events, by number modulo the window */
-    uint64_t number;        /* of the last event taken */
-    uint64_t settled;       /* of the last that has its outcome */
-    uint64_t open_bytes;
-    /* Outcomes not yet pulled: a ring with room for one more for each event without one, and two
-     * for what is said of the lane. */
-    struct entry *entries;
-    size_t entry_room, entry_first, entry_count;
-    uint64_t unpulled; /* events in them */
-    bool closing, ended, pulled_end, posted;
-
-    /* The loop thread's. */
-    struct chunks taken; /* not all given to the core */
-    rovei_task task;
-    bool stalled, close_told;
-};
 
 /* ---- chunks ---- */
 
@@ -177,11 +130,20 @@ static rove_outcome_kind kind_of(rovei_note_kind note)
     return (rove_outcome_kind)0;
 }
 
-/* Unlocks, and has the threads that wait, if any, look again. */
-static void unlock_and_tell(rove_sender *s)
+static void post(rove_sender *s)
+{
+    if (!s->posted) {
+        s->posted = true;
+        rovei_postbox_post(rovei_node_postbox(s->node), &s->task);
+    }
+}
+
+void rovei_sender_unlock(rove_sender *s)
 {
     bool waiting = s->waiting;
     s->waiting = false;
+    if (s->later)
+        post(s);
     pthread_mutex_unlock(&s->lock);
     if (waiting)
         pthread_cond_broadcast(&s->changed);
@@ -275,7 +237,7 @@ static void outcome(rove_sender *s, const rove_sent *sent, uint64_t last)
         if (is_of_events(sent))
             s->unpulled += last - sent->number + 1;
     }
-    unlock_and_tell(s);
+    rovei_sender_unlock(s);
     if (!s->sent || !good)
         return;
     rove_sent one = *sent;
@@ -284,14 +246,6 @@ static void outcome(rove_sender *s, const rove_sent *sent, uint64_t last)
 }
 
 /* ---- loop thread ---- */
-
-static void post(rove_sender *s)
-{
-    if (!s->posted) {
-        s->posted = true;
-        rovei_postbox_post(rovei_node_postbox(s->node), &s->task);
-    }
-}
 
 /* Offers the events of a chunk to the core: OK, and it has them all, or why it has not. */
 static rove_err offer(rove_sender *s, rovei_node *core, rovei_now now, struct chunk *c,
@@ -361,7 +315,9 @@ static void feed(rove_sender *s, rovei_node *core, rovei_now now)
 
 static void run_feed(rovei_task *task, rovei_node *core, rovei_now now)
 {
-    feed(ROVEI_CONTAINER(task, rove_sender, task), core, now);
+    rove_sender *s = ROVEI_CONTAINER(task, rove_sender, task);
+    feed(s, core, now);
+    rovei_sender_serve(s);
 }
 
 static void take_note(void *user, rovei_node *core, rovei_now now, const rovei_note *note)
@@ -386,6 +342,18 @@ static void take_note(void *user, rovei_node *core, rovei_now now, const rovei_n
 
 /* ---- opening and freeing ---- */
 
+rove_err rovei_sender_join_core(rove_sender *s, rovei_node *core, rovei_now now,
+                                const rove_entity *daemon)
+{
+    rove_err err = rovei_node_sender_open(core, now, daemon, &s->id);
+    if (err)
+        return err;
+    err = rovei_node_route_sender(s->node, s->id, take_note, s);
+    if (err)
+        rovei_node_sender_close(core, now, s->id, true);
+    return err;
+}
+
 struct open_call {
     rove_sender *sender;
     const rove_entity *daemon;
@@ -395,16 +363,10 @@ struct open_call {
 static void open_here(void *arg, rovei_node *core, rovei_now now)
 {
     struct open_call *c = arg;
-    rove_sender *s = c->sender;
-    c->err = rovei_node_sender_open(core, now, c->daemon, &s->id);
-    if (c->err)
-        return;
-    c->err = rovei_node_route_sender(s->node, s->id, take_note, s);
-    if (c->err)
-        rovei_node_sender_close(core, now, s->id, true);
+    c->err = rovei_sender_join_core(c->sender, core, now, c->daemon);
 }
 
-static void sender_delete(rove_sender *s)
+void rovei_sender_delete(rove_sender *s)
 {
     const rove_alloc *a = &s->env->alloc;
     for (size_t i = 0; i < s->entry_count; i++)
@@ -432,7 +394,7 @@ static void init_lock(pthread_mutex_t *lock)
     pthread_mutexattr_destroy(&attr);
 }
 
-static rove_sender *sender_new(rove_node *node, const rove_sender_config *cfg)
+rove_sender *rovei_sender_new(rove_node *node, const rove_sender_config *cfg)
 {
     const rovei_env *env = rovei_node_env(node);
     rove_sender *s = ROVEI_NEW(&env->alloc, rove_sender);
@@ -453,6 +415,7 @@ static rove_sender *sender_new(rove_node *node, const rove_sender_config *cfg)
     s->sent = cfg ? cfg->sent : NULL;
     s->user = cfg ? cfg->user : NULL;
     s->task.run = run_feed;
+    rovei_list_init(&s->waits);
     init_lock(&s->lock);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -471,39 +434,28 @@ rove_err rove_sender_open(rove_sender **ret, rove_node *node, const rove_entity 
         return ROVE_E_REENTRANT;
     if (cfg && cfg->struct_version != ROVE_SENDER_CONFIG_VERSION)
         return ROVE_E_STRUCT_VERSION;
-    rove_sender *s = sender_new(node, cfg);
+    rove_sender *s = rovei_sender_new(node, cfg);
     if (!s)
         return ROVE_E_NOMEM;
     struct open_call c = {.sender = s, .daemon = daemon};
     rovei_node_call(node, open_here, &c);
     if (c.err) {
-        sender_delete(s);
+        rovei_sender_delete(s);
         return c.err;
     }
     *ret = s;
     return ROVE_OK;
 }
 
-static void end_here(void *arg, rovei_node *core, rovei_now now)
+void rovei_sender_leave_core(rove_sender *s, rovei_node *core, rovei_now now)
 {
-    rove_sender *s = arg;
     rovei_node_unroute_sender(s->node, s->id);
     rovei_node_sender_close(core, now, s->id, true);
 }
 
-void rove_sender_free(rove_sender *s)
-{
-    if (!s)
-        return;
-    /* In order: after the task, if that is on its way. */
-    ROVEI_CHECK(!rovei_node_in_turn(s->node) && !rovei_thread_is_inside());
-    rovei_node_call_in_order(s->node, end_here, s);
-    sender_delete(s);
-}
-
 /* ---- sending ---- */
 
-static bool has_room(const rove_sender *s, size_t size)
+bool rovei_sender_has_room(const rove_sender *s, size_t size)
 {
     uint64_t most = s->env->limits.lane_bytes, open = s->number - s->settled;
     if (open + s->unpulled >= s->window)
@@ -528,7 +480,7 @@ static bool await_change(rove_sender *s, uint64_t deadline)
 
 static rove_err await_room(rove_sender *s, size_t size, bool wait)
 {
-    while (!s->closing && !has_room(s, size)) {
+    while (!s->closing && !rovei_sender_has_room(s, size)) {
         if (!wait)
             return ROVE_E_WINDOW;
         if (rovei_node_on_loop(s->node) || rovei_thread_is_inside())
@@ -581,8 +533,7 @@ rove_err rove_sender_send(rove_sender *s, rove_span payload, bool wait, uint64_t
     return err;
 }
 
-/* The first outcome that was not pulled. Under the lock. */
-static void pull(rove_sender *s, rove_sent *ret)
+void rovei_sender_pull(rove_sender *s, rove_sent *ret)
 {
     struct entry *e = entry_at(s, 0);
     *ret = e->sent;
@@ -617,8 +568,8 @@ rove_err rove_sender_next(rove_sender *s, uint64_t timeout_ns, rove_sent *ret)
             err = s->entry_count ? ROVE_OK : ROVE_E_TIMED_OUT;
     }
     if (err == ROVE_OK)
-        pull(s, ret);
-    unlock_and_tell(s); /* there may be room again */
+        rovei_sender_pull(s, ret);
+    rovei_sender_unlock(s); /* there may be room again */
     return err;
 }
 
@@ -629,5 +580,5 @@ void rove_sender_close(rove_sender *s)
         s->closing = true;
         post(s);
     }
-    unlock_and_tell(s);
+    rovei_sender_unlock(s);
 }

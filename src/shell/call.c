@@ -34,7 +34,7 @@ static bool is_done(void *arg)
     return done;
 }
 
-void rovei_node_call_in_order(rove_node *node, rovei_call_fn *fn, void *arg)
+static void call_in_order(rove_node *node, rovei_call_fn *fn, void *arg)
 {
     waiting_call c = {.task.run = run_call, .fn = fn, .arg = arg};
     pthread_mutex_init(&c.lock, NULL);
@@ -52,5 +52,5 @@ void rovei_node_call_in_order(rove_node *node, rovei_call_fn *fn, void *arg)
 void rovei_node_call(rove_node *node, rovei_call_fn *fn, void *arg)
 {
     if (!rovei_node_call_in_place(node, fn, arg))
-        rovei_node_call_in_order(node, fn, arg);
+        call_in_order(node, fn, arg);
 }

@@ -15,10 +15,6 @@ void rovei_node_call(rove_node *node, rovei_call_fn *fn, void *arg);
  */
 bool rovei_node_call_in_place(rove_node *node, rovei_call_fn *fn, void *arg);
 
-/* As rovei_node_call, but after all that was posted before it: the thread that drives the node goes
- * on driving until then. Not out of a turn. */
-void rovei_node_call_in_order(rove_node *node, rovei_call_fn *fn, void *arg);
-
 /* For a driven node: this thread drives it, and sleeps in between, until `done`, which only a turn
  * can change. False when that is up to another thread: the node's loop, or one that has the core.
  */

@@ -502,6 +502,161 @@ static void test_diverted(void **state)
     assert_int_equal(told_times(&all.told), sent);
 }
 
+/* ---- senders ---- */
+
+typedef struct sending {
+    brought opened, next;
+    told room, freed;
+    rove_sender *sender;
+    rove_outcome_kind kind;
+    uint64_t number;
+} sending;
+
+static void on_sender(void *user, rove_err err, rove_sender *sender)
+{
+    sending *s = user;
+    s->sender = sender;
+    tell(&s->opened.told, err);
+}
+
+static void on_sent(void *user, rove_err err, const rove_sent *sent)
+{
+    sending *s = user;
+    if (err == ROVE_OK) {
+        s->kind = sent->kind;
+        s->number = sent->number;
+    }
+    tell(&s->next.told, err);
+}
+
+static void test_sender(void **state)
+{
+    (void)state;
+    rove_limits limits;
+    rove_limits_init(&limits);
+    limits.lane_events = 1;
+    place a, b;
+    place_ready(&a, 1);
+    place_open_with(&b, 1, &limits);
+    connect_places(&b, &a);
+    rove_daemon d = spawn_later(&a, NULL);
+    rove_entity entity;
+    assert_ok(rove_runtime_entity(a.rt, d, &entity));
+    sending s = {
+        .opened = BROUGHT_INIT, .next = BROUGHT_INIT, .room = TOLD_INIT, .freed = TOLD_INIT};
+    assert_ok(rove_sender_open_async(b.node, &entity, NULL, on_sender, &s));
+    assert_told(&s.opened.told, ROVE_OK);
+    assert_ok(rove_sender_next_async(s.sender, ROVE_MILLISECOND, on_sent, &s));
+    assert_int_equal(told_await(&s.next.told, 1), ROVE_E_TIMED_OUT);
+    assert_ok(rove_sender_next_async(s.sender, ROVE_TIME_NEVER, on_sent, &s));
+    assert_ok(rove_sender_send(s.sender, span_of("x"), false, NULL));
+    assert_ok(told_await(&s.next.told, 2));
+    assert_int_equal(s.kind, ROVE_SENT_APPLIED);
+    assert_int_equal(s.number, 1);
+    /* One outcome that nobody pulls fills the window. */
+    assert_ok(rove_sender_send(s.sender, span_of("x"), true, NULL));
+    assert_int_equal(rove_sender_send(s.sender, span_of("x"), false, NULL), ROVE_E_WINDOW);
+    assert_ok(rove_sender_room_async(s.sender, 1, tell, &s.room));
+    assert_ok(rove_sender_next_async(s.sender, ROVE_TIME_NEVER, on_sent, &s));
+    assert_told(&s.room, ROVE_OK);
+    assert_ok(told_await(&s.next.told, 3));
+    assert_int_equal(s.number, 2);
+    rove_sender_close(s.sender);
+    for (unsigned i = 4; i <= 5; i++)
+        assert_ok(rove_sender_next_async(s.sender, ROVE_TIME_NEVER, on_sent, &s));
+    assert_int_equal(told_await(&s.next.told, 5), ROVE_E_CLOSED);
+    assert_int_equal(s.kind, ROVE_SENT_ENDED);
+    assert_ok(rove_sender_free_async(s.sender, tell, &s.freed));
+    assert_told(&s.freed, ROVE_OK);
+    /* What waits when a sender is freed is told before that is over. */
+    sending other = {.opened = BROUGHT_INIT, .next = BROUGHT_INIT};
+    assert_ok(rove_sender_open_async(b.node, &entity, NULL, on_sender, &other));
+    assert_told(&other.opened.told, ROVE_OK);
+    assert_ok(rove_sender_next_async(other.sender, ROVE_TIME_NEVER, on_sent, &other));
+    rove_sender_free(other.sender);
+    assert_int_equal(told_times(&other.next.told), 1);
+    assert_int_equal(other.next.told.err, ROVE_E_CLOSED);
+    place_close(&a);
+    place_close(&b);
+}
+
+/* ---- one thread for all: two driven nodes without workers ---- */
+
+static void place_driven(place *p)
+{
+    *p = (place){.control.outputs = 1};
+    rove_node_config cfg;
+    rove_node_config_init(&cfg);
+    cfg.listen = "127.0.0.1:0";
+    cfg.psk = test_psk;
+    cfg.driven = true;
+    assert_ok(rove_node_new(&p->node, &cfg));
+    rove_node_get_info(p->node, &p->info);
+    rove_runtime_config rc;
+    rove_runtime_config_init(&rc);
+    rc.workers = 0;
+    assert_ok(rove_runtime_new(&p->rt, p->node, &rc));
+    assert_ok(rove_runtime_register_kind(p->rt, NULL, &probe_kind, &p->control));
+    assert_ok(rove_runtime_start(p->rt));
+}
+
+/* Drives both until it was told. */
+static rove_err drive(place *a, place *b, told *t)
+{
+    while (!told_times(t)) {
+        assert_ok(rove_node_process(a->node));
+        assert_ok(rove_node_process(b->node));
+    }
+    assert_int_equal(told_times(t), 1);
+    assert_true(pthread_equal(t->thread, pthread_self()));
+    return t->err;
+}
+
+static void test_driven(void **state)
+{
+    (void)state;
+    place a, b;
+    place_driven(&a);
+    place_driven(&b);
+    told met = TOLD_INIT, connected = TOLD_INIT;
+    assert_ok(rove_node_connect_async(a.node, &b.info.entity, b.info.address, tell, &connected));
+    assert_ok(rove_node_wait_peer_async(a.node, &b.info.entity, ROVE_TIME_NEVER, tell, &met));
+    assert_int_equal(told_times(&connected), 0); /* never inside of the call */
+    assert_ok(drive(&a, &b, &met));
+    assert_int_equal(told_times(&connected), 1);
+    rove_identity *id;
+    assert_ok(rove_identity_generate(&id, a.node));
+    brought spawned = BROUGHT_INIT, applied = BROUGHT_INIT, image = BROUGHT_INIT,
+            started = BROUGHT_INIT, moved = BROUGHT_INIT, stats = BROUGHT_INIT;
+    assert_ok(rove_runtime_spawn_async(a.rt, "probe", id, NULL, on_spawn, &spawned));
+    assert_ok(drive(&a, &b, &spawned.told));
+    rove_daemon d = spawned.daemon;
+    rove_event event = event_of("x", 1);
+    assert_ok(rove_runtime_deliver_async(a.rt, d, &event, on_result, &applied));
+    assert_ok(drive(&a, &b, &applied.told));
+    assert_int_equal(applied.last_index, 1);
+    assert_ok(rove_runtime_snapshot_async(a.rt, d, on_snapshot, &image));
+    assert_ok(drive(&a, &b, &image.told));
+    rove_snapshot_unref(image.snapshot);
+    assert_ok(rove_runtime_expect_migration(b.rt, "probe", d.origin, NULL));
+    assert_ok(
+        rove_runtime_start_migration_async(a.rt, d, &b.info.entity, NULL, on_migration, &started));
+    assert_ok(drive(&a, &b, &started.told));
+    assert_ok(rove_migration_wait_async(a.rt, started.migration, on_info, &moved));
+    assert_ok(drive(&a, &b, &moved.told));
+    assert_int_equal(moved.info.outcome, ROVE_OUTCOME_COMPLETED);
+    assert_ok(rove_runtime_stats_async(b.rt, d, on_stats, &stats));
+    assert_ok(drive(&a, &b, &stats.told));
+    assert_int_equal(stats.stats.events_processed, 1);
+    told freed = TOLD_INIT;
+    rove_identity_free(id);
+    assert_ok(rove_runtime_unref_async(b.rt, tell, &freed));
+    assert_ok(drive(&a, &b, &freed));
+    rove_runtime_unref(a.rt); /* it drives by itself */
+    rove_node_free(a.node);
+    rove_node_free(b.node);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -509,7 +664,8 @@ int main(void)
         cmocka_unit_test(test_instance), cmocka_unit_test(test_end_tells),
         cmocka_unit_test(test_bounds),   cmocka_unit_test(test_from_the_loop),
         cmocka_unit_test(test_move),     cmocka_unit_test(test_move_that_waits),
-        cmocka_unit_test(test_diverted),
+        cmocka_unit_test(test_diverted), cmocka_unit_test(test_sender),
+        cmocka_unit_test(test_driven),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

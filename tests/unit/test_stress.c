@@ -260,6 +260,13 @@ static void survey(world *w, unsigned round)
           rove_node_connect_async(p->node, &other->info.entity, other->info.address, on_done, t));
 }
 
+static void on_sent(void *user, rove_err err, const rove_sent *sent)
+{
+    (void)err;
+    (void)sent;
+    token_told(user);
+}
+
 static void send(world *w, unsigned round)
 {
     rove_sender *s;
@@ -269,8 +276,14 @@ static void send(world *w, unsigned round)
     rove_sent sent;
     if (rove_sender_next(s, ROVE_MILLISECOND, &sent) == ROVE_OK)
         rove_sent_fini(&sent);
+    for (int i = 0; i < 3; i++)
+        BEGIN(t, rove_sender_next_async(s, ROVE_MILLISECOND, on_sent, t));
+    BEGIN(t, rove_sender_room_async(s, 1, on_done, t));
     rove_sender_close(s);
-    rove_sender_free(s);
+    if (round % 3)
+        BEGIN(t, rove_sender_free_async(s, on_done, t));
+    else
+        rove_sender_free(s);
 }
 
 static void shut_down(world *w, unsigned round)
