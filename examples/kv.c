@@ -116,10 +116,13 @@ static void measure(struct node *n)
     n->height = 1 + (low > high ? low : high);
 }
 
-/* The child on the other side takes the place of its parent, which goes down to `side`. */
+/* The child on the other side, if there is one, takes the place of its parent, which goes down to
+ * `side`. */
 static void turn(struct node **place, int side)
 {
     struct node *down = *place, *up = down->child[!side];
+    if (!up)
+        return;
     down->child[!side] = up->child[side];
     up->child[side] = down;
     measure(down);
@@ -227,13 +230,10 @@ static bool cut(struct kv *kv, const char *key, size_t size)
     const rove_alloc *a = kv->alloc;
     struct path path = {.length = 0};
     struct node **place = &kv->root;
-    int order;
-    if (!find(kv, key, size))
-        return true;
-    for (;;) {
+    while (*place) {
         if (!own(a, place))
             return false;
-        order = compare(key, size, (*place)->entry);
+        int order = compare(key, size, (*place)->entry);
         if (!order)
             break;
         if (!own_sibling(a, *place, order < 0))
@@ -242,6 +242,8 @@ static bool cut(struct kv *kv, const char *key, size_t size)
         place = &(*place)->child[order > 0];
     }
     struct node *gone = *place;
+    if (!gone)
+        return true;
     if (gone->child[0] && gone->child[1]) {
         /* The next higher one gives its entry and goes in its stead. */
         if (!own_sibling(a, gone, 0))
