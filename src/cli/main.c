@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -64,10 +65,12 @@ static void open_standard(void)
 /* What was printed has to have arrived; whoever reads no more knows why. */
 static int check_output(int status)
 {
+    struct pollfd reader = {.fd = STDOUT_FILENO};
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;
-    if (errno != EPIPE)
+    bool gone = poll(&reader, 1, 0) == 1 && reader.revents & POLLERR;
+    if (!gone)
         cli_fail("standard output cannot be written%s%s", errno ? ": " : "",
                  errno ? strerror(errno) : "");
     return status == CLI_DONE ? CLI_FAILED : status;
@@ -78,6 +81,10 @@ static int run(int argc, char **argv)
     if (argc < 2)
         return cli_usage("a command is missing: see rove --help");
     const char *name = argv[1];
+    if (strcmp(name, "help") == 0 && argc == 3) { /* rove help COMMAND */
+        char option[] = "--help", *words[] = {argv[0], argv[2], option, NULL};
+        return run(3, words);
+    }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         help();
         return CLI_DONE;

@@ -5,6 +5,9 @@
 . "$(dirname "$0")/lib.sh"
 
 exits "help" 0 "$rove" --help
+exits "help of a command, the other way" 0 "$rove" help send
+is "and it is the same" "$(cat out)" "$("$rove" send --help)"
+refuses "help of an unknown command" 2 "rove: *frobnicate*" "$rove" help frobnicate
 exits "version" 0 "$rove" --version
 like "version names itself" "$(cat out)" "rove [0-9]*"
 for command in psk id node status peers connect kinds ps spawn expect send migrate moves cancel stop demo; do
