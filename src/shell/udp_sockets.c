@@ -26,7 +26,7 @@
 
 /* So much of the time may go into datagrams of no use (one part in so many), and so much of it at
  * once. The filter goes when it has not been too much for FLOOD_OVER. */
-#define FLOOD_SHARE 5u
+#define FLOOD_SHARE 10u
 #define FLOOD_BURST ROVE_MILLISECOND
 #define FLOOD_OVER  ROVE_SECOND
 
