@@ -166,6 +166,11 @@ static bool is_plain(const rove_sent *sent)
     return sent->kind == ROVE_SENT_APPLIED && !sent->err && !sent->owner;
 }
 
+static struct entry *entry_at(rove_sender *s, size_t i)
+{
+    return &s->entries[(s->entry_first + i) & (s->entry_room - 1)];
+}
+
 /* Room for the outcomes of all open events, for `more`, and for two words about the lane. Under the
  * lock. */
 static rove_err reserve(rove_sender *s, size_t more)
@@ -180,17 +185,12 @@ static rove_err reserve(rove_sender *s, size_t more)
     if (!entries)
         return ROVE_E_NOMEM;
     for (size_t i = 0; i < s->entry_count; i++)
-        entries[i] = s->entries[(s->entry_first + i) % s->entry_room];
+        entries[i] = *entry_at(s, i);
     rovei_free(&s->env->alloc, s->entries, s->entry_room * sizeof *entries);
     s->entries = entries;
     s->entry_room = room;
     s->entry_first = 0;
     return ROVE_OK;
-}
-
-static struct entry *entry_at(rove_sender *s, size_t i)
-{
-    return &s->entries[(s->entry_first + i) & (s->entry_room - 1)];
 }
 
 /* Under the lock. */
