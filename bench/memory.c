@@ -16,6 +16,7 @@
 #define DAEMONS    100000
 #define LANES      1024
 #define SESSIONS   64
+#define KEYS       64
 #define PER_DAEMON 16 /* lanes of one sender to one daemon (limit lanes_per_sender) */
 #define WAIT       (30 * ROVE_SECOND)
 
@@ -69,6 +70,24 @@ static double resident_bytes(void)
         bench_fail("no /proc/self/statm");
     (void)fclose(f);
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+/* ---- keys: what a daemon cannot be without ---- */
+
+static void keys(void)
+{
+    struct counted c;
+    bench_node n;
+    rove_identity *held[KEYS];
+    counted_init(&c);
+    bench_node_open(&n, &c.alloc);
+    int64_t before = atomic_load(&c.bytes);
+    for (size_t i = 0; i < KEYS; i++)
+        bench_must(rove_identity_generate(&held[i], n.node), "identity");
+    bench_value("memory.key.counted", "B", bytes_since(&c, before, KEYS));
+    for (size_t i = 0; i < KEYS; i++)
+        rove_identity_free(held[i]);
+    bench_node_close(&n);
 }
 
 /* ---- daemons ---- */
@@ -165,6 +184,7 @@ static void sessions(void)
 
 void bench_memory(void)
 {
+    keys();
     daemons();
     lanes();
     sessions();

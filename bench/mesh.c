@@ -8,20 +8,35 @@
 
 #define WAIT (10 * ROVE_SECOND)
 
-void bench_node_open(bench_node *n, const rove_alloc *alloc)
+static void node_open(bench_node *n, const rove_alloc *alloc, bool driven)
 {
     static const uint8_t psk[32] = {42};
     rove_node_config cfg;
     rove_node_config_init(&cfg);
     cfg.listen = "127.0.0.1:0";
     cfg.psk = psk;
+    cfg.driven = driven;
     if (alloc)
         cfg.alloc = *alloc;
+    rove_runtime_config runtime;
+    rove_runtime_config_init(&runtime);
+    if (driven)
+        runtime.workers = 0;
     bench_must(rove_node_new(&n->node, &cfg), "node");
-    bench_must(rove_runtime_new(&n->rt, n->node, NULL), "runtime");
+    bench_must(rove_runtime_new(&n->rt, n->node, &runtime), "runtime");
     bench_must(rove_runtime_register_kind(n->rt, NULL, bench_blob_kind(), NULL), "kind");
     bench_must(rove_runtime_start(n->rt), "start");
     rove_node_get_info(n->node, &n->info);
+}
+
+void bench_node_open(bench_node *n, const rove_alloc *alloc)
+{
+    node_open(n, alloc, false);
+}
+
+void bench_node_open_driven(bench_node *n)
+{
+    node_open(n, NULL, true);
 }
 
 void bench_node_close(bench_node *n)

@@ -16,6 +16,8 @@ typedef struct bench_node {
 
 /* `alloc` NULL: the C library's. */
 void bench_node_open(bench_node *n, const rove_alloc *alloc);
+/* One that the caller drives, daemons included. */
+void bench_node_open_driven(bench_node *n);
 void bench_node_close(bench_node *n);
 /* A session between both. */
 void bench_join(bench_node *a, bench_node *b);

@@ -17,9 +17,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BUFFER    (256u << 10)
-#define UNDER_WAY (8u << 20) /* bytes not received yet: a server drops a subscriber that is slow   \
-                              */
+#define BUFFER (256u << 10)
+#define UNDER_WAY                                                                                  \
+    (8u << 20) /* bytes not received yet: a server drops a subscriber that is slow                 \
+                */
 #define HEAD_MAX  64
 #define START_MAX (5 * ROVE_SECOND)
 
