@@ -75,10 +75,12 @@ static void driver_start(struct driver *d, rove_node *node, waiting how)
         sched_yield();
 }
 
+/* The node is the caller's when it returns. */
 static void driver_stop(struct driver *d)
 {
     atomic_store(&d->stop, true);
     pthread_join(d->thread, NULL);
+    bench_must(rove_node_process(d->node), "process");
 }
 
 /* ---- rounds ---- */
