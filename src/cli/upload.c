@@ -81,6 +81,10 @@ int cli_upload_run(cli_upload *u, cli_client *c, bool json, cli_show_fn *show, c
             int status = feed(u, c);
             if (status != CLI_DONE)
                 return status;
+            /* A node that takes all of it at once says nothing that could be waited for. */
+            err = rovei_channel_flush(&c->channel);
+            if (!err && !u->ended && rovei_channel_queued(&c->channel) < QUEUED)
+                continue;
             err = cli_client_pump(c, ROVE_TIME_NEVER);
             if (err == ROVE_OK || err == ROVE_E_CANCELLED)
                 continue;
