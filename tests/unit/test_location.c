@@ -99,6 +99,48 @@ static void records(void **state)
     kit_free(k);
 }
 
+static void assert_kept_whole(const rovei_node *n, rovei_packed_record **packed,
+                              const rovei_record *r)
+{
+    uint8_t before[ROVEI_RECORD_SIZE_MAX], after[ROVEI_RECORD_SIZE_MAX];
+    rovei_record got;
+    assert_ok(rovei_record_pack(packed, n, r));
+    rovei_record_unpack(*packed, n, &r->daemon, &got);
+    size_t size = write(r, before);
+    assert_int_equal(write(&got, after), size);
+    assert_memory_equal(before, after, size);
+}
+
+/* What the table keeps of a record is all of it, and a record for which room was made needs no
+ * memory. */
+static void packed_records(void **state)
+{
+    (void)state;
+    kit *k = kit_new(2);
+    test_alloc *a = &k->w.nodes[0].t.alloc;
+    const rovei_node *n = node_of(k, 0);
+    rovei_keypair *key = key_of(&k->w.nodes[0].t, 21);
+    rovei_record own, given;
+    const rovei_addr addrs[] = {{.family = 4, .ip = {10, 0, 0, 1}, .port = 7},
+                                {.family = 6, .ip = {0xfe, 0x80, [15] = 9}, .port = 65535}};
+    assert_ok(rovei_record_own(n, k->w.now, key, 1, true, &own));
+    assert_ok(rovei_record_give(n, k->w.now, key, 2, &k->w.nodes[1].entity, addrs, 2, &given));
+    rovei_packed_record *packed = NULL;
+    size_t live = a->live;
+    assert_kept_whole(n, &packed, &own);
+    assert_kept_whole(n, &packed, &given);
+    assert_kept_whole(node_of(k, 1), &packed, &given); /* to whose own node it is short */
+    assert_ok(rovei_record_make_room(&packed, n));
+    const rovei_packed_record *roomy = packed;
+    assert_kept_whole(n, &packed, &own);
+    assert_kept_whole(n, &packed, &given);
+    assert_ptr_equal(packed, roomy);
+    rovei_packed_record_free(n->alloc, packed);
+    assert_int_equal(a->live, live);
+    rovei_keypair_unref(key);
+    kit_free(k);
+}
+
 /* ---- the table ---- */
 
 static void the_higher_one_wins(void **state)
@@ -700,6 +742,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records),
+        cmocka_unit_test(packed_records),
         cmocka_unit_test(the_higher_one_wins),
         cmocka_unit_test(the_table_is_bounded),
         cmocka_unit_test(records_signed_by_holders),
