@@ -139,6 +139,9 @@ for at in 0 1 8 100 192 $((size - 33)) $((size - 1)); do
     head -c "$at" daemon.snap >bad.snap
     attempt bad.snap "-$at"
 done
+{ printf 'CDS1\002'; head -c 8000000 /dev/zero; } >bad.snap
+refuses "a large one that is damaged" 1 "rove: not spawned: the snapshot is damaged*" \
+    timeout 60 "$rove" spawn counter --identity id --from bad.snap --control "$work/four.sock"
 { cat daemon.snap; printf x; } >bad.snap
 attempt bad.snap more
 is "every damage is noticed, in one sentence" "$unnoticed" ""
