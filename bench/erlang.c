@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static bench_child child;
 static bool absent;
@@ -22,7 +23,10 @@ bool bench_erlang_round(void *arg, double *ret)
         return false;
     fprintf(child.in, "%s %" PRIu64 " %" PRIu64 "\n", e->what, e->size, e->messages);
     (void)fflush(child.in);
-    return fscanf(child.out, "%lf", ret) == 1;
+    char line[64], *end = line;
+    if (fgets(line, sizeof line, child.out))
+        *ret = strtod(line, &end);
+    return end != line;
 }
 
 void bench_erlang_close(void)

@@ -64,11 +64,13 @@ static double bytes_since(const struct counted *c, int64_t before, size_t count)
 
 static double resident_bytes(void)
 {
-    long all = 0, pages = 0;
+    char line[128], *at = line;
     FILE *f = fopen("/proc/self/statm", "r");
-    if (!f || fscanf(f, "%ld %ld", &all, &pages) != 2)
+    if (!f || !fgets(line, sizeof line, f))
         bench_fail("no /proc/self/statm");
     (void)fclose(f);
+    (void)strtol(line, &at, 10); /* the address space; then what is resident */
+    long pages = strtol(at, NULL, 10);
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 

@@ -143,7 +143,8 @@ static void publish(int fd, const bench_nats *n, const struct subscriber *s, uin
         bench_fail("no memory");
     for (size_t i = 0; i < batch; i++) {
         memcpy(block + i * each, head, head_size);
-        memcpy(block + (i + 1) * each - 2, "\r\n", 2);
+        block[(i + 1) * each - 2] = '\r';
+        block[(i + 1) * each - 1] = '\n';
     }
     for (uint64_t sent = 0; sent < n->messages;) {
         uint64_t left = n->messages - sent, count = left < batch ? left : batch;

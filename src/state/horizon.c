@@ -134,6 +134,7 @@ static rove_err add(rovei_horizon *h, uint64_t origin, uint64_t sequence)
         if (err)
             return err;
     }
+    ROVEI_CHECK(h->records);
     if (h->index)
         *slot_of(h, origin) = h->count + 1;
     h->records[h->count++] = (struct record){origin, sequence};
