@@ -217,7 +217,8 @@ static bool turn(struct rovei_host *h, rovei_node *core, rovei_now now)
     if (h->unlisted)
         rovei_host_list_again(h);
     flush_burst(h);
-    if (h->workers.count == 0) {
+    /* Without workers, also when they have ended: what still comes then is run here. */
+    if (h->workers.running == 0) {
         more = rovei_workers_drain(&h->workers, TURNS_PER_TURN);
         rovei_rcu_reclaim(&h->bin);
     }

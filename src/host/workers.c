@@ -64,8 +64,12 @@ void rovei_workers_end(rovei_workers *w, void (*ended)(rovei_workers *w))
 void rovei_workers_stop(rovei_workers *w)
 {
     rovei_workers_end(w, NULL);
-    for (; w->running; w->running--)
+    while (w->running) {
         pthread_join(w->threads[w->running - 1], NULL);
+        pthread_mutex_lock(&w->lock);
+        w->running--;
+        pthread_mutex_unlock(&w->lock);
+    }
 }
 
 /* Signals are the application's: our threads take none. */
@@ -125,7 +129,7 @@ bool rovei_workers_push(rovei_workers *w, rovei_mailbox *first, size_t count)
     *w->ready_end = first;
     while (*w->ready_end)
         w->ready_end = &(*w->ready_end)->ready_next;
-    bool tell = w->count == 0 && was_empty;
+    bool tell = w->running == 0 && was_empty;
     if (w->idle && count == 1)
         pthread_cond_signal(&w->wake);
     else if (w->idle)

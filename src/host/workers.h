@@ -19,9 +19,9 @@ typedef struct rovei_workers {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     rovei_mailbox *ready, **ready_end;
-    unsigned idle;  /* threads that sleep */
-    unsigned count; /* of threads wanted; never changes */
-    unsigned running;
+    unsigned idle;    /* threads that sleep */
+    unsigned count;   /* of threads wanted; never changes */
+    unsigned running; /* threads that were not joined */
     bool stop, chore;
     pthread_t *threads;
     void (*ran)(rovei_mailbox *m);          /* gives back what schedule kept alive */
@@ -34,14 +34,15 @@ typedef struct rovei_workers {
 ROVE_MUST_USE rove_err rovei_workers_init(rovei_workers *w, const rove_alloc *a, unsigned count,
                                           rovei_rcu_bin *bin, void (*ran)(rovei_mailbox *m));
 /* Lets the threads end when they have run what is queued; `ended` is called by the last one, or
- * here when there are none. What comes later waits for fini. */
+ * here when there are none. What comes later waits for drain, or for fini. */
 void rovei_workers_end(rovei_workers *w, void (*ended)(rovei_workers *w));
 /* The same, and waits for it. */
 void rovei_workers_stop(rovei_workers *w);
 /* Nobody may push any more. */
 void rovei_workers_fini(rovei_workers *w);
 /* A chain of mailboxes linked by ready_next; wakes as many threads as there is need for. True when
- * there are no threads and the queue was empty: the loop has to be told. Threads: any. */
+ * there are no threads, or not any more, and the queue was empty: the loop has to be told. Threads:
+ * any. */
 bool rovei_workers_push(rovei_workers *w, rovei_mailbox *first, size_t count);
 /* Something is in the bin. Threads: any. */
 void rovei_workers_chore(rovei_workers *w);
