@@ -44,7 +44,7 @@ static void *deliver_lot(void *arg)
 static bool deliver_round(void *arg, double *ret)
 {
     struct delivers *d = arg;
-    pthread_t other;
+    pthread_t other = pthread_self();
     uint64_t start = bench_now();
     if (d->threads == 2 && pthread_create(&other, NULL, deliver_lot, &d->lots[1]))
         bench_fail("no thread");
