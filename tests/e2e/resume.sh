@@ -58,8 +58,8 @@ on cut send "$origin" <lines >out 2>err &
 pids="$pids $!"
 exec 9>lines
 seq 10 >&9
-served() { on one ps --json | grep "$origin" | grep -q '"lanes":[1-9]'; }
-until_true 20 served
+served() { on one ps --json | grep "$origin" | grep -q '"events":140,'; } # 100, 30, and now 10
+until_true 20 served || fail "the lines are applied"
 kill -TERM "$pid"
 until_true 20 grep -q "would be lost" one.err
 kill -TERM "$pid"
