@@ -2,9 +2,11 @@
  *
  * An account: `in N` and `out N` move money, `show` tells the balance, and it is never overdrawn.
  * Beside it account.events, for the simulator (sim/README.md). */
+#include <errno.h>
 #include <inttypes.h>
 #include <rove/kind.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct account {
@@ -29,19 +31,29 @@ static void account_destroy(void *self)
     a->alloc->free(a->alloc->user, a, sizeof *a);
 }
 
+/* The number that `text` is, or false. */
+static bool number_of(const char *text, uint64_t *ret)
+{
+    char *end;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 10);
+    *ret = v;
+    return *text >= '0' && *text <= '9' && !*end && !errno;
+}
+
 static rove_err account_process(void *self, rove_ctx *ctx, const rove_event *event)
 {
     account *a = self;
-    char line[32] = "", word[8] = "";
+    char line[32] = "";
     uint64_t amount = 0;
     if (event->payload.size < sizeof line && event->payload.size)
         memcpy(line, event->payload.data, event->payload.size);
-    int fields = sscanf(line, "%7s %" SCNu64, word, &amount);
-    if (fields == 2 && !strcmp(word, "in") && amount <= UINT64_MAX - a->balance)
+    if (!strncmp(line, "in ", 3) && number_of(line + 3, &amount) &&
+        amount <= UINT64_MAX - a->balance)
         a->balance += amount;
-    else if (fields == 2 && !strcmp(word, "out") && amount <= a->balance)
+    else if (!strncmp(line, "out ", 4) && number_of(line + 4, &amount) && amount <= a->balance)
         a->balance -= amount;
-    else if (fields != 1 || strcmp(word, "show") != 0)
+    else if (strcmp(line, "show") != 0)
         return rove_fail(ctx, "\"%s\" cannot be done with a balance of %" PRIu64, line, a->balance);
     a->turns++;
     char text[64];
@@ -63,7 +75,10 @@ static rove_err account_restore(void *self, rove_ctx *ctx, rove_span state)
     char text[64] = "";
     if (state.size < sizeof text && state.size)
         memcpy(text, state.data, state.size);
-    if (sscanf(text, "%" SCNu64 " %" SCNu64, &a->balance, &a->turns) != 2)
+    char *space = strchr(text, ' ');
+    if (space)
+        *space = '\0';
+    if (!space || !number_of(text, &a->balance) || !number_of(space + 1, &a->turns))
         return rove_fail(ctx, "this is no account");
     return ROVE_OK;
 }

@@ -25,7 +25,7 @@ static bool excused(sim_world *w, const sim_node *n, const sim_daemon *d)
     if (!a)
         return false;
     if (info.state == ROVEI_DAEMON_COMMITTED)
-        return a->target->gone || a->target->life != a->target_life || a->vetoed;
+        return a->target->gone || a->vetoed;
     return a->source->life != a->source_life || a->source->gone;
 }
 

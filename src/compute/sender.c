@@ -461,6 +461,7 @@ static rove_err take_event(rovei_sender *s, rovei_now now, rove_buf *owner, rove
     s->queue = items;
     if (!room)
         return ROVE_E_NOMEM;
+    ROVEI_CHECK(s->queue);
     rovei_queued *before = s->queue_count ? rovei_sender_queued(s, s->queue_count - 1) : NULL;
     rovei_queued *q = rovei_sender_queued(s, s->queue_count);
     if (before && before->owner == owner && before->holds)
