@@ -169,7 +169,7 @@ typedef struct rove_kind {
      * and in between of them process may run.
      *
      * restore_open is told the whole size, restore_write is given all of it in order, in pieces of
-     * any size, and restore_close with complete = true is the point from which the state counts.
+     * any size and up to the first error, and restore_close with complete = true is the point from which the state counts.
      * With complete = false not all came, or it is not wanted: the instance is destroyed next. It
      * comes once for every restore_open that succeeded, also after an error. Until
      * restore_close(true) the daemon's secret may be missing: rove_sign answers ROVE_E_READ_ONLY.

@@ -63,6 +63,7 @@ rove_err rovei_cell_new(rovei_cell **ret, const rovei_cell_config *cfg)
 
 void rovei_cell_disown(rovei_cell *c)
 {
+    rovei_cell_restore_abandon(c);
     c->instance = NULL;
     c->state = ROVEI_CELL_GONE;
 }

@@ -23,6 +23,7 @@ struct rovei_state_writer {
     void *stream;    /* the kind's */
     rove_buf *whole; /* or all of it, as far as it has come */
     uint64_t size, at;
+    bool refused; /* by the kind, which is asked for no more then */
 };
 
 /* ---- reading ---- */
@@ -280,7 +281,9 @@ rove_err rovei_cell_restore_write(rovei_cell *c, rove_span bytes)
         return ROVE_E_USAGE;
     if (w->whole && bytes.size)
         memcpy(rovei_buf_data(w->whole) + w->at, bytes.data, bytes.size);
-    else if (bytes.size && c->kind->restore_write(w->stream, bytes))
+    else if (bytes.size && !w->refused && c->kind->restore_write(w->stream, bytes))
+        w->refused = true;
+    if (w->refused)
         return ROVE_E_RESTORE_FAILED;
     w->at += bytes.size;
     return ROVE_OK;

@@ -12,6 +12,7 @@ typedef struct faults {
     bool more, less;                   /* than was said is read */
     unsigned opened, closed;           /* readers */
     unsigned completed, given_up;      /* writers */
+    unsigned writes;                   /* pieces that were given */
     size_t live;                       /* instances */
 } faults;
 
@@ -142,6 +143,7 @@ static rove_err take_open(void *self, rove_ctx *ctx, uint64_t size, void **ret)
 static rove_err take_write(void *stream, rove_span bytes)
 {
     tape *t = stream;
+    t->f->writes++;
     return t->f->write ? t->f->write : append(t, bytes);
 }
 
@@ -492,6 +494,34 @@ static void test_a_provisional_copy_is_given_up(void **state)
     }
 }
 
+/* The kind hears of the end also when the instance is its caller's, and of nothing after an error.
+ */
+static void test_a_refused_piece_is_the_last(void **state)
+{
+    (void)state;
+    world w;
+    rove_buf *text;
+    void *instance = NULL;
+    open_world(&w, &streamed);
+    assert_ok(tape_create(&instance, &w.t.env.alloc, &w.f));
+    rovei_cell_config cfg = {
+        .env = &w.t.env, .kind = &streamed, .kind_user = &w.f, .key = w.key, .instance = instance};
+    rovei_cell *cell;
+    assert_ok(rovei_cell_new(&cell, &cfg));
+    assert_ok(rovei_cell_restore_begin(cell, 9, &text));
+    assert_ok(rovei_cell_restore_write(cell, span_of("abc")));
+    w.f.write = ROVE_E_PROCESS;
+    assert_int_equal(rovei_cell_restore_write(cell, span_of("def")), ROVE_E_RESTORE_FAILED);
+    w.f.write = ROVE_OK;
+    assert_int_equal(rovei_cell_restore_write(cell, span_of("ghi")), ROVE_E_RESTORE_FAILED);
+    assert_int_equal(w.f.writes, 2);
+    rovei_cell_disown(cell);
+    rovei_cell_free(cell);
+    assert_int_equal(w.f.given_up, 1);
+    tape_destroy(instance);
+    close_world(&w);
+}
+
 static rove_err restore_with(world *w, size_t bytes, uint64_t said, rovei_image *image,
                              rove_buf **ret_text)
 {
@@ -626,6 +656,7 @@ int main(void)
         cmocka_unit_test(test_states_that_cannot_be_read),
         cmocka_unit_test(test_forms_mix),
         cmocka_unit_test(test_a_provisional_copy_is_given_up),
+        cmocka_unit_test(test_a_refused_piece_is_the_last),
         cmocka_unit_test(test_states_that_are_not_taken),
         cmocka_unit_test(test_another_key_is_not_taken),
         cmocka_unit_test(test_memory_runs_out),
