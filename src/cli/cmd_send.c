@@ -30,6 +30,7 @@ typedef struct sending {
     bool json, outputs, dropped, unreachable, ended;
     bool open;                    /* the node has answered on this connection */
     bool begun;                   /* on any */
+    uint64_t lost;                /* when the last one broke that was answered; 0: it is there */
     uint64_t outcomes, confirmed; /* frames that have come, and of how many the node knows that */
     size_t unconfirmed_bytes;
     uint64_t shown;  /* when progress was last shown */
@@ -65,8 +66,9 @@ static bool take_object(sending *s, rove_span body)
     const char *event = o ? cli_text(o, "event") : NULL;
     if (event && strcmp(event, "open") == 0) {
         s->feed.lines.line_max = (size_t)cli_u64(o, "event_max");
-        good = !s->begun || cli_feed_again(&s->feed, cli_u64(o, "taken"));
+        good = !s->begun || s->dropped || cli_feed_again(&s->feed, cli_u64(o, "taken"));
         s->open = s->begun = true;
+        s->lost = 0;
     }
     s->unreachable = event && strcmp(event, "unreachable") == 0;
     json_object_put(o);
@@ -171,21 +173,32 @@ static bool request(sending *s)
     return cli_client_request(&s->client, o);
 }
 
+/* Before another try: E_CLOSED when there were enough. */
+static rove_err pause_before_retry(const sending *s, uint64_t deadline)
+{
+    uint64_t now = cli_now();
+    if (now >= s->lost + RECONNECT_TIME || now >= deadline)
+        return ROVE_E_CLOSED;
+    (void)cli_poll(NULL, 0, now + RECONNECT_PAUSE);
+    return cli_interrupted() ? ROVE_E_CANCELLED : ROVE_OK;
+}
+
 /* The connection broke: makes another one and goes on with what the node has kept. E_CLOSED when
- * nobody listens there any more. */
+ * nobody listens there any more, or nobody who answers. */
 static rove_err reconnect(sending *s, uint64_t deadline)
 {
-    uint64_t until = cli_now() + RECONNECT_TIME;
+    bool retry = s->lost != 0;
     cli_client_close(&s->client);
+    s->client = (cli_client){0};
     s->open = false;
-    while (cli_client_open(&s->client, s->path, true) != CLI_DONE) {
-        uint64_t now = cli_now();
-        if (now >= until || now >= deadline)
-            return ROVE_E_CLOSED;
-        (void)cli_poll(NULL, 0, now + RECONNECT_PAUSE);
-        if (cli_interrupted())
-            return ROVE_E_CANCELLED;
-    }
+    if (!retry)
+        s->lost = cli_now();
+    do {
+        rove_err err = retry ? pause_before_retry(s, deadline) : ROVE_OK;
+        if (err)
+            return err;
+        retry = true;
+    } while (cli_client_open(&s->client, s->path, true) != CLI_DONE);
     if (!request(s))
         return ROVE_E_NOMEM;
     if (s->dropped && !cli_client_put(&s->client, ROVEI_FRAME_DROP, (rove_span){NULL, 0}))
@@ -269,6 +282,9 @@ static int conclude(sending *s, rove_err err)
     cli_totals_close(&s->totals);
     if (!s->begun && s->ended)
         return cli_client_fail(&s->client, "not sent");
+    if (!s->begun && !s->dropped && err && err != ROVE_E_CANCELLED)
+        return cli_fail("not sent: the node closes each connection: see whether it has too many, "
+                        "or does not run any more");
     print_summary(s);
     if (err == ROVE_E_CANCELLED)
         return CLI_INTERRUPTED;

@@ -51,6 +51,15 @@ is "long lines" "$?/$(cmp out long 2>&1)" 0/
 is "long lines: it was cut" "$([ "$(grep -c cut cuts)" -ge 4 ] && echo often)" often
 uncut
 
+# ---- a node that hangs up without an answer is not dialled for ever, nor without a pause ----
+cut 1000000 1
+refuses "never an answer" 1 "rove: not sent: the node closes each connection*" \
+    on cut send "$origin"
+tries=$(grep -c cut cuts)
+[ "$tries" -gt 1 ] && [ "$tries" -lt 200 ] && pass "there are pauses" ||
+    fail "there are pauses" "tries: $tries"
+uncut
+
 # ---- nobody comes back to an old process, and nobody waits for a node that says goodbye ----
 cut 0 0
 mkfifo lines
