@@ -3,6 +3,7 @@
  * Events from a client of the control socket into a lane, and their outcomes back. What the lane
  * has no room for waits here, within the credit that a client has. */
 #include <base/buf.h>
+#include <identity/entity.h>
 #include <shell/control_sending.h>
 #include <shell/files.h>
 #include <string.h>
@@ -147,6 +148,7 @@ static bool tell_outcome(sending *s, rovei_node *core, rovei_now now, rovei_even
     rovei_control *control = s->control;
     if (s->named && rovei_outcome_log_add(&s->log, first, rest)) {
         s->named = false; /* one is missing: nobody can come back to it */
+        rovei_outcome_log_fini(&s->log);
         if (!s->connection) {
             control_sending_free(s, core, now);
             return false;
@@ -242,8 +244,20 @@ static void begin(connection *c, rovei_node *core, rovei_now now, json_object *r
         control_end_err(c, err);
         return;
     }
+    s->daemon = daemon;
     c->mode = MODE_SEND;
     say_open(c, s);
+}
+
+/* Whether the request names the daemon of this sending, by entity or origin. */
+static bool is_of_daemon(const sending *s, json_object *request)
+{
+    const char *name = control_field(request, "daemon");
+    rove_entity entity;
+    uint64_t origin;
+    if (name && rovei_hex_decode(name, strlen(name), entity.bytes, sizeof entity.bytes))
+        return rovei_entity_equal(&entity, &s->daemon);
+    return name && control_parse_id(name, &origin) && origin == rovei_entity_origin(&s->daemon);
 }
 
 /* The client is there again and has so many outcomes: it gets the others, and goes on. */
@@ -286,7 +300,9 @@ void control_send_begin(connection *c, rovei_node *core, rovei_now now, json_obj
         return;
     }
     sending *s = control_sending_find(c->control, client);
-    if (s)
+    if (s && !is_of_daemon(s, request))
+        control_end(c, ROVE_E_USAGE, "a client of that name sends to another daemon");
+    else if (s)
         go_on(c, s,
               json_object_object_get_ex(request, "have", &have) ? json_object_get_uint64(have) : 0);
     else if (control_flag(request, "resume"))

@@ -21,6 +21,7 @@ typedef struct sending {
     connection *connection; /* NULL: nobody is there */
     bool named;             /* the client has a name, and may come back */
     uint8_t client[ROVEI_CLIENT_SIZE];
+    rove_entity daemon;
     uint64_t left_at; /* monotonic: when the connection broke */
 
     uint64_t sender; /* of the core; 0: it has ended */

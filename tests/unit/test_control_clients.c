@@ -187,6 +187,10 @@ static void test_nonsense(void **state)
     resume(&other, w, NAME, &many, true); /* more than there were */
     assert_int_equal(end_of(&other), ROVE_E_USAGE);
     hang_up(&other);
+    other = dial(w);
+    ask(&other, "{\"command\":\"send\",\"daemon\":\"0x123\",\"client\":\"" NAME "\"}");
+    assert_int_equal(end_of(&other), ROVE_E_USAGE);
+    hang_up(&other);
     uint8_t body[8] = {9};
     put(&c, ROVEI_FRAME_CONFIRM, body, sizeof body);
     assert_int_equal(end_of(&c), ROVE_E_FORMAT);
