@@ -60,8 +60,9 @@ static inline void rove_sender_config_init(rove_sender_config *cfg)
 }
 
 /* Opens a lane to a daemon. `cfg` NULL: the defaults. Ownership: the caller closes and frees,
- * before the node. Errors: ROVE_E_USAGE, ROVE_E_STRUCT_VERSION, ROVE_E_FULL, ROVE_E_NOMEM. Threads:
- * any. Blocking: for a turn of the node's thread. */
+ * before the node. Errors: ROVE_E_USAGE, ROVE_E_STRUCT_VERSION, ROVE_E_FULL, ROVE_E_NOMEM,
+ * ROVE_E_SHUTTING_DOWN (the node is being freed), ROVE_E_REENTRANT. Threads: any. Blocking: for a
+ * turn of the node's thread. */
 ROVE_API ROVE_MUST_USE rove_err rove_sender_open(rove_sender **ret, rove_node *node,
                                                  const rove_entity *daemon,
                                                  const rove_sender_config *cfg);

@@ -298,6 +298,10 @@ static void feed(rove_sender *s, rovei_node *core, rovei_now now)
 {
     pthread_mutex_lock(&s->lock);
     s->posted = false;
+    if (s->leaving) {
+        pthread_mutex_unlock(&s->lock);
+        return;
+    }
     if (s->chunks.first) {
         *s->taken.end = s->chunks.first;
         s->taken.end = s->chunks.end;
@@ -345,6 +349,8 @@ static void take_note(void *user, rovei_node *core, rovei_now now, const rovei_n
 rove_err rovei_sender_join_core(rove_sender *s, rovei_node *core, rovei_now now,
                                 const rove_entity *daemon)
 {
+    if (rovei_pendings_closed(rovei_node_pendings(s->node)))
+        return ROVE_E_SHUTTING_DOWN; /* nobody could free it any more */
     rove_err err = rovei_node_sender_open(core, now, daemon, &s->id);
     if (err)
         return err;

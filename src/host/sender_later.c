@@ -191,6 +191,7 @@ static void end_run(rovei_task *task, rovei_node *core, rovei_now now)
 {
     struct ending *e = ROVEI_CONTAINER(task, struct ending, task);
     rove_sender *s = e->sender;
+    s->leaving = true;
     pthread_mutex_lock(&s->lock);
     s->closing = true;
     bool posted = s->posted;

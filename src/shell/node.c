@@ -266,6 +266,7 @@ void rove_node_free(rove_node *node)
 {
     if (!node)
         return;
+    ROVEI_CHECK(!rovei_node_in_turn(node)); /* it would wait for itself */
     rovei_resolver_stop(&node->resolver);
     if (node->has_thread) {
         rovei_node_call(node, say_goodbye, node);

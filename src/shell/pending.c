@@ -26,6 +26,11 @@ void rovei_pendings_close(rovei_pendings *p, rovei_task *idle)
         rovei_postbox_post(rovei_node_postbox(p->node), idle);
 }
 
+bool rovei_pendings_closed(const rovei_pendings *p)
+{
+    return atomic_load(&p->closing);
+}
+
 /* Both count first and look then, so that two at once never pass the bound together. */
 static bool admit_event(rovei_pendings *p, const rove_limits *limits, uint64_t bytes)
 {
@@ -55,7 +60,7 @@ rove_err rovei_pending_new(void *ret, rovei_pendings *owner, size_t size, const 
 {
     const rovei_env *env = rovei_node_env(owner->node);
     uint64_t bytes = event ? (uint64_t)*event + 1 : 0;
-    if (atomic_load(&owner->closing))
+    if (rovei_pendings_closed(owner))
         return ROVE_E_SHUTTING_DOWN;
     atomic_fetch_add(&owner->count, 1);
     bool room = event ? admit_event(owner, &env->limits, bytes) : admit_call(owner, &env->limits);

@@ -34,6 +34,9 @@ void rovei_pendings_init(rovei_pendings *p, rove_node *node);
 /* No call begins from now on; `idle` is posted when none is left. Loop thread, once. */
 void rovei_pendings_close(rovei_pendings *p, rovei_task *idle);
 
+/* No call begins any more. Threads: any. */
+bool rovei_pendings_closed(const rovei_pendings *p);
+
 /* An object of `size` bytes, all zero behind the rovei_pending. `event`: it holds one of so many
  * bytes; else NULL. E_SHUTTING_DOWN, E_FULL (limits pending_calls, or pending_events and
  * pending_bytes), E_NOMEM. Threads: any. */
