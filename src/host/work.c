@@ -18,7 +18,7 @@ void rovei_work_done(rovei_work *w)
     } while (!atomic_compare_exchange_weak_explicit(&h->done, &head, w, memory_order_release,
                                                     memory_order_relaxed));
     /* The work may be finished and gone from here on. */
-    if (!head && !(rovei_node_on_loop(h->node) && h->turning) &&
+    if (!head && !(rovei_node_in_turn(h->node) && h->turning) &&
         !atomic_exchange(&h->done_posted, true)) /* a turn may have emptied what it stands for */
         rovei_postbox_post(rovei_node_postbox(h->node), &h->done_task);
 }
