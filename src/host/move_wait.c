@@ -54,10 +54,14 @@ static void end_as_it_stands(move_wait *w, rovei_node *core, rovei_now now)
 void rovei_host_move_ended(struct rovei_host *h, rovei_node *core, rovei_now now,
                            const rovei_note *note)
 {
+    rovei_host_watched_ended(h, core, note);
     ROVEI_LIST_EACH (it, next, &h->waits) {
         move_wait *w = ROVEI_CONTAINER(it, move_wait, all);
-        if (memcmp(&w->migration, &note->attempt, sizeof w->migration) == 0)
-            end_as_it_stands(w, core, now);
+        if (memcmp(&w->migration, &note->attempt, sizeof w->migration) != 0)
+            continue;
+        if (rovei_migration_get(core, now, &w->migration, &w->info) != ROVE_OK)
+            rovei_migration_ended(&w->info, note); /* another move has taken its place */
+        end_wait(w, outcome_error(&w->info));
     }
 }
 

@@ -56,6 +56,8 @@ void rovei_move_watch_begin(struct rovei_host *h, rovei_move_watch *w, rovei_now
     w->told = told;
     w->user = user;
     w->since = now.mono;
+    w->known =
+        rovei_migration_get(rovei_node_core(h->node), now, &w->migration, &w->info) == ROVE_OK;
     rovei_list_add_tail(&h->move_watches, &w->all);
 }
 
@@ -128,6 +130,17 @@ static void end(struct rovei_host *h, rovei_move_watch *w, bool closed)
 }
 
 /* ---- loop thread ---- */
+
+void rovei_host_watched_ended(struct rovei_host *h, rovei_node *core, const rovei_note *note)
+{
+    rovei_move_watch *w = find(h, &note->attempt);
+    rovei_move_info i;
+    if (!w || !w->known || rovei_node_move_get(core, &note->attempt, &i) == ROVE_OK)
+        return;
+    rove_migration_info info = w->info;
+    rovei_migration_ended(&info, note);
+    say_news(h, w, &info);
+}
 
 static void look(struct rovei_host *h, rovei_move_watch *w, rovei_node *core, rovei_now now)
 {
