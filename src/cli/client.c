@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -46,9 +47,13 @@ int cli_client_open(cli_client *c, const char *path, bool quiet)
     while (result < 0 && errno == EINTR);
     if (result < 0) {
         int error = errno;
+        struct stat st;
         close(fd);
         if (quiet)
             return CLI_FAILED;
+        if (error == ECONNREFUSED && stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+            return cli_fail("%s is not a socket: name a node's control socket with --control PATH",
+                            path);
         if (error == ENOENT || error == ECONNREFUSED)
             return cli_fail("no node listens at %s: start one with rove node, or say which with "
                             "--control PATH",

@@ -180,6 +180,9 @@ static int load_plugin(server *s, const char *path)
                         *why ? why : rove_strerror(err));
     s->plugin_count++;
     err = rove_runtime_register_kind(s->runtime, NULL, plugin->kind, NULL);
+    if (err == ROVE_E_KIND_EXISTS)
+        return cli_fail("the kind \"%s\" of %s is given twice: load each kind once",
+                        plugin->kind->name, path);
     if (err)
         return cli_fail("the kind of %s cannot be used: %s", path, rove_strerror(err));
     s->kinds[s->kind_count++] = (rovei_control_kind){plugin->kind->name, plugin->kind->abi, path};
@@ -326,6 +329,9 @@ static void wait_stop(server *s, int signal_fd)
 static int run(server *s)
 {
     sigset_t signals;
+    /* A shell starts what is in the background with SIGINT ignored. */
+    (void)signal(SIGINT, SIG_DFL);
+    (void)signal(SIGTERM, SIG_DFL);
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);

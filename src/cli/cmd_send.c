@@ -3,6 +3,7 @@
  * rove send: lines of standard input to a daemon, and what became of each. */
 #include "feed.h"
 #include "signals.h"
+#include "troubles.h"
 
 #include <crypto/crypto.h>
 #include <poll.h>
@@ -27,6 +28,7 @@ typedef struct sending {
     cli_client client;
     cli_feed feed;
     cli_totals totals;
+    cli_troubles troubles;
     bool json, outputs, dropped, unreachable, ended;
     bool open;                    /* the node has answered on this connection */
     bool begun;                   /* on any */
@@ -35,6 +37,7 @@ typedef struct sending {
     size_t unconfirmed_bytes;
     uint64_t shown;  /* when progress was last shown */
     uint64_t unsent; /* lines that the node had no room for when the time was up */
+    bool cut;        /* more of standard input was still to come then */
 } sending;
 
 static void print_outputs(const sending *s, const rovei_outcome_head *h, rove_span rest)
@@ -115,6 +118,7 @@ static rove_err take_frames(sending *s)
         s->outcomes++;
         s->unconfirmed_bytes += body.size;
         cli_totals_add(&s->totals, &head);
+        cli_troubles_tell(&s->troubles, &head, rest);
         if (s->outputs && head.kind == ROVEI_EVENT_APPLIED && !head.err)
             print_outputs(s, &head, rest);
     }
@@ -144,7 +148,7 @@ static rove_err wait_for_more(sending *s, uint64_t deadline)
         {.fd = s->open && s->feed.want_lines ? s->feed.lines.fd : -1, .events = POLLIN},
     };
     /* What was printed must not wait for more to come. */
-    if (s->outputs && cli_poll(p, 2, 0) == ROVE_E_TIMED_OUT)
+    if ((s->outputs || s->json) && cli_poll(p, 2, 0) == ROVE_E_TIMED_OUT)
         fflush(stdout);
     err = cli_poll(p, 2, deadline);
     if (err)
@@ -211,8 +215,10 @@ static rove_err reconnect(sending *s, uint64_t deadline)
 static void drop(sending *s)
 {
     s->dropped = true;
-    if (!s->feed.finished)
+    if (!s->feed.finished) {
         s->unsent = cli_lines_skip(&s->feed.lines, cli_now() + COUNT_TIME);
+        s->cut = !s->feed.lines.ended;
+    }
     s->feed.finished = true;
     s->feed.want_lines = false;
     (void)cli_client_put(&s->client, ROVEI_FRAME_DROP, (rove_span){NULL, 0});
@@ -288,15 +294,19 @@ static int conclude(sending *s, rove_err err)
     print_summary(s);
     if (err == ROVE_E_CANCELLED)
         return CLI_INTERRUPTED;
-    int status = s->totals.unknown || s->totals.lost ? CLI_UNKNOWN
-                 : s->totals.refused                 ? CLI_REFUSED
-                                                     : CLI_DONE;
+    int status = s->totals.unknown || s->totals.lost || s->cut ? CLI_UNKNOWN
+                 : s->totals.refused                           ? CLI_REFUSED
+                                                               : CLI_DONE;
     if (s->feed.err == ROVE_E_TOO_LARGE)
         cli_fail("line %llu is longer than an event may be (%zu bytes, limit event_max): it and "
                  "what follows it was not sent",
                  (unsigned long long)s->feed.put + 1, s->feed.lines.line_max);
     else if (s->feed.err)
         cli_fail("standard input cannot be read to its end: %s", rove_strerror(s->feed.err));
+    else if (s->cut)
+        cli_fail("the time was up before standard input had ended: %llu lines were read, and what "
+                 "comes behind them was not sent",
+                 (unsigned long long)s->totals.sent);
     else if (err)
         cli_fail("the node closed the connection: see whether it still runs");
     else if (s->ended && s->client.end)
@@ -314,17 +324,20 @@ int cli_send(int argc, char **argv)
     cli_option options[] = {
         {CLI_FLAG, "--outputs", NULL, &s->outputs, "print the daemon's outputs, in order"},
         {CLI_SECONDS, "--timeout", "S", &timeout,
-         "what has no outcome then is unknown (default: the limit send_giveup)"},
+         "counted from the start; what has no outcome then is unknown (default: send_giveup)"},
         {CLI_TEXT, "--control", "PATH", &control, "the control socket of the node that sends"},
-        {CLI_FLAG, "--json", NULL, &s->json, "outputs and summary as JSON, payloads in hex"},
+        {CLI_FLAG, "--json", NULL, &s->json,
+         "outputs, errors and summary as JSON, payloads in hex"},
     };
     cli_syntax syntax = {
         "send",
         "ORIGIN",
         "Sends standard input to a daemon, wherever it lives: one line is one event,\n"
-        "without its newline. Ends when each line has its outcome. When the connection to\n"
-        "the node breaks it is made again and goes on where it was. Exit status 3 when\n"
-        "some were refused, 4 when the outcome of some is unknown or they were lost.",
+        "without its newline. A node knows the origin hash of daemons that live there, lived\n"
+        "there or were sent to from there; on any other node name the daemon by its entity.\n"
+        "Ends when each line has its outcome. When the connection to the node breaks it is\n"
+        "made again and goes on where it was. Exit status 3 when some were refused, 4 when\n"
+        "the outcome of some is unknown, they were lost, or the time was up too early.",
         options,
         sizeof options / sizeof options[0],
         1,
@@ -346,6 +359,7 @@ int cli_send(int argc, char **argv)
     uint8_t name[ROVEI_CLIENT_SIZE];
     rovei_rng_fill(&rovei_rng_system, name, sizeof name);
     rovei_hex_encode(name, sizeof name, s->name);
+    s->troubles.json = s->json;
     cli_signals_hold();
     cli_feed_init(&s->feed, &s->client, STDIN_FILENO, SIZE_MAX);
     s->feed.keep = true;

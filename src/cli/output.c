@@ -43,6 +43,8 @@ int cli_fail_file(const char *what, const char *path, rove_err err)
     if (err == ROVE_E_FILE && stat(path, &st) != 0)
         return cli_fail("%s %s is missing: make one with rove %s new -o FILE", what, path,
                         strcmp(what, "psk file") == 0 ? "psk" : "id");
+    if (err == ROVE_E_FILE && S_ISDIR(st.st_mode))
+        return cli_fail("%s %s is a folder: name the file itself", what, path);
     if (err == ROVE_E_FILE)
         return cli_fail("%s %s is not one line of 64 hex digits: name the right file, or make one "
                         "with rove %s new -o FILE",

@@ -177,6 +177,7 @@ bool control_daemon(connection *c, rovei_node *core, json_object *request, rove_
     if (rovei_node_find_origin(core, origin, ret) == ROVE_OK)
         return true;
     control_end(c, ROVE_E_NOT_FOUND,
-                "this node knows no daemon of that origin: see rove ps, or name it by its entity");
+                "this node knows no daemon of that origin: name it by its entity, which rove ps "
+                "--json prints where it lives");
     return false;
 }

@@ -29,7 +29,8 @@ refuses "a value for a flag" 2 "rove: --json takes no value*" "$rove" status --j
 refuses "negative seconds" 2 "rove: --timeout takes seconds*" "$rove" status --timeout -1
 refuses "no path for the control socket" 2 "rove: *is empty*--control*" "$rove" ps --control ""
 refuses "a path that is too long" 2 "rove: *107 bytes*" "$rove" ps --control "$(printf '%0200d' 0)"
-refuses "something else than a socket" 1 "rove: no node listens at psk*" "$rove" ps --control psk
+refuses "something else than a socket" 1 "rove: psk is not a socket*" "$rove" ps --control psk
+refuses "a folder in place of a socket" 1 "rove: . is not a socket*" "$rove" status --control .
 for pair in "psk:*new*" "id:*new -o FILE*" "spawn:*KIND*" "connect:*ENTITY@HOST:PORT*" \
     "expect:*KIND ORIGIN*" "send:*ORIGIN*" "migrate:*--to NODE*" "snapshot:*-o FILE*" \
     "cancel:*ORIGIN*" "stop:*ORIGIN*"; do
@@ -139,7 +140,9 @@ refuses "id: others can read it" 1 "rove: *chmod 600*" "$rove" id show known
 refuses "id: missing" 1 "rove: *missing*" "$rove" id show none
 echo zz >broken
 refuses "id: broken" 1 "rove: *broken is not one line of 64 hex digits*" "$rove" id show broken
-refuses "id: a folder" 1 "rove: *not one line of 64 hex digits*" "$rove" id show "$work"
+refuses "id: a folder" 1 "rove: *is a folder*" "$rove" id show "$work"
+refuses "psk: a folder" 1 "rove: psk file . is a folder*" \
+    "$rove" node --listen 127.0.0.1:0 --psk-file .
 refuses "psk: missing" 1 "rove: psk file none is missing*rove psk new*" \
     "$rove" node --listen 127.0.0.1:0 --psk-file none
 finish

@@ -23,8 +23,16 @@ printf 'set a 1\nset b two words\nget a\nget b\nget c\ndel a\nget a\n' |
     on map send "$map" --outputs --json >out
 is "kv: values" "$?/$(field output <out | tr '\n' ' ')" "0/  31 74776f20776f726473    "
 printf 'put a 1\nget\nset x\n' | on map send "$map" --json >out
-is "kv: anything else is an error" "$?/$(cat out)" \
+is "kv: anything else is an error" "$?/$(tail -n 1 out)" \
     '0/{"event":"summary","sent":3,"applied":3,"errors":3,"refused":0,"unknown":0,"lost":0}'
+is "kv: what it says to each" "$(grep -v summary out | sed 's/,"text":"..*"}//' | tr '\n' ' ')" \
+    '{"event":"error","seq":1 {"event":"error","seq":2 {"event":"error","seq":3 '
+like "kv: and why" "$(head -n 1 out)" '*"text":"*get KEY*"}'
+printf 'set a 1\nput a 1\n' | on map send "$map" >out 2>err
+like "kv: for people on standard error" "$(cat err)" "line 2: *get KEY*"
+yes put | head -n 15 | on map send "$map" >out 2>err
+is "kv: many errors are not all shown" "$(grep -c '^line' err)/$(tail -n 1 err)" \
+    "10/and more, which --json shows"
 start other --load "$kinds/kv.so" --peer "$(peer_of map)"
 until_true 20 is_up map "$(field entity <other.out)" || fail "the nodes meet"
 on other expect kv "$map" && on map migrate "$map" --to "$(field node_id <other.out)" >out
@@ -66,7 +74,7 @@ head -c 1048577 /dev/zero | tr '\0' x >long
 { echo short; cat long; } | on one send "$echo_daemon" --json >out 2>err
 is "send: a line that is too long" "$?" 1
 like "send: names the line" "$(cat err)" "rove: line 2 is longer*"
-refuses "send to a daemon that nobody knows" 1 "rove: *entity" on one send 0xdead
+refuses "send to a daemon that nobody knows" 1 "rove: *by its entity*rove ps --json*" on one send 0xdead
 echo x | on one send "$echo_daemon" >out 2>err 0<&-
 is "send: no standard input is an empty one" "$?/$(cat out err)" \
     "0/0 sent, 0 applied (0 with an error), 0 refused, 0 unknown, 0 lost"
@@ -75,6 +83,12 @@ like "send: a folder as input" "$?/$(cat err)" "1/rove: standard input cannot be
 seq 5000 | on one send "$(printf 'ab%.0s' $(seq 32))" --timeout 0.3 --json >out 2>err
 is "send: what was not taken in time is unknown" "$?/$(tail -n 1 out)" \
     '4/{"event":"summary","sent":5000,"applied":0,"errors":0,"refused":0,"unknown":5000,"lost":0}'
+# Lines that keep coming until the other side is gone.
+coming() { while echo x; do sleep 0.1; done; }
+coming 2>/dev/null | on one send "$echo_daemon" --timeout 0.5 --json >out 2>err
+is "send: the input had not ended in time" "$?/$(field unknown <out)" 4/0
+like "send: what was read counts, and it says so" "$(field applied <out)/$(cat err)" \
+    "[1-9]*/rove: the time was up before standard input had ended: $(field sent <out) lines were read*"
 head -c 1048576 long | on one send "$echo_daemon" --json >out
 is "send: the longest line" "$?/$(field applied <out)" 0/1
 

@@ -61,6 +61,8 @@ refuses "state file that cannot be written" 1 "rove: *second*" node --identity s
 "$rove" id new -o third
 echo nonsense >third.state
 refuses "state file that is none" 1 "rove: *third.state*" node --identity third
+refuses "kind: given twice" 1 "rove: the kind \"echo\" of $kinds/echo.so is given twice*" \
+    node --load "$kinds/echo.so" --load "$kinds/echo.so"
 refuses "kind: missing" 1 "rove: *none.so is missing*" node --load none.so
 echo text >text.so
 refuses "kind: not a shared object" 1 "rove: text.so is not a kind*" node --load text.so
@@ -125,8 +127,10 @@ until_true 20 grep -q "no answer" stranger.err
 like "another psk: the log says what it may be" "$(grep -c . stranger.err)/$(cat stranger.err)" \
     "1/no answer from ${friend#*@}: *another psk*${friend%@*}*"
 like "another psk: peers say so" "$(on stranger peers --json)" '*"state":"no_answer"*'
-exits "another psk: connect gives up" 1 on stranger connect "$friend" --timeout 0.1 --json
-like "and says what to look at" "$(cat err)" "rove: not connected: no answer yet*psk*"
+refuses "another psk: connect gives up and says what to look at" 1 \
+    "rove: not connected: no answer yet*psk*" on stranger connect "$friend" --timeout 0.1
+refuses "and prints no peer either" 1 "rove: not connected: *" \
+    on stranger connect "$friend" --timeout 0.1 --json
 
 # ---- signals with a daemon on board ----
 pid=$one
