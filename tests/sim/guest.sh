@@ -17,7 +17,7 @@ holds "$kinds/account.so" --events "$here/../../examples/account.events"
 found() { # NAME PATTERN
     "$sim" --seeds "1..$seeds" --kind "$build/tests/sim/guests/$1.so" >out 2>err
     is "$1 is caught" "$?" 1
-    like "$1: what is wrong" "$(tail -n 1 err)" "$2"
+    like "$1: what is wrong" "$(grep '^seed .* fails: ' err)" "$2"
 }
 found forgetful "seed * fails: GUEST: d* answers event *, and a copy that never moved with other *"
 found moody "seed * fails: GUEST: *"

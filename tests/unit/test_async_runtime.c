@@ -60,6 +60,7 @@ static void on_snapshot(void *user, rove_err err, rove_snapshot *snapshot,
                         const rove_detail *detail)
 {
     brought *b = user;
+    rove_snapshot_unref(b->snapshot);
     b->snapshot = rove_snapshot_ref(snapshot);
     keep_text(b, detail->text);
     tell(&b->told, err);
