@@ -171,6 +171,8 @@ typedef struct rovei_work {
 /* Puts work of one's own into its daemon's mailbox; `finish` is called once, in any case. Loop
  * thread. */
 void rovei_work_put(rovei_work *w);
+/* Does work that lies on the caller's stack: it is finished when this returns. Loop thread. */
+void rovei_work_by_hand(rovei_work *w, rovei_node *core, rovei_now now);
 /* An effect about one cell. */
 void rovei_work_begin(rovei_resident *r, rovei_node *core, rovei_now now, rovei_effect *e);
 /* Ends a resident as FORGET does. */
@@ -190,6 +192,9 @@ rovei_report *rovei_report_new(rovei_resident *r);
 void rovei_report_free(rovei_report *report);
 rovei_completion *rovei_report_completion(rovei_report *report);
 void rovei_report_send(rovei_report *report);
+
+/* ---- apply.c: events that came over a lane; the effect's `owner` may be taken over ---- */
+void rovei_work_apply(rovei_resident *r, rovei_node *core, rovei_now now, rovei_effect *e);
 
 /* ---- life.c: the end ---- */
 typedef struct rovei_ending {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Core work when memory for its jobs is refused: the loop thread does it by hand, in order, and
- * nothing is lost. This program has the file that does it inside, so that only its own requests are
- * refused. */
+ * nothing is lost. This program has the files that do it inside, so that only their own requests
+ * are refused. */
 #include "nodes.h"
 
 static atomic_bool refusing;
@@ -19,6 +19,7 @@ static void *job_memory(const rove_alloc *a, size_t size)
 #undef ROVEI_NEW
 #define ROVEI_NEW(a, type)   ((type *)job_memory((a), sizeof(type)))
 #define rovei_alloc(a, size) job_memory((a), (size))
+#include <host/apply.c>
 #include <host/work.c>
 
 static void count_observed(void *user, const rove_observed *o)
