@@ -54,7 +54,8 @@ lint: packages-lint
 install: packages-build
 	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
 	@[ -z "$(PREFIX)" ] || meson configure $(BUILD) -Dprefix="$(abspath $(PREFIX))" -Dlibdir=lib
-	@$(MAKE) --no-print-directory build
+	@ninja -C $(BUILD) -j $(JOBS) --quiet build.ninja
+	@ninja -C $(BUILD) -j $(JOBS) --quiet $$(python3 tools/install-targets.py $(BUILD))
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:

@@ -115,6 +115,11 @@ rove_err cli_client_pump(cli_client *c, uint64_t deadline)
     return err;
 }
 
+rove_err cli_client_await(cli_client *c)
+{
+    return cli_client_pump(c, c->patience ? cli_now() + c->patience : ROVE_TIME_NEVER);
+}
+
 rove_err cli_client_next(cli_client *c, uint8_t *ret_type, rove_span *ret_body)
 {
     rove_err err = rovei_channel_next(&c->channel, ret_type, ret_body);
@@ -150,6 +155,15 @@ json_object *cli_client_json(rove_span body)
     return NULL;
 }
 
+int cli_client_lost(const cli_client *c, rove_err err, const char *what)
+{
+    if (err == ROVE_E_TIMED_OUT)
+        return cli_fail("%s: the node has said nothing for %.9g s: see whether it still works, and "
+                        "with rove ps what became of it",
+                        what, (double)c->patience / 1e9);
+    return cli_fail("%s: the node closed the connection", what);
+}
+
 int cli_client_fail(const cli_client *c, const char *what)
 {
     if (c->end == ROVE_E_USAGE || c->end == ROVE_E_KIND_UNKNOWN)
@@ -167,12 +181,12 @@ int cli_client_converse(cli_client *c, json_object *request, bool json, cli_show
         rove_span body;
         rove_err err = cli_client_next(c, &type, &body);
         if (err == ROVE_E_SHORT) {
-            err = cli_client_pump(c, ROVE_TIME_NEVER);
+            err = cli_client_await(c);
             if (err == ROVE_OK || err == ROVE_E_CANCELLED)
                 continue;
         }
         if (err)
-            return cli_fail("%s: the node closed the connection", what);
+            return cli_client_lost(c, err, what);
         if (type == ROVEI_FRAME_END)
             return c->end ? cli_client_fail(c, what) : CLI_DONE;
         if (type == ROVEI_FRAME_JSON && json) {

@@ -12,6 +12,7 @@ typedef struct cli_client {
     rovei_channel channel;
     rove_err end;        /* of the frame END, once it has come */
     char end_text[1100]; /* and what it says */
+    uint64_t patience;   /* the node may be silent for so long, in an answer; 0: for ever */
 } cli_client;
 
 /* Where the control socket is: `given`, or what the environment says. */
@@ -30,6 +31,9 @@ int cli_client_put_seed(cli_client *c, const char *identity_file);
 /* Waits until something can be read, or written where something is queued; moves the bytes. OK,
  * E_TIMED_OUT, E_CANCELLED (interrupted by a signal that was handled), E_CLOSED, E_IO. */
 rove_err cli_client_pump(cli_client *c, uint64_t deadline);
+/* The same for an answer, with the client's patience: E_TIMED_OUT when nothing moved in all that
+ * time. */
+rove_err cli_client_await(cli_client *c);
 /* The next frame that has come, or E_SHORT. END is kept in the client and also given out. */
 rove_err cli_client_next(cli_client *c, uint8_t *ret_type, rove_span *ret_body);
 
@@ -45,6 +49,8 @@ int cli_client_ask(const char *control, json_object *request, bool json, cli_sho
 /* The same over a connection that stands already. */
 int cli_client_converse(cli_client *c, json_object *request, bool json, cli_show_fn *show,
                         void *user, const char *what);
+/* Says that the answer has ended without an end, because of `err`. */
+int cli_client_lost(const cli_client *c, rove_err err, const char *what);
 /* Says why the node refused. */
 int cli_client_fail(const cli_client *c, const char *what);
 

@@ -15,6 +15,7 @@ static void show(void *user, json_object *o)
 /* What is to be spawned. */
 typedef struct order {
     const char *kind, *identity, *from, *control;
+    uint64_t timeout;
     bool force, json;
     cli_upload upload;
 } order;
@@ -49,6 +50,7 @@ static int spawn(order *o)
     rovei_wipe(seed, sizeof seed);
     if (status != CLI_DONE)
         return status;
+    client.patience = o->timeout;
     status = give(o, &client);
     cli_client_close(&client);
     return status;
@@ -56,7 +58,7 @@ static int spawn(order *o)
 
 int cli_spawn(int argc, char **argv)
 {
-    order o = {.upload.fd = -1};
+    order o = {.upload.fd = -1, .timeout = 120 * ROVE_SECOND};
     cli_option options[] = {
         {CLI_TEXT, "--identity", "FILE", &o.identity,
          "the daemon's identity; else a fresh one that lives in memory only"},
@@ -64,6 +66,8 @@ int cli_spawn(int argc, char **argv)
          "bring it back from what rove snapshot kept; needs --identity"},
         {CLI_FLAG, "--force", NULL, &o.force,
          "also when the identity is known to live, or to have lived, somewhere"},
+        {CLI_SECONDS, "--timeout", "S", &o.timeout,
+         "for how long the node may be silent (120; 0 = for ever)"},
         {CLI_TEXT, "--control", "PATH", &o.control, "the node's control socket"},
         {CLI_FLAG, "--json", NULL, &o.json, "one JSON object: origin, entity, kind, epoch"},
     };

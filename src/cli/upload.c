@@ -85,12 +85,12 @@ int cli_upload_run(cli_upload *u, cli_client *c, bool json, cli_show_fn *show, c
             err = rovei_channel_flush(&c->channel);
             if (!err && !u->ended && rovei_channel_queued(&c->channel) < QUEUED)
                 continue;
-            err = cli_client_pump(c, ROVE_TIME_NEVER);
+            err = cli_client_await(c);
             if (err == ROVE_OK || err == ROVE_E_CANCELLED)
                 continue;
         }
         if (err)
-            return cli_fail("%s: the node closed the connection", what);
+            return cli_client_lost(c, err, what);
         if (type == ROVEI_FRAME_END)
             return c->end ? cli_client_fail(c, what) : CLI_DONE;
         json_object *o = type == ROVEI_FRAME_JSON ? cli_client_json(body) : NULL;

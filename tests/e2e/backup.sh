@@ -139,13 +139,22 @@ for at in 0 1 8 100 192 $((size - 33)) $((size - 1)); do
     head -c "$at" daemon.snap >bad.snap
     attempt bad.snap "-$at"
 done
-{ printf 'CDS1\002'; head -c 8000000 /dev/zero; } >bad.snap
+{ printf 'CDS1\002'; head -c 8000000 /dev/zero; } >large.snap
 refuses "a large one that is damaged" 1 "rove: not spawned: the snapshot is damaged*" \
-    timeout 60 "$rove" spawn counter --identity id --from bad.snap --control "$work/four.sock"
+    timeout 60 "$rove" spawn counter --identity id --from large.snap --control "$work/four.sock"
 { cat daemon.snap; printf x; } >bad.snap
 attempt bad.snap more
 is "every damage is noticed, in one sentence" "$unnoticed" ""
 is "and leaves nothing" "$(on four ps --json | grep -c running)" 0
 exits "the whole file still does" 0 on four spawn counter --identity id --from daemon.snap
 is "with its state" "$(ask four)" $((kept + 1))
+
+# ---- a node that does not answer ----
+four=$(field pid <four.out)
+kill -STOP "$four"
+refuses "an upload that nobody takes ends" 1 "rove: not spawned: the node has said nothing for 0.3 s*" \
+    on four spawn counter --identity other.id --from large.snap --timeout 0.3
+refuses "and so does a plain spawn" 1 "rove: not spawned: the node has said nothing for 0.3 s*" \
+    on four spawn counter --timeout 0.3
+kill -CONT "$four"
 finish

@@ -15,6 +15,10 @@ if ! meson install -C "$build" --no-rebuild --destdir "$work/stage" >out 2>&1; t
     finish
 fi
 pass "it can be installed"
+python3 "$here/../../tools/install-targets.py" "$build" >targets
+is "make install builds what is installed, and nothing else" \
+    "$(grep -cx rove targets)/$(grep -c '^tests/\|^bench/\|^sim' targets)" 1/0
+while read -r file; do [ -s "$build/$file" ] || fail "make install builds $file"; done <targets
 pc=$(find "$work/stage" -name rove.pc)
 installed=$work/stage$(sed -n 's/^prefix=//p' "$pc")
 export PKG_CONFIG_PATH="${pc%/rove.pc}"
