@@ -4,6 +4,7 @@
 #include <base/alloc.h>
 #include <base/check.h>
 #include <errno.h>
+#include <host/cell.h>
 #include <host/snapshot.h>
 #include <string.h>
 #include <unistd.h>
@@ -177,11 +178,14 @@ rove_err rovei_snapshot_of_intake(rove_snapshot **ret, const rovei_intake *in)
     rove_err err = failed                                     ? ROVE_E_NOMEM
                    : c->kind.size >= sizeof s->positions.kind ? ROVE_E_BOUND
                                                               : ROVE_OK;
+    if (err == ROVE_OK) {
+        memcpy(s->positions.kind, c->kind.data, c->kind.size);
+        err = rovei_kind_name_check(s->positions.kind) ? ROVE_OK : ROVE_E_FORMAT;
+    }
     if (err) {
         rove_snapshot_unref(s);
         return err;
     }
-    memcpy(s->positions.kind, c->kind.data, c->kind.size);
     *ret = s;
     return ROVE_OK;
 }

@@ -57,20 +57,29 @@ static bool is_clogged(const connection *c)
     return rovei_channel_queued(&c->channel) > OUT_HIGH;
 }
 
+/* Whoever writes may take the clog away; that it was there, and that things wait behind it, stays
+ * known until they are looked at. */
+static rove_err write_out(connection *c)
+{
+    c->clogged |= is_clogged(c);
+    return rovei_channel_flush(&c->channel);
+}
+
 void control_flush(connection *c)
 {
     if (c->closing)
         return;
-    rove_err err = rovei_channel_flush(&c->channel);
+    rove_err err = write_out(c);
     bool left = rovei_channel_queued(&c->channel) > 0;
     if (err || (c->eof && !left && c->mode == MODE_IDLE)) {
         control_close(c);
         return;
     }
-    /* A reader that is quick enough to take all of it wants the rest of a state all the same; a
-     * stream says itself when it has more. */
-    uint32_t wanted = (left || (c->mode == MODE_STATE && !c->stream) ? (uint32_t)EPOLLOUT : 0u) |
-                      (c->eof || is_clogged(c) ? 0u : (uint32_t)EPOLLIN);
+    /* A reader that is quick enough to take all of it wants the rest of a state all the same, and
+     * what waited behind the clog. */
+    bool more = left || c->clogged || (c->mode == MODE_STATE && !c->awaits);
+    uint32_t wanted =
+        (more ? (uint32_t)EPOLLOUT : 0u) | (c->eof || is_clogged(c) ? 0u : (uint32_t)EPOLLIN);
     if (wanted != c->watched) {
         c->watched = wanted;
         if (rovei_loop_modify(c->control->node, c->channel.fd, wanted))
@@ -157,6 +166,7 @@ static void take_in(connection *c, rovei_node *core, rovei_now now)
     }
     if (c->closing)
         return;
+    c->clogged = is_clogged(c);
     if (err == ROVE_E_CLOSED && c->mode != MODE_IDLE) {
         control_close(c); /* nobody is there to hear the rest */
         return;
@@ -171,10 +181,9 @@ static void on_connection(void *user, rovei_node *core, rovei_now now, uint32_t 
     connection *c = user;
     if (c->closing)
         return;
-    bool was_clogged = is_clogged(c);
-    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR) && rovei_channel_flush(&c->channel)) {
+    if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR) && write_out(c)) {
         control_close(c);
-    } else if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) || (was_clogged && !is_clogged(c))) {
+    } else if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) || (c->clogged && !is_clogged(c))) {
         take_in(c, core, now);
     }
     if (!c->closing && c->mode == MODE_STATE)

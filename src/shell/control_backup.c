@@ -12,6 +12,18 @@
 /* Room that the common format needs besides the state: its head, its tail, subscriptions. */
 #define RAW_BESIDES ((uint64_t)16 << 20)
 
+bool control_state_admit(connection *c)
+{
+    size_t held = 0;
+    ROVEI_LIST_EACH (it, next, &c->control->connections)
+        held += ROVEI_CONTAINER(it, connection, all)->holds_state;
+    c->holds_state = held < STATES_MAX;
+    if (!c->holds_state)
+        control_end(c, ROVE_E_FULL,
+                    "too many states are being read or brought back just now: ask again later");
+    return c->holds_state;
+}
+
 /* ---- out ---- */
 
 static void take_state(job *j)
@@ -66,6 +78,8 @@ static void end_with_message(connection *c, rove_err err, const char *sentence,
 static const advice out_advice[] = {
     {ROVE_E_MOVED, "the daemon lives on another node: ask that one (see rove ps)"},
     {ROVE_E_ALREADY_MIGRATING, "the daemon is being moved: ask again when that has ended"},
+    {ROVE_E_STALE, "the daemon has left or ended before all of it was read: ask again, where it "
+                   "lives (see rove ps)"},
     {ROVE_E_SNAPSHOT_SIZE, "the state is too large for the bare format: leave --raw away"},
 };
 
@@ -100,6 +114,7 @@ static void out_finish(job *j, rovei_node *core, rovei_now now)
         announce(c, j->snapshot, j->out.size);
     if (c->closing)
         return;
+    c->awaits = false;
     c->snapshot = j->snapshot;
     c->out = j->out;
     j->snapshot = NULL;
@@ -132,7 +147,8 @@ void control_state_more(connection *c)
     while (!c->closing && rovei_channel_queued(&c->channel) < OUT_HIGH) {
         rove_span piece;
         rove_err err = next_piece(c, &piece);
-        if (err == ROVE_E_BUSY)
+        c->awaits = err == ROVE_E_BUSY;
+        if (c->awaits)
             return;
         if (err || !piece.size) {
             if (err && c->stream)
@@ -163,11 +179,12 @@ static void stream_ready(void *user, rovei_node *core, rovei_now now)
 static void begin_stream(connection *c, rovei_node *core, json_object *request)
 {
     rove_entity entity;
-    if (!control_daemon(c, core, request, &entity))
+    if (!control_daemon(c, core, request, &entity) || !control_state_admit(c))
         return;
     rove_err err = rovei_backup_stream_new(&c->stream, c->control->runtime,
                                            rovei_entity_origin(&entity), stream_ready, c);
     c->announced = false;
+    c->awaits = true;
     if (err)
         control_end_err(c, err);
     else
@@ -178,7 +195,7 @@ static void begin_out(connection *c, rovei_node *core, json_object *request,
                       void (*work)(struct job *j))
 {
     rove_entity entity;
-    if (!control_daemon(c, core, request, &entity))
+    if (!control_daemon(c, core, request, &entity) || !control_state_admit(c))
         return;
     job *j = control_job_new(c);
     if (!j)
@@ -222,6 +239,8 @@ bool control_load_begin(connection *c, json_object *request, const char *format,
 {
     const rovei_env *env = rovei_node_env(c->control->node);
     json_object *size = NULL;
+    if (!control_state_admit(c))
+        return false;
     struct control_load *l = ROVEI_NEW(c->control->alloc, struct control_load);
     rove_err err = l ? ROVE_OK : ROVE_E_NOMEM;
     if (l) {

@@ -14,6 +14,7 @@
 #include <shell/loop.h>
 
 #define CONNECTIONS_MAX 256
+#define STATES_MAX      16 /* that go out or come in at a time: each may lie in memory as a whole */
 #define OUT_HIGH        ((size_t)4 << 20) /* above it a connection is given no more work */
 
 struct rovei_control {
@@ -60,6 +61,8 @@ typedef struct connection {
     uint32_t watched; /* epoll's events */
     bool closing;     /* no longer in the list; freed when its job and its task have ended */
     bool eof;
+    bool clogged;     /* frames and events may wait until the client has read */
+    bool holds_state; /* counts against STATES_MAX, until its request ends */
     uint8_t seed[32];
     bool has_seed;
 
@@ -82,6 +85,7 @@ typedef struct connection {
     rovei_outflow out;
     rovei_backup_stream *stream; /* in the place of the two above */
     bool announced;              /* what the stream is of was said */
+    bool awaits;                 /* the stream says when it has more */
 
     struct job *loading; /* MODE_LOAD: who waits for it */
 
@@ -141,6 +145,8 @@ void control_sendings_free(rovei_control *control, rovei_node *core, rovei_now n
 rovei_watch_fn control_clients_expire;
 
 /* ---- states and snapshots (control_backup.c) ---- */
+/* Room for one more; false: there is none, and the request has ended. */
+bool control_state_admit(connection *c);
 /* Puts further pieces, as many as may be queued. */
 void control_state_more(connection *c);
 /* The client is gone. */

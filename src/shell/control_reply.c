@@ -29,6 +29,7 @@ void control_end(connection *c, rove_err err, const char *text)
     uint8_t number[4];
     rovei_store32(number, (uint32_t)(int32_t)err);
     c->mode = MODE_IDLE;
+    c->holds_state = false;
     if (rovei_channel_put(&c->channel, ROVEI_FRAME_END, (rove_span){number, sizeof number},
                           (rove_span){text, strlen(text)}))
         control_close(c);

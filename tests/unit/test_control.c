@@ -210,6 +210,37 @@ static void test_slow_reader(void **state)
     is_alive(w);
 }
 
+/* So many states at a time and no more, whoever reads them; then there is room again. */
+static void test_many_states(void **state)
+{
+    world *w = *state;
+    enum { MANY = 16 };
+    client c[MANY], more = dial(w);
+    uint64_t size = UINT64_C(8) << 20;
+    rove_span body;
+    open_send(&more, w);
+    put(&more, ROVEI_FRAME_EVENT, &size, sizeof size);
+    put(&more, ROVEI_FRAME_FINISH, "", 0);
+    assert_int_equal(end_of(&more), ROVE_OK);
+    for (int i = 0; i < MANY; i++) {
+        c[i] = dial(w);
+        ask(&c[i], "{\"command\":\"%s\",\"daemon\":\"%s\"}", i % 2 ? "state" : "snapshot",
+            w->origin);
+        assert_int_equal(next(&c[i], &body), i % 2 ? ROVEI_FRAME_BYTES : ROVEI_FRAME_JSON);
+    }
+    ask(&more, "{\"command\":\"snapshot\",\"daemon\":\"%s\"}", w->origin);
+    assert_int_equal(end_of(&more), ROVE_E_FULL);
+    ask(&more, "{\"command\":\"spawn\",\"kind\":\"blob\",\"from\":\"container\"}");
+    assert_int_equal(end_of(&more), ROVE_E_FULL);
+    assert_int_equal(end_of(&c[0]), ROVE_OK);
+    ask(&more, "{\"command\":\"state\",\"daemon\":\"%s\"}", w->origin);
+    assert_int_equal(end_of(&more), ROVE_OK);
+    for (int i = 0; i < MANY; i++)
+        hang_up(&c[i]);
+    hang_up(&more);
+    is_alive(w);
+}
+
 /* At the limit of connections further ones are hung up on, and the first ones go on. */
 static void test_many(void **state)
 {
@@ -322,6 +353,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_too_large, make, clean),
         cmocka_unit_test_setup_teardown(test_vanish, make, clean),
         cmocka_unit_test_setup_teardown(test_slow_reader, make, clean),
+        cmocka_unit_test_setup_teardown(test_many_states, make, clean),
         cmocka_unit_test_setup_teardown(test_many, make, clean),
         cmocka_unit_test_setup_teardown(test_end_in_the_middle, make, clean),
         cmocka_unit_test_setup_teardown(test_spawn_with_seed, make, clean),

@@ -332,10 +332,9 @@ static uint8_t tape_byte(const tape *t, size_t at)
     return at < LARGE ? (uint8_t)(at * 7) : t->digest[at - LARGE];
 }
 
-static void tape_make(tape *t)
+static void tape_make(tape *t, const char *kind)
 {
-    rovei_container c = {
-        .epoch = 1, .sinc_number = 1, .kind = span_of("large"), .state_size = LARGE};
+    rovei_container c = {.epoch = 1, .sinc_number = 1, .kind = span_of(kind), .state_size = LARGE};
     c.head.origin = rovei_entity_origin(&c.entity);
     *t = (tape){0};
     assert_ok(rovei_container_head_size(&c, &t->head_size));
@@ -381,7 +380,7 @@ static void test_a_large_state_lies_there_once(void **state)
     tape t;
     measured m = {{measured_get, measured_move, measured_put, &m}, 0, 0};
     rove_snapshot *s;
-    tape_make(&t);
+    tape_make(&t, "large");
     assert_ok(rove_snapshot_read(&s, play, &t, NULL, &m.alloc));
     assert_true(m.peak < LARGE + (1 << 20));
     t.at = 0;
@@ -401,7 +400,7 @@ static void test_sinks_and_sources_that_fail(void **state)
     measured m = {{measured_get, measured_move, measured_put, &m}, 0, 0};
     rove_snapshot *s;
     rove_limits limits;
-    tape_make(&t);
+    tape_make(&t, "large");
     t.fails = ROVE_E_CANCELLED;
     assert_int_equal(rove_snapshot_read(&s, play, &t, NULL, &m.alloc), ROVE_E_CANCELLED);
     assert_int_equal(m.now, 0);
@@ -421,6 +420,11 @@ static void test_sinks_and_sources_that_fail(void **state)
     assert_int_equal(rove_snapshot_write(s, record, &t), ROVE_E_FULL);
     assert_int_equal(rove_snapshot_write(s, NULL, &t), ROVE_E_USAGE);
     rove_snapshot_unref(s);
+    free(t.head);
+    /* The name of the kind is printed as it is: one that no kind can have. */
+    tape_make(&t, "large\x1b[2J");
+    assert_int_equal(rove_snapshot_read(&s, play, &t, NULL, &m.alloc), ROVE_E_FORMAT);
+    assert_int_equal(m.now, 0);
     free(t.head);
 }
 
