@@ -273,6 +273,7 @@ static void client_note(sim_client *c, const rovei_note *note)
     case ROVEI_NOTE_PEER:
     case ROVEI_NOTE_HANDSHAKE_TIME:
     case ROVEI_NOTE_FORCED:
+    case ROVEI_NOTE_ASIDE:
         break;
     }
 }
@@ -344,6 +345,9 @@ void sim_work_note(sim_node *n, const rovei_note *note)
         if (!n->world->forced)
             sim_fail(n->world, "%s hears of a forced epoch that nobody took", n->name);
         sim_say(n->world, n->name, "hears of a forced epoch");
+        break;
+    case ROVEI_NOTE_ASIDE:
+        sim_say(n->world, n->name, "has a copy aside");
         break;
     case ROVEI_NOTE_APPLIED:
     case ROVEI_NOTE_REFUSED:

@@ -251,6 +251,7 @@ static int open_control(server *s)
                                 .kind_count = s->kind_count,
                                 .peer_changed = node_log_peer,
                                 .forced = node_log_forced,
+                                .aside = node_log_aside,
                                 .user = &s->log};
     rove_err err = rovei_control_new(&s->control, &cfg);
     if (err == ROVE_E_ADDRESS)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Sentences about peers and forced daemons on the standard error of `rove node`. */
+ * Sentences about peers and about daemons that others took, on the standard error of `rove node`.
+ */
 #include "node_log.h"
 
 #include <fcntl.h>
@@ -13,7 +14,7 @@
 
 /* What goes through the pipe. */
 typedef struct report {
-    bool forced;
+    enum { REPORT_PEER, REPORT_FORCED, REPORT_ASIDE } about;
     rovei_peer_info peer;
     rove_entity daemon, holder;
     uint64_t epoch;
@@ -57,18 +58,28 @@ void node_log_peer(void *user, const rovei_peer_info *peer)
 void node_log_forced(void *user, const rove_entity *daemon, const rove_entity *holder,
                      uint64_t epoch)
 {
-    report r = {.forced = true, .daemon = *daemon, .holder = *holder, .epoch = epoch};
+    report r = {.about = REPORT_FORCED, .daemon = *daemon, .holder = *holder, .epoch = epoch};
     put(user, &r);
 }
 
-static void say_forced(const report *r)
+void node_log_aside(void *user, const rove_entity *daemon, const rove_entity *holder,
+                    uint64_t epoch)
 {
+    report r = {.about = REPORT_ASIDE, .daemon = *daemon, .holder = *holder, .epoch = epoch};
+    put(user, &r);
+}
+
+static void say_daemon(const report *r)
+{
+    const char *what =
+        r->about == REPORT_FORCED
+            ? "took the right to run it by force"
+            : "has the right to run it; the copy here is kept aside and serves nobody";
     char entity[65];
     rovei_hex_encode(r->daemon.bytes, sizeof r->daemon.bytes, entity);
-    fprintf(stderr,
-            "daemon 0x%" PRIx64 " (%s): node 0x%" PRIx64 " took the right to run it by force, "
-            "epoch %" PRIu64 "\n",
-            rovei_entity_origin(&r->daemon), entity, rovei_entity_node_id(&r->holder), r->epoch);
+    fprintf(stderr, "daemon 0x%" PRIx64 " (%s): node 0x%" PRIx64 " %s, epoch %" PRIu64 "\n",
+            rovei_entity_origin(&r->daemon), entity, rovei_entity_node_id(&r->holder), what,
+            r->epoch);
 }
 
 static void say_peer(const rovei_peer_info *peer)
@@ -100,9 +111,9 @@ void node_log_write(node_log *l)
 {
     report r;
     while (read(l->read_fd, &r, sizeof r) == (ssize_t)sizeof r) {
-        if (r.forced)
-            say_forced(&r);
-        else
+        if (r.about == REPORT_PEER)
             say_peer(&r.peer);
+        else
+            say_daemon(&r);
     }
 }

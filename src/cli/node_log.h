@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What `rove node` says on standard error about its peers and about forced daemons. The node's loop
- * must never wait for whoever reads that, so it puts what happened into a pipe, and the main thread
- * writes the sentences. */
+ * What `rove node` says on standard error about its peers, and about daemons that were taken by
+ * force or superseded. The node's loop must never wait for whoever reads that, so it puts what
+ * happened into a pipe, and the main thread writes the sentences. */
 #ifndef ROVEI_CLI_NODE_LOG_H
 #define ROVEI_CLI_NODE_LOG_H
 
@@ -22,6 +22,8 @@ void node_log_fini(node_log *l);
 void node_log_peer(void *user, const rovei_peer_info *peer);
 void node_log_forced(void *user, const rove_entity *daemon, const rove_entity *holder,
                      uint64_t epoch);
+void node_log_aside(void *user, const rove_entity *daemon, const rove_entity *holder,
+                    uint64_t epoch);
 /* Writes the sentences for what is in the pipe; to be called when read_fd can be read. */
 void node_log_write(node_log *l);
 

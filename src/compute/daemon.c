@@ -254,6 +254,12 @@ void rovei_daemon_superseded(rovei_node *n, rovei_now now, rovei_daemon *d,
     rovei_daemon_set_role(n, now, d, ROVEI_ROLE_ASIDE);
     d->note = "superseded: another node has a higher right; this copy is kept aside";
     tell_aside(n, now, d);
+    rovei_note *note = rovei_node_note(n, ROVEI_NOTE_ASIDE);
+    if (note) {
+        note->daemon = d->entity;
+        note->peer = higher->holder;
+        note->value = higher->epoch;
+    }
 }
 
 /* ---- commands ---- */

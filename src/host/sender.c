@@ -125,6 +125,7 @@ static rove_outcome_kind kind_of(rovei_note_kind note)
     case ROVEI_NOTE_PEER:
     case ROVEI_NOTE_HANDSHAKE_TIME:
     case ROVEI_NOTE_FORCED:
+    case ROVEI_NOTE_ASIDE:
         break;
     }
     return (rove_outcome_kind)0;

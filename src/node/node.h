@@ -367,6 +367,8 @@ typedef enum rovei_note_kind {
     ROVEI_NOTE_PEER,           /* peer: its state changed; ask the mesh */
     ROVEI_NOTE_HANDSHAKE_TIME, /* value: to be kept in the identity's state file */
     ROVEI_NOTE_FORCED,         /* daemon, value = epoch: a forced epoch was taken or heard of */
+    ROVEI_NOTE_ASIDE,          /* daemon, peer = who has the right, value = its epoch: the copy
+                                  here is kept aside */
 } rovei_note_kind;
 
 typedef struct rovei_note {

@@ -282,6 +282,8 @@ static void on_note(void *user, rovei_node *core, rovei_now now, const rovei_not
         control->peer_changed(control->user, &peer);
     if (note->kind == ROVEI_NOTE_FORCED && control->forced)
         control->forced(control->user, &note->daemon, &note->peer, note->value);
+    if (note->kind == ROVEI_NOTE_ASIDE && control->aside)
+        control->aside(control->user, &note->daemon, &note->peer, note->value);
     if (note->kind != ROVEI_NOTE_MOVE && note->kind != ROVEI_NOTE_MOVE_ENDED)
         return;
     pthread_mutex_lock(&control->lock);
@@ -322,6 +324,7 @@ rove_err rovei_control_new(rovei_control **ret, const rovei_control_config *cfg)
                                .kind_count = cfg->kind_count,
                                .peer_changed = cfg->peer_changed,
                                .forced = cfg->forced,
+                               .aside = cfg->aside,
                                .user = cfg->user};
     rovei_list_init(&control->connections);
     rovei_list_init(&control->sendings);

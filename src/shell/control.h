@@ -28,6 +28,8 @@ typedef struct rovei_control_config {
     /* Told when a forced epoch was taken here or heard of. As above. */
     void (*forced)(void *user, const rove_entity *daemon, const rove_entity *holder,
                    uint64_t epoch);
+    /* Told when the copy of a daemon here was superseded and is kept aside. As above. */
+    void (*aside)(void *user, const rove_entity *daemon, const rove_entity *holder, uint64_t epoch);
     void *user;
 } rovei_control_config;
 

@@ -26,6 +26,7 @@ struct rovei_control {
     void (*peer_changed)(void *user, const rovei_peer_info *peer);
     void (*forced)(void *user, const rove_entity *daemon, const rove_entity *holder,
                    uint64_t epoch);
+    void (*aside)(void *user, const rove_entity *daemon, const rove_entity *holder, uint64_t epoch);
     void *user;
     int fd;
     char path[108];

@@ -206,6 +206,7 @@ static void on_note(void *user, rovei_node *core, rovei_now now, const rovei_not
     case ROVEI_NOTE_PEER:
     case ROVEI_NOTE_HANDSHAKE_TIME:
     case ROVEI_NOTE_FORCED:
+    case ROVEI_NOTE_ASIDE:
         break;
     }
     if (c)

@@ -102,6 +102,8 @@ exits "by force, anew" 0 on two spawn counter --identity id --force --json
 is "above what was known" "$(field epoch <out)" $(((2 << 32) + 1))
 aside() { on three ps --json | grep "$origin" | grep -q '"state":"aside"'; }
 until_true 20 aside && pass "the other copy stops" || fail "the other copy stops"
+logged() { grep -q "^daemon $origin .* the copy here is kept aside .*epoch 8589934593" three.err; }
+until_true 20 logged && pass "and its node logs it" || fail "and its node logs it"
 refuses "and gives no snapshot" 1 "rove: no snapshot: *" on three snapshot "$origin" -o none.snap
 is "it begins anew" "$(ask two)" 1
 
