@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Calls with a completion. Every call that may wait has a form that never does: rove_X_async, with
- * the same arguments but for the results, and with `done` and `user` at the end. What holds for all
- * of them:
+ * Calls with a completion. A call that may wait has a form that never does: rove_X_async, with the
+ * same arguments but for the results, and with `done` and `user` at the end. Those without one:
+ *
+ *   - rove_node_new reads files and opens a socket: no other thread of the node is there yet.
+ *   - rove_node_free ends the thread on which it would have to be told. A driven node does it in
+ *     place; for another one it is a call for the end of a program, or for a thread of its own.
+ *   - rove_sender_send has rove_sender_room_async: send without `wait` when it tells.
+ *   - rove_migration_phase has rove_migration_get_async.
+ *   - rove_snapshot_write and _read wait only for what the caller's functions or descriptor do.
+ *
+ * What holds for all of them:
  *
  *   - ROVE_OK: the call has begun, and `done` is called exactly once, later. Any other value: it
  *     has not begun, nothing is changed, and `done` is never called.
@@ -17,14 +25,14 @@
  *   - Arguments are copied, or referred to by a count, before the call returns. What an argument
  *     names (a node, a runtime, a sender, a kind) outlives the call as always.
  *   - The end: rove_runtime_shutdown ends what waits for daemons or moves, with
- *     ROVE_E_SHUTTING_DOWN where it has no other outcome. The last rove_runtime_unref,
- *     rove_sender_free and rove_node_free return, and their forms here tell, when each call that
- *     belongs to the object has been told; none comes afterwards. While a node is freed nothing
- *     new begins: ROVE_E_SHUTTING_DOWN.
+ *     ROVE_E_SHUTTING_DOWN where it has no other outcome. The last rove_runtime_unref and
+ *     rove_sender_free return, and their forms here tell, when each call that belongs to the object
+ *     has been told; rove_node_free returns then. None comes afterwards. While a node is freed
+ *     nothing new begins: ROVE_E_SHUTTING_DOWN.
  *
- * Errors that every such call may return: ROVE_E_USAGE (NULL), ROVE_E_FULL (the limits
- * pending_calls, or of events pending_events and pending_bytes), ROVE_E_NOMEM,
- * ROVE_E_SHUTTING_DOWN, and of a runtime's calls ROVE_E_REENTRANT. Further ones are said at the
+ * Errors that every such call may return: ROVE_E_USAGE (NULL), ROVE_E_REENTRANT (inside of a
+ * daemon), ROVE_E_FULL (the limits pending_calls, or of events pending_events and pending_bytes),
+ * ROVE_E_NOMEM, ROVE_E_SHUTTING_DOWN. Further ones are said at the
  * call. Threads: any. Blocking: never. */
 #ifndef ROVE_ASYNC_H
 #define ROVE_ASYNC_H
@@ -42,7 +50,8 @@ typedef void rove_done_fn(void *user, rove_err err);
 /* ---- a node (rove/node.h) ---- */
 
 /* Tells when the order stands; HOST is resolved meanwhile, on a thread of the node's own, whose end
- * rove_node_free waits for. Also returns ROVE_E_ADDRESS (NULL, too long), ROVE_E_IO (no thread). */
+ * rove_node_free waits for. Also returns ROVE_E_ADDRESS (empty, too long), ROVE_E_IO (no thread).
+ */
 ROVE_API ROVE_MUST_USE rove_err rove_node_connect_async(rove_node *node, const rove_entity *peer,
                                                         const char *address, rove_done_fn *done,
                                                         void *user);

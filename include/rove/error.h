@@ -76,12 +76,12 @@ typedef enum rove_err_class {
     /* runtime */                                                                                  \
     X(E_NOT_READY, 44, RETRY, "the runtime has not been started")                                  \
     X(E_SHUTTING_DOWN, 45, USAGE, "the runtime has been shut down")                                \
-    X(E_KIND_EXISTS, 46, USAGE, "a factory for this kind is already registered")                   \
-    X(E_KIND_UNKNOWN, 47, USAGE, "no factory is registered for this kind")                         \
+    X(E_KIND_EXISTS, 46, USAGE, "a kind of this name is already registered")                       \
+    X(E_KIND_UNKNOWN, 47, USAGE, "no kind of this name is registered")                             \
     X(E_SNAPSHOT_IDENTITY, 48, USAGE, "the snapshot belongs to another identity")                  \
     X(E_NOT_FOUND, 49, USAGE, "no such daemon here")                                               \
     X(E_STALE, 50, RETRY, "the daemon was replaced or removed meanwhile; nothing was done")        \
-    X(E_EXISTS, 51, USAGE, "the daemon, or a claim for its origin, is already registered")         \
+    X(E_EXISTS, 51, USAGE, "the daemon, or an expectation for it, is here already")                \
     X(E_ORIGIN_TAKEN, 52, USAGE, "another entity with the same origin hash is registered")         \
     X(E_PROCESS, 53, USAGE, "the daemon's process function reported an error")                     \
     X(E_SNAPSHOT_FAILED, 54, USAGE, "the daemon's snapshot function reported an error")            \
@@ -99,7 +99,7 @@ typedef enum rove_err_class {
     X(E_BUFFER_FULL, 65, RETRY, "the buffer of diverted events is full")                           \
     X(E_TARGET_UNAVAILABLE, 66, RETRY, "the target node cannot be reached")                        \
     X(E_TARGET_NOT_READY, 67, RETRY, "the target's runtime is not ready yet")                      \
-    X(E_TARGET_NO_FACTORY, 68, USAGE, "the target does not expect this daemon")                    \
+    X(E_TARGET_NO_FACTORY, 68, USAGE, "the target does not expect the daemon, or lacks its kind")  \
     X(E_TARGET_NO_RUNTIME, 69, USAGE, "the target does not run a compute runtime")                 \
     X(E_NOT_READY_TIMEOUT, 70, RETRY, "the target stayed not ready for the whole retry budget")    \
     X(E_STATE_FAILED, 71, USAGE, "the daemon's state could not be taken, sent or restored")        \
@@ -115,7 +115,8 @@ typedef enum rove_err_class {
     X(E_MOVE_NOT_CLOSED, 81, RETRY, "the former host has not confirmed the last move yet")         \
     X(E_STALE_EPOCH, 82, PEER, "a higher epoch of this daemon is known")                           \
     X(E_SUPERSEDED, 83, USAGE, "another holder has the right to this daemon")                      \
-    X(E_LIVES_ELSEWHERE, 84, USAGE, "this identity is known to live on a node already")            \
+    X(E_LIVES_ELSEWHERE, 84, USAGE,                                                                \
+      "other nodes know this identity: it lives, or lived, elsewhere")                             \
     X(E_NOT_DURABLE, 85, USAGE, "the target cannot keep the daemon's level of acknowledgement")    \
     X(E_REFUSED, 86, USAGE, "policy refuses this")                                                 \
     X(E_WRONG_PEER, 87, PEER, "the message comes from a node with no part in this move")           \

@@ -44,7 +44,7 @@ typedef struct rove_migration_info {
     rove_outcome outcome;
     rove_err reason;   /* FAILED: why */
     uint32_t attempts; /* offers made, those answered "not ready" included */
-    uint64_t bytes;    /* of state, so far */
+    uint64_t bytes;    /* of state, so far: handed to the session (outgoing), or arrived */
     uint64_t elapsed;  /* nanoseconds from the order to the end, or to now */
     uint64_t blackout; /* nanoseconds from the freeze to the word that the target serves; 0 while
                           that is not known */
@@ -54,7 +54,10 @@ typedef struct rove_migration_info {
 /* What is told of a move while it goes on. For each move, in this order:
  *   PHASE    `info->phase` has begun: each phase that is reached, once
  *   RETRY    the target was not ready and is asked again; `info->attempts` says how often so far
- *   BYTES    so many bytes of state have passed: every ROVE_MOVE_BYTES_STEP, and when all have
+ *   BYTES    `info->bytes` of state have passed: told when ROVE_MOVE_BYTES_STEP or more have come
+ *            since it was told last, several steps at once where the node's thread found them so,
+ *            and once when all have. At the source it counts what was handed to the session, at
+ *            the target what has come; it goes back when the transfer begins anew
  *   CLOSED   completed, and both nodes are done with it
  *   ENDED    `info->outcome` and `info->reason`: the last; once for every move that was told of
  * RETRY and BYTES come between phases. A wait for the move ends with its outcome, that is before
