@@ -27,7 +27,8 @@ ROVE_API ROVE_MUST_USE rove_err rove_identity_from_seed(rove_identity **ret, rov
 ROVE_API ROVE_MUST_USE rove_err rove_identity_from_file_bytes(rove_identity **ret, rove_node *node,
                                                               rove_span bytes);
 
-/* Only the public half: signing fails with ROVE_E_READ_ONLY. */
+/* Only the public half: signing fails with ROVE_E_READ_ONLY. Also ROVE_E_PUBLIC_KEY (no point of
+ * the curve), ROVE_E_NO_IMAGE (a point that no seed gives, as that of 32 zeros). */
 ROVE_API ROVE_MUST_USE rove_err rove_identity_public_only(rove_identity **ret, rove_node *node,
                                                           const rove_entity *entity);
 
@@ -38,8 +39,8 @@ ROVE_API uint64_t rove_identity_origin(const rove_identity *identity);
 /* The origin hash of any entity. As above. */
 ROVE_API uint64_t rove_entity_origin(const rove_entity *entity);
 
-/* Signs. Errors: ROVE_E_READ_ONLY; `ret_signature` is untouched then. Threads: any. Re-entry:
- * allowed. */
+/* Signs. Errors: ROVE_E_READ_ONLY, ROVE_E_USAGE; `ret_signature` is untouched then. Threads: any.
+ * Re-entry: allowed. */
 ROVE_API ROVE_MUST_USE rove_err rove_identity_sign(const rove_identity *identity, rove_span message,
                                                    uint8_t ret_signature[64]);
 

@@ -82,8 +82,11 @@ rove_err rove_identity_public_only(rove_identity **ret, rove_node *node, const r
 {
     if (!ret || !node || !entity)
         return ROVE_E_USAGE;
+    uint8_t image[32]; /* every key that a seed gives has one */
     rovei_keypair *key;
-    rove_err err = rovei_keypair_public_only(&key, rovei_node_env(node), entity);
+    rove_err err = rovei_ed25519_image(image, entity);
+    if (err == ROVE_OK)
+        err = rovei_keypair_public_only(&key, rovei_node_env(node), entity);
     return err ? err : wrap(ret, rovei_node_env(node), key, false);
 }
 
@@ -105,6 +108,8 @@ uint64_t rove_entity_origin(const rove_entity *entity)
 rove_err rove_identity_sign(const rove_identity *identity, rove_span message,
                             uint8_t ret_signature[64])
 {
+    if (!identity || !ret_signature || (message.size && !message.data))
+        return ROVE_E_USAGE;
     return rovei_keypair_sign(identity->key, message.data, message.size, ret_signature);
 }
 
