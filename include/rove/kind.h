@@ -15,10 +15,12 @@
  *  - The state and the outputs follow from the events alone: no clock, no random numbers, nothing
  *    from outside that another node would see differently (rove_event.received_at is given).
  *  - process ends soon (microseconds are the aim): it holds up this daemon and one thread.
- *  - From inside of its functions a kind may call the context's functions, rove_buf_*,
- * rove_strerror and its relatives, and of a runtime those calls that say "Re-entry: allowed" in
- * their comment. Every other call answers ROVE_E_REENTRANT there and does nothing, so a daemon that
- * delivers to itself is an error and never a deadlock. */
+ *  - From inside of its functions a kind may call the context's functions, what only works on its
+ * arguments (rove_buf_*, rove_strerror and its relatives, rove_limits_*, every _init, _next and
+ * _fini), and those calls that say "Re-entry: allowed" in their comment. Every other call answers
+ * ROVE_E_REENTRANT there (0 where it returns no rove_err) and does nothing, so a daemon that
+ * delivers to itself is an error and never a deadlock. Calls without an answer that would end what
+ * is running, a _free or a last _unref, end the program there. */
 #ifndef ROVE_KIND_H
 #define ROVE_KIND_H
 

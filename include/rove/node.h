@@ -54,14 +54,15 @@ static inline void rove_node_config_init(rove_node_config *cfg)
 /* Binds the socket, locks the identity and starts the loop thread, if it is to have one.
  * Ownership: the caller frees with rove_node_free; `cfg` is only read during the call.
  * Errors: ROVE_E_USAGE, ROVE_E_STRUCT_VERSION, ROVE_E_BOUND (limits), ROVE_E_ADDRESS (taken or not
- * local), ROVE_E_FILE, ROVE_E_PERMISSION, ROVE_E_LOCKED, ROVE_E_RESERVED_ID, ROVE_E_NOMEM,
- * ROVE_E_IO. Threads: any. Blocking: for file access only. */
+ * local), ROVE_E_FILE, ROVE_E_PERMISSION, ROVE_E_LOCKED, ROVE_E_RESERVED_ID, ROVE_E_REENTRANT
+ * (inside of a daemon), ROVE_E_NOMEM, ROVE_E_IO. Threads: any. Blocking: for file access only. */
 ROVE_API ROVE_MUST_USE rove_err rove_node_new(rove_node **ret, const rove_node_config *cfg);
 
 /* Says goodbye to all peers, stops the loop thread and frees. A runtime must have been freed, all
- * senders too. NULL is ignored. Threads: any, but not inside of the node's callbacks; for a driven
- * node while nobody else is in one of its calls (both checked). Blocking: until the loop has ended,
- * or, for a driven node, until every completion that is still due has been told. */
+ * senders too. NULL is ignored. Threads: any, but not inside of the node's callbacks or of a
+ * daemon; for a driven node while nobody else is in one of its calls (all checked). Blocking: until
+ * the loop has ended, or, for a driven node, until every completion that is still due has been
+ * told. */
 ROVE_API void rove_node_free(rove_node *node);
 
 /* ---- driving a node ----
@@ -81,24 +82,25 @@ ROVE_API void rove_node_free(rove_node *node);
 /* A descriptor that is readable when the node has something to do before its deadline: a datagram,
  * a task of another thread, or what this thread itself ordered after it had asked for the deadline.
  * For poll, select, epoll and their like, level or edge; to be neither read nor closed. -1 for a
- * node with a loop thread. Threads: any. Blocking: never. */
+ * node with a loop thread, and for NULL. Threads: any. Re-entry: allowed. Blocking: never. */
 ROVE_API int rove_node_fd(const rove_node *node);
 
 /* When to call rove_node_process at the latest: monotonic nanoseconds (CLOCK_MONOTONIC), 0 = at
  * once, ROVE_TIME_NEVER = when the descriptor is readable. To be asked before each wait: only from
  * then on the descriptor tells of tasks. Nothing is missed, and nothing is late, by whoever sleeps
  * exactly until then or until the descriptor is readable. For a node with a loop thread
- * ROVE_TIME_NEVER. Threads: the one that drives. Blocking: never. */
+ * or NULL ROVE_TIME_NEVER; inside of a callback or a daemon 0, and nothing is done. Threads: the
+ * one that drives. Blocking: never. */
 ROVE_API uint64_t rove_node_deadline(rove_node *node);
 
 /* Does what is due: takes in what the socket and other threads have, runs timers, callbacks and,
  * with a runtime without workers, daemons; sends. What one call does is bounded; the rest makes the
  * deadline 0. May be called at any time, due or not.
  * Errors, each without anything done: ROVE_E_USAGE (the node has a loop thread); ROVE_E_REENTRANT
- * (inside of a callback or a daemon); ROVE_E_BUSY (another thread is inside just now: two of them
- * drive the node, or the former one is in a call of its own; nothing is lost by calling again).
- * Threads: any, one at a time; it is the node's own from then on. Blocking: never, except as the
- * callbacks do. */
+ * (inside of a daemon, whatever the node, or of a callback); ROVE_E_BUSY (another thread is inside
+ * just now: two of them drive the node, or the former one is in a call of its own; nothing is lost
+ * by calling again). Threads: any, one at a time; it is the node's own from then on. Blocking:
+ * never, except as the callbacks do. */
 ROVE_API ROVE_MUST_USE rove_err rove_node_process(rove_node *node);
 
 typedef struct rove_node_info {
@@ -108,20 +110,22 @@ typedef struct rove_node_info {
     char address[64]; /* as bound, "ADDR:PORT" */
     uint64_t incarnation;
 } rove_node_info;
-/* Never fails, never blocks. Threads: any. */
+/* Never fails, never blocks. Threads: any. Re-entry: allowed. */
 ROVE_API void rove_node_get_info(const rove_node *node, rove_node_info *ret);
 
 /* Keeps a session with a peer from now on. `address` is "HOST:PORT". Returns at once;
  * rove_node_wait_peer tells when the session stands. Errors: ROVE_E_ADDRESS, ROVE_E_PUBLIC_KEY,
- * ROVE_E_NO_IMAGE, ROVE_E_SAME_NODE, ROVE_E_RESERVED_ID, ROVE_E_FULL, ROVE_E_NOMEM. Threads: any.
+ * ROVE_E_NO_IMAGE, ROVE_E_SAME_NODE, ROVE_E_RESERVED_ID, ROVE_E_FULL, ROVE_E_USAGE,
+ * ROVE_E_REENTRANT (inside of a daemon), ROVE_E_NOMEM. Threads: any.
  * Blocking: for the resolution of HOST and until the loop has taken the order. docs/protocol.md,
  * "Sessions". */
 ROVE_API ROVE_MUST_USE rove_err rove_node_connect(rove_node *node, const rove_entity *peer,
                                                   const char *address);
 
 /* Waits until a session with the peer stands; with `timeout_ns` 0 it only looks. Errors:
- * ROVE_E_TIMED_OUT (it does not), ROVE_E_WOULD_BLOCK (nor here: on the node's own thread).
- * Threads: any. Blocking: up to `timeout_ns`. */
+ * ROVE_E_TIMED_OUT (it does not), ROVE_E_WOULD_BLOCK (nor here: on the node's own thread),
+ * ROVE_E_REENTRANT (inside of a daemon), ROVE_E_USAGE, ROVE_E_NOMEM. Threads: any. Blocking: up to
+ * `timeout_ns`. */
 ROVE_API ROVE_MUST_USE rove_err rove_node_wait_peer(rove_node *node, const rove_entity *peer,
                                                     uint64_t timeout_ns);
 

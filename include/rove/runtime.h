@@ -4,15 +4,16 @@
  *
  * Lifecycle: REGISTERING (kinds and expectations can be given) -> READY (rove_runtime_start) ->
  * SHUTTING DOWN (rove_runtime_shutdown), which is final. Where nothing else is said, a call before
- * READY is ROVE_E_NOT_READY and after it ROVE_E_SHUTTING_DOWN, before anything else is looked at.
+ * READY is ROVE_E_NOT_READY and after it ROVE_E_SHUTTING_DOWN, before anything but NULL and
+ * re-entry is looked at.
  *
  * Threads: any, for all calls, unless said otherwise; except that a call which would have to wait
  * for the node's own thread or for a worker is ROVE_E_WOULD_BLOCK there (callbacks of policies,
  * senders and completions run on those; rove/node.h says what else the thread that drives a node
- * may do). Every call that may wait has a form with a completion: rove/async.h.
+ * may do). Calls that may wait have forms with a completion: rove/async.h.
  *
  * Re-entry: from inside of a daemon's functions only the calls marked so are allowed; the others
- * answer ROVE_E_REENTRANT and do nothing. */
+ * answer ROVE_E_REENTRANT, or 0 where they return no rove_err, and do nothing. */
 #ifndef ROVE_RUNTIME_H
 #define ROVE_RUNTIME_H
 
@@ -65,8 +66,8 @@ static inline void rove_runtime_config_init(rove_runtime_config *cfg)
 
 /* Makes the runtime of a node, in REGISTERING. `cfg` NULL: the defaults. A node has one at a time.
  * Ownership: the caller holds one reference; the node outlives the runtime.
- * Errors: ROVE_E_USAGE, ROVE_E_STRUCT_VERSION, ROVE_E_RUNTIME_EXISTS, ROVE_E_NOMEM, ROVE_E_IO (no
- * thread). Blocking: never. */
+ * Errors: ROVE_E_USAGE, ROVE_E_STRUCT_VERSION, ROVE_E_RUNTIME_EXISTS, ROVE_E_REENTRANT,
+ * ROVE_E_NOMEM, ROVE_E_IO (no thread). Blocking: never. */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_new(rove_runtime **ret, rove_node *node,
                                                  const rove_runtime_config *cfg);
 /* One more reference. Re-entry: allowed. */
@@ -84,7 +85,7 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_start(rove_runtime *rt);
  * all daemons are gone, a process call that is running included. docs/guarantees.md, "Levels of
  * acknowledgement". */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_shutdown(rove_runtime *rt);
-/* True in READY. Re-entry: allowed. Blocking: never. */
+/* True in READY; false for NULL. Re-entry: allowed. Blocking: never. */
 ROVE_API bool rove_runtime_is_ready(const rove_runtime *rt);
 
 /* ---- kinds ---- */
@@ -116,7 +117,7 @@ static inline void rove_spawn_options_init(rove_spawn_options *options)
 
 /* Makes a daemon of a kind. `identity` is copied; NULL draws one that lives in memory only. Unless
  * the identity is fresh, other nodes are asked first (limit locate_wait); on the thread that drives
- * the node that is ROVE_E_WOULD_BLOCK. `options` NULL: the defaults; `ret_detail` may be NULL.
+ * the node that is ROVE_E_WOULD_BLOCK. `options` NULL: the defaults.
  * Errors: ROVE_E_KIND_UNKNOWN; ROVE_E_EXISTS (this identity, or an expectation for it, is here);
  * ROVE_E_ORIGIN_TAKEN; ROVE_E_LIVES_ELSEWHERE; what the kind's create returned; ROVE_E_FULL
  * (daemons_max); ROVE_E_WOULD_BLOCK; ROVE_E_STRUCT_VERSION; ROVE_E_NOMEM. After an error nothing
@@ -136,14 +137,14 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn_with(rove_runtime *rt, const 
                                                         const rove_spawn_options *options,
                                                         rove_daemon *ret);
 
-/* As rove_runtime_spawn, with the state of a snapshot. Its epoch is a forced one, whatever is known
- * of it, since the state may have gone back; what is known is asked all the same, and is overruled
- * by `force` only. With a backup its lanes go on, and their senders hear what is lost. Also
- * ROVE_E_SNAPSHOT_IDENTITY (detail: expected = the snapshot's origin, got = the identity's; the
- * whole entities are compared), ROVE_E_SNAPSHOT_KIND (a backup of another kind), errors of a lane's
- * bytes (ROVE_E_SHORT, ROVE_E_BOUND, ROVE_E_FORMAT, ...), ROVE_E_LANE_LIMIT,
- * ROVE_E_RESTORE_FAILED (detail: text), ROVE_E_BINDINGS, ROVE_E_TOO_LARGE (state_max; detail: size,
- * most), ROVE_E_USAGE (no identity). */
+/* As rove_runtime_spawn, with the state of a snapshot; `ret_detail` may be NULL. Its epoch is a
+ * forced one, whatever is known of it, since the state may have gone back; what is known is asked
+ * all the same, and is overruled by `force` only. With a backup its lanes go on, and their senders
+ * hear what is lost. Also ROVE_E_SNAPSHOT_IDENTITY (detail: expected = the snapshot's origin, got =
+ * the identity's; the whole entities are compared), ROVE_E_SNAPSHOT_KIND (a backup of another
+ * kind), errors of a lane's bytes (ROVE_E_SHORT, ROVE_E_BOUND, ROVE_E_FORMAT, ...),
+ * ROVE_E_LANE_LIMIT, ROVE_E_RESTORE_FAILED (detail: text), ROVE_E_BINDINGS, ROVE_E_TOO_LARGE
+ * (state_max; detail: size, most), ROVE_E_USAGE (no identity). */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn_from_snapshot(rove_runtime *rt, const char *kind,
                                                                  const rove_identity *identity,
                                                                  const rove_snapshot *snapshot,
@@ -158,10 +159,12 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn_from_snapshot_with(
     rove_daemon *ret, rove_detail *ret_detail);
 
 /* Ends a daemon for good; queued events get ROVE_E_STOPPED or ROVE_E_STALE. Its instance is
- * destroyed when nobody runs it any more, maybe after this call. In SHUTTING DOWN a daemon that is
- * not there any more is no error. Errors: ROVE_E_NOT_READY, ROVE_E_NOT_FOUND, ROVE_E_MOVED (it
- * lives elsewhere), ROVE_E_ALREADY_MIGRATING, ROVE_E_MOVE_NOT_CLOSED (it has just come; again in a
- * moment). Blocking: for a turn of the node's thread. */
+ * destroyed when nobody runs it any more, maybe after this call. Other nodes still know where it
+ * lived, and that it may live: whoever spawns the same identity elsewhere needs `force`. In
+ * SHUTTING DOWN a daemon that is not there any more is no error. Errors: ROVE_E_NOT_READY,
+ * ROVE_E_NOT_FOUND, ROVE_E_MOVED (it lives elsewhere), ROVE_E_ALREADY_MIGRATING,
+ * ROVE_E_MOVE_NOT_CLOSED (it has just come; again in a moment). Blocking: for a turn of the node's
+ * thread. */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_stop(rove_runtime *rt, rove_daemon daemon);
 
 /* The daemon of an entity or an origin hash: ROVE_E_NOT_FOUND when none is here. In any state.
@@ -170,9 +173,9 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_find(const rove_runtime *rt, const 
                                                   rove_daemon *ret);
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_entity(const rove_runtime *rt, rove_daemon daemon,
                                                     rove_entity *ret);
-/* How many daemons are here. In any state. Re-entry: allowed. Blocking: never. */
+/* How many daemons are here; 0 for NULL. In any state. Re-entry: allowed. Blocking: never. */
 ROVE_API size_t rove_runtime_daemon_count(const rove_runtime *rt);
-/* The first `room` of them; gives how many there are. As above. */
+/* The first `room` of them; gives how many there are. `ret` may be NULL: none. As above. */
 ROVE_API size_t rove_runtime_daemons(const rove_runtime *rt, rove_daemon *ret, size_t room);
 
 /* In any state. Errors: ROVE_E_NOT_FOUND, ROVE_E_STALE, ROVE_E_MOVED, ROVE_E_WOULD_BLOCK. Blocking:
@@ -204,8 +207,8 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_snapshot(rove_runtime *rt, rove_dae
  * neither. The daemon goes on. As rove_runtime_snapshot but that a daemon which is being moved is
  * refused: also ROVE_E_ALREADY_MIGRATING (it is frozen: again when the move has ended),
  * ROVE_E_SUPERSEDED, ROVE_E_NOT_READY, ROVE_E_SHUTTING_DOWN, ROVE_E_REENTRANT, ROVE_E_USAGE.
- * Blocking: for events before it, and for turns of the node's thread. docs/protocol/container.md.
- */
+ * `ret_detail` may be NULL. Blocking: for events before it, and for turns of the node's thread.
+ * docs/protocol/container.md. */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_backup(rove_runtime *rt, rove_daemon daemon,
                                                     rove_snapshot **ret, rove_detail *ret_detail);
 
@@ -223,7 +226,7 @@ typedef struct rove_result {
  * Threads: any. Re-entry: allowed. */
 ROVE_API bool rove_result_next(const rove_result *result, size_t *it, rove_link *ret_link,
                                rove_span *ret_payload);
-/* Gives back what the result holds; harmless for one that is all zero. */
+/* Gives back what the result holds; harmless for one that is all zero. NULL is ignored. */
 ROVE_API void rove_result_fini(rove_result *result);
 
 /* What became of an event. Called exactly once, on the node's own thread; `result` is borrowed
@@ -307,8 +310,8 @@ ROVE_API ROVE_MUST_USE rove_err
 rove_runtime_start_migration_with(rove_runtime *rt, rove_daemon daemon, const rove_entity *target,
                                   const rove_migration_options *options, rove_migration *ret);
 
-/* The phase of the move that this node drives for a daemon: ROVE_PHASE_NONE when there is none. In
- * any state. Blocking: for a turn of the node's thread. */
+/* The phase of the move that this node drives for a daemon: ROVE_PHASE_NONE when there is none, or
+ * `rt` is NULL. In any state. Blocking: for a turn of the node's thread. */
 ROVE_API rove_phase rove_runtime_migration_phase(rove_runtime *rt, rove_daemon daemon);
 /* All that is known of a move, running or ended. Errors: ROVE_E_GONE (never known, or forgotten).
  * In any state. Blocking: for a turn of the node's thread. */
@@ -316,7 +319,8 @@ ROVE_API ROVE_MUST_USE rove_err rove_migration_get(rove_runtime *rt, rove_migrat
                                                    rove_migration_info *ret);
 /* The phase of one move; ROVE_PHASE_NONE when it is forgotten. As above. */
 ROVE_API rove_phase rove_migration_phase(rove_runtime *rt, rove_migration migration);
-/* The first `room` running moves of this node, out or in; gives how many there are. As above. */
+/* The first `room` running moves of this node, out or in; gives how many there are. `ret` may be
+ * NULL: none. As above. */
 ROVE_API size_t rove_runtime_moves(rove_runtime *rt, rove_migration_info *ret, size_t room);
 
 /* Waits for the end of a move, without a deadline of its own. ROVE_OK: completed; ROVE_E_CANCELLED;

@@ -38,6 +38,7 @@ typedef struct rove_sent {
 /* The next output: start with *it = 0; false at the end. */
 ROVE_API bool rove_sent_next(const rove_sent *sent, size_t *it, rove_link *ret_link,
                              rove_span *ret_payload);
+/* Gives back what a pulled outcome holds; harmless for one that is all zero. NULL is ignored. */
 ROVE_API void rove_sent_fini(rove_sent *sent);
 
 /* Called on the node's own thread, in the order of the outcomes: short, and without a call that
@@ -69,21 +70,22 @@ ROVE_API ROVE_MUST_USE rove_err rove_sender_open(rove_sender **ret, rove_node *n
 
 /* Queues one event, copied, and gives its number. With `wait` it waits while the window (limits
  * lane_events, lane_bytes) is full. Errors: ROVE_E_WINDOW (full, and not to wait), ROVE_E_TOO_LARGE
- * (event_max), ROVE_E_CLOSED, ROVE_E_WOULD_BLOCK (would wait, on the node's own thread),
- * ROVE_E_NOMEM. Threads: any, several at once; their order is that of the numbers. `ret_number` may
- * be NULL. */
+ * (event_max), ROVE_E_CLOSED, ROVE_E_WOULD_BLOCK (would wait, on the node's own thread or inside of
+ * a daemon), ROVE_E_NOMEM. Threads: any, several at once; their order is that of the numbers.
+ * Re-entry: allowed. `ret_number` may be NULL. */
 ROVE_API ROVE_MUST_USE rove_err rove_sender_send(rove_sender *s, rove_span payload, bool wait,
                                                  uint64_t *ret_number);
 
 /* The next outcome, for senders without a callback. Waits up to `timeout_ns` (0: not;
  * ROVE_TIME_NEVER: for ever). Outcomes that nobody pulls fill the window: at most so many are kept.
  * Errors: ROVE_E_TIMED_OUT, ROVE_E_CLOSED (ENDED was pulled: nothing follows), ROVE_E_USAGE (it has
- * a callback), ROVE_E_WOULD_BLOCK (would wait, on the node's own thread). Threads: any. */
+ * a callback), ROVE_E_WOULD_BLOCK (would wait, on the node's own thread or inside of a daemon).
+ * Threads: any. Re-entry: allowed. */
 ROVE_API ROVE_MUST_USE rove_err rove_sender_next(rove_sender *s, uint64_t timeout_ns,
                                                  rove_sent *ret);
 
-/* No more events: ENDED comes when everything has its outcome. Again: nothing. Threads: any.
- * Blocking: never. */
+/* No more events: ENDED comes when everything has its outcome. Again: nothing. NULL is
+ * ignored. Threads: any. Re-entry: allowed. Blocking: never. */
 ROVE_API void rove_sender_close(rove_sender *s);
 
 /* Frees. What has no outcome yet is given up, without a further callback. NULL is ignored.

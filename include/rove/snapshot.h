@@ -21,8 +21,9 @@ ROVE_BEGIN_DECLS
 /* Immutable, counted. */
 typedef struct rove_snapshot rove_snapshot;
 
+/* One more reference. Threads: any. Re-entry: allowed. */
 ROVE_API rove_snapshot *rove_snapshot_ref(rove_snapshot *snapshot);
-/* NULL is ignored. Threads: any. */
+/* Gives one back; the last one frees. NULL is ignored. Threads: any. Re-entry: allowed. */
 ROVE_API void rove_snapshot_unref(rove_snapshot *snapshot);
 
 typedef struct rove_snapshot_info {
@@ -48,14 +49,15 @@ typedef rove_err rove_snapshot_source(void *user, void *room, size_t size, size_
 
 /* Writes a backup as a container, in pieces of at most 256 KiB; the state is not copied. Errors:
  * ROVE_E_USAGE (no backup, NULL), ROVE_E_SNAPSHOT_SIZE, ROVE_E_NOMEM, what the sink returns.
- * Threads: any. Blocking: for the sink. docs/protocol/container.md. */
+ * Threads: any. Re-entry: allowed. Blocking: for the sink. docs/protocol/container.md. */
 ROVE_API ROVE_MUST_USE rove_err rove_snapshot_write(const rove_snapshot *snapshot,
                                                     rove_snapshot_sink *sink, void *user);
 /* Reads a container to its end, all of it checked. `limits` NULL: the defaults; `alloc` NULL: the C
  * library's. Errors: ROVE_E_MAGIC, ROVE_E_VERSION, ROVE_E_FLAG, ROVE_E_BOUND, ROVE_E_FORMAT,
  * ROVE_E_SNAPSHOT_ORIGIN, ROVE_E_TOO_LARGE (state_max), ROVE_E_SHORT, ROVE_E_TRAILING,
  * ROVE_E_SNAPSHOT_DIGEST, ROVE_E_STRUCT_VERSION, ROVE_E_USAGE, ROVE_E_NOMEM, what the source
- * returns. Ownership: one reference, the caller's. Threads: any. Blocking: for the source. */
+ * returns. Ownership: one reference, the caller's. Threads: any. Re-entry: allowed. Blocking: for
+ * the source. */
 ROVE_API ROVE_MUST_USE rove_err rove_snapshot_read(rove_snapshot **ret,
                                                    rove_snapshot_source *source, void *user,
                                                    const rove_limits *limits,
@@ -70,13 +72,13 @@ ROVE_API ROVE_MUST_USE rove_err rove_snapshot_read_fd(rove_snapshot **ret, int f
 /* ---- the common format ---- */
 
 /* The bytes of format CDS1, version 2, without an envelope. Ownership: the caller holds one
- * reference. Errors: ROVE_E_SNAPSHOT_SIZE (a part above 4 GiB), ROVE_E_NOMEM. Threads: any.
- * Re-entry: allowed. */
+ * reference. Errors: ROVE_E_USAGE, ROVE_E_SNAPSHOT_SIZE (a part above 4 GiB), ROVE_E_NOMEM.
+ * Threads: any. Re-entry: allowed. */
 ROVE_API ROVE_MUST_USE rove_err rove_snapshot_encode(const rove_snapshot *snapshot, rove_buf **ret);
 
 /* From such bytes, copied. `alloc` NULL: the C library's. Errors: ROVE_E_MAGIC, ROVE_E_VERSION,
  * ROVE_E_SHORT, ROVE_E_FLAG, ROVE_E_SNAPSHOT_ENVELOPE, ROVE_E_TRAILING, ROVE_E_SNAPSHOT_SEQUENCE,
- * ROVE_E_SNAPSHOT_ORIGIN, ROVE_E_NOMEM. Threads: any. Re-entry: allowed. */
+ * ROVE_E_SNAPSHOT_ORIGIN, ROVE_E_USAGE, ROVE_E_NOMEM. Threads: any. Re-entry: allowed. */
 ROVE_API ROVE_MUST_USE rove_err rove_snapshot_decode(rove_snapshot **ret, rove_span bytes,
                                                      const rove_alloc *alloc);
 

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The small types that the whole interface shares: times, identities, borrowed bytes, counted
- * bytes, the causal link and event, and the allocator. */
+ * bytes, the causal link and event, and the allocator.
+ *
+ * NULL, in the whole interface: a pointer may be NULL only where its comment says so; a `user` that
+ * is only handed on may always. A call that returns rove_err answers ROVE_E_USAGE to any other
+ * NULL, before it looks at anything else, and does nothing. _free, _fini, _unref and _close ignore
+ * NULL, and _ref gives it back. Calls that return something else and all _init and _get_info take
+ * no NULL but where their comment says what it means. */
 #ifndef ROVE_TYPES_H
 #define ROVE_TYPES_H
 
@@ -22,7 +28,9 @@ typedef struct rove_entity {
     uint8_t bytes[32];
 } rove_entity;
 
-/* Borrowed bytes: valid as long as their owner says, during the call where nothing is said. */
+/* Borrowed bytes: valid as long as their owner says, during the call where nothing is said. Of an
+ * empty span (size 0) `data` means nothing and may be NULL, whoever made it. A call that is given
+ * NULL with another size answers ROVE_E_USAGE. */
 typedef struct rove_span {
     const void *data;
     size_t size;
@@ -42,7 +50,7 @@ typedef struct rove_alloc {
 typedef struct rove_buf rove_buf;
 
 /* Makes a buf with a copy of `bytes`. Ownership: the caller holds one reference. `alloc` NULL: the
- * C library's. Errors: ROVE_E_NOMEM. Threads: any. Blocking: never. */
+ * C library's. Errors: ROVE_E_USAGE, ROVE_E_NOMEM. Threads: any. Blocking: never. */
 ROVE_API ROVE_MUST_USE rove_err rove_buf_new(rove_buf **ret, rove_span bytes,
                                              const rove_alloc *alloc);
 

@@ -385,6 +385,8 @@ rove_err rove_node_dump(rove_node *node, rove_buf **ret)
 {
     if (!node || !ret)
         return ROVE_E_USAGE;
+    if (rovei_thread_is_inside())
+        return ROVE_E_REENTRANT;
     struct dump_call c = {.node = node};
     rovei_node_call(node, dump, &c);
     if (c.err == ROVE_OK)
@@ -412,6 +414,8 @@ rove_err rove_node_dump_async(rove_node *node, rove_dump_fn *done, void *user)
 {
     if (!node || !done)
         return ROVE_E_USAGE;
+    if (rovei_thread_is_inside())
+        return ROVE_E_REENTRANT;
     struct dumping *d;
     rove_err err = ROVEI_PENDING_NEW(&d, &node->pendings);
     if (err)

@@ -28,6 +28,8 @@ rove_err rove_runtime_new(rove_runtime **ret, rove_node *node, const rove_runtim
         cfg = &defaults;
     if (!ret || !node || cfg->workers > ROVEI_WORKERS_MAX)
         return ROVE_E_USAGE;
+    if (rovei_thread_is_inside())
+        return ROVE_E_REENTRANT;
     if (cfg->struct_version != ROVE_RUNTIME_CONFIG_VERSION)
         return ROVE_E_STRUCT_VERSION;
     const rove_alloc *a = &rovei_node_env(node)->alloc;
@@ -60,6 +62,8 @@ rove_runtime *rove_runtime_ref(rove_runtime *rt)
 
 rove_err rove_runtime_start(rove_runtime *rt)
 {
+    if (!rt)
+        return ROVE_E_USAGE;
     struct rovei_host *h = &rt->host;
     rove_err err = rovei_host_outside();
     if (err)
@@ -75,7 +79,7 @@ rove_err rove_runtime_start(rove_runtime *rt)
 
 bool rove_runtime_is_ready(const rove_runtime *rt)
 {
-    return atomic_load_explicit(&rt->host.life, memory_order_acquire) == ROVEI_LIFE_READY;
+    return rt && atomic_load_explicit(&rt->host.life, memory_order_acquire) == ROVEI_LIFE_READY;
 }
 
 /* ---- the end of the daemons ---- */
@@ -127,6 +131,8 @@ static void wake(rovei_ending *e)
 
 rove_err rove_runtime_shutdown(rove_runtime *rt)
 {
+    if (!rt)
+        return ROVE_E_USAGE;
     struct rovei_host *h = &rt->host;
     rove_err err = rovei_host_may_drive(h);
     if (err)

@@ -6,6 +6,8 @@
 
 rove_err rove_runtime_find(const rove_runtime *rt, const rove_entity *entity, rove_daemon *ret)
 {
+    if (!rt || !entity || !ret)
+        return ROVE_E_USAGE;
     rove_daemon daemon = {rovei_entity_origin(entity)};
     rove_entity there;
     rove_err err = rove_runtime_entity(rt, daemon, &there);
@@ -17,6 +19,8 @@ rove_err rove_runtime_find(const rove_runtime *rt, const rove_entity *entity, ro
 
 rove_err rove_runtime_entity(const rove_runtime *rt, rove_daemon daemon, rove_entity *ret)
 {
+    if (!rt || !ret)
+        return ROVE_E_USAGE;
     rovei_rcu_enter();
     const rovei_entry *e = rovei_registry_find(&rt->host.registry, daemon.origin);
     if (e)
@@ -27,12 +31,12 @@ rove_err rove_runtime_entity(const rove_runtime *rt, rove_daemon daemon, rove_en
 
 size_t rove_runtime_daemon_count(const rove_runtime *rt)
 {
-    return rovei_registry_count(&rt->host.registry);
+    return rt ? rovei_registry_count(&rt->host.registry) : 0;
 }
 
 size_t rove_runtime_daemons(const rove_runtime *rt, rove_daemon *ret, size_t room)
 {
-    return rovei_registry_daemons(&rt->host.registry, ret, room);
+    return rt ? rovei_registry_daemons(&rt->host.registry, ret, ret ? room : 0) : 0;
 }
 
 bool rovei_runtime_keeps_key(rove_runtime *rt, const rove_entity *entity)

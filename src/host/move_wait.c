@@ -113,6 +113,8 @@ static void wake(move_wait *w)
 rove_err rove_migration_wait_with_timeout(rove_runtime *rt, rove_migration migration,
                                           uint64_t timeout_ns, rove_migration_info *ret)
 {
+    if (!rt)
+        return ROVE_E_USAGE;
     struct rovei_host *h = &rt->host;
     rove_err err = rovei_host_may_wait(h);
     if (err)

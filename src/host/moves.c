@@ -91,8 +91,6 @@ static rove_err prepare_start(struct rovei_host *h, rove_daemon daemon, const ro
     rove_migration_options_init(&defaults);
     if (!options)
         options = &defaults;
-    if (!target)
-        return ROVE_E_USAGE;
     rove_err err = rovei_host_outside();
     if (err == ROVE_OK)
         err = rovei_host_gate(h);
@@ -117,7 +115,7 @@ rove_err rove_runtime_start_migration_with(rove_runtime *rt, rove_daemon daemon,
                                            const rove_migration_options *options,
                                            rove_migration *ret)
 {
-    if (!rt || !ret)
+    if (!rt || !target || !ret)
         return ROVE_E_USAGE;
     struct start_call c;
     rove_err err = prepare_start(&rt->host, daemon, target, options, &c);
@@ -155,7 +153,7 @@ rove_err rove_runtime_start_migration_async(rove_runtime *rt, rove_daemon daemon
                                             const rove_migration_options *options,
                                             rove_migration_fn *done, void *user)
 {
-    if (!rt || !done)
+    if (!rt || !target || !done)
         return ROVE_E_USAGE;
     struct start_call call;
     struct starting *s;
@@ -198,6 +196,8 @@ static void get(void *arg, rovei_node *core, rovei_now now)
 
 rove_err rove_migration_get(rove_runtime *rt, rove_migration migration, rove_migration_info *ret)
 {
+    if (!rt || !ret)
+        return ROVE_E_USAGE;
     rove_err err = rovei_host_outside();
     if (err)
         return err;
@@ -225,6 +225,8 @@ static void cancel(void *arg, rovei_node *core, rovei_now now)
 
 rove_err rove_migration_cancel(rove_runtime *rt, rove_migration migration)
 {
+    if (!rt)
+        return ROVE_E_USAGE;
     rove_err err = rovei_host_outside();
     if (err)
         return err;
@@ -316,7 +318,7 @@ static void list_moves(void *arg, rovei_node *core, rovei_now now)
 
 size_t rove_runtime_moves(rove_runtime *rt, rove_migration_info *ret, size_t room)
 {
-    if (rovei_host_outside())
+    if (!rt || rovei_host_outside())
         return 0;
     struct moves_call c = {.ret = ret, .room = ret ? room : 0};
     rovei_node_call(rt->host.node, list_moves, &c);
@@ -325,7 +327,7 @@ size_t rove_runtime_moves(rove_runtime *rt, rove_migration_info *ret, size_t roo
 
 rove_phase rove_runtime_migration_phase(rove_runtime *rt, rove_daemon daemon)
 {
-    if (rovei_host_outside())
+    if (!rt || rovei_host_outside())
         return ROVE_PHASE_NONE;
     struct moves_call c = {.origin = daemon.origin};
     rovei_node_call(rt->host.node, list_moves, &c);

@@ -96,6 +96,8 @@ bool rove_sent_next(const rove_sent *sent, size_t *it, rove_link *ret_link, rove
 
 void rove_sent_fini(rove_sent *sent)
 {
+    if (!sent)
+        return;
     rove_buf_unref(sent->owner);
     *sent = (rove_sent){0};
 }
@@ -582,6 +584,8 @@ rove_err rove_sender_next(rove_sender *s, uint64_t timeout_ns, rove_sent *ret)
 
 void rove_sender_close(rove_sender *s)
 {
+    if (!s)
+        return;
     pthread_mutex_lock(&s->lock);
     if (!s->closing) {
         s->closing = true;

@@ -96,6 +96,8 @@ static rove_err encode_around(const rove_snapshot *snapshot, rove_buf **ret_head
 
 rove_err rove_snapshot_encode(const rove_snapshot *snapshot, rove_buf **ret)
 {
+    if (!snapshot || !ret)
+        return ROVE_E_USAGE;
     rovei_snapshot s = as_parsed(snapshot);
     s.has_envelope = false;
     size_t size;
@@ -131,6 +133,8 @@ rove_err rovei_snapshot_of_buf(rove_snapshot **ret, rove_buf *bytes, const rove_
 
 rove_err rove_snapshot_decode(rove_snapshot **ret, rove_span bytes, const rove_alloc *alloc)
 {
+    if (!ret || (bytes.size && !bytes.data))
+        return ROVE_E_USAGE;
     const rove_alloc *a = alloc ? alloc : &rovei_alloc_libc;
     rove_buf *copy = rovei_buf_copy(a, bytes.data, bytes.size);
     rove_err err = copy ? rovei_snapshot_of_buf(ret, copy, a) : ROVE_E_NOMEM;

@@ -423,17 +423,17 @@ static rove_err spawn_async(rove_runtime *rt, const struct order *o, rove_spawn_
 static struct order of_name(const char *kind, const rove_identity *identity,
                             const rove_spawn_options *options)
 {
-    return (struct order){.kind = kind ? kind : "", .identity = identity, .options = options};
+    return (struct order){.kind = kind, .identity = identity, .options = options};
 }
 
 static rove_err of_kind(struct order *ret, const rove_kind *kind, void *user, void *instance,
                         const rove_identity *identity, const rove_spawn_options *options)
 {
+    if (!kind || !instance)
+        return ROVE_E_USAGE;
     rove_err err = rovei_kind_check(kind);
     if (err)
         return err;
-    if (!instance)
-        return ROVE_E_USAGE;
     *ret = (struct order){.identity = identity, .options = options, .instance = instance};
     ret->made_of = (rovei_made_of){kind->name, kind, user};
     return ROVE_OK;
@@ -449,7 +449,7 @@ rove_err rove_runtime_spawn(rove_runtime *rt, const char *kind, const rove_ident
                             const rove_spawn_options *options, rove_daemon *ret)
 {
     struct order o = of_name(kind, identity, options);
-    return spawn(rt, &o, ret, NULL);
+    return kind ? spawn(rt, &o, ret, NULL) : ROVE_E_USAGE;
 }
 
 rove_err rove_runtime_spawn_async(rove_runtime *rt, const char *kind, const rove_identity *identity,
@@ -457,7 +457,7 @@ rove_err rove_runtime_spawn_async(rove_runtime *rt, const char *kind, const rove
                                   void *user)
 {
     struct order o = of_name(kind, identity, options);
-    return spawn_async(rt, &o, done, user);
+    return kind ? spawn_async(rt, &o, done, user) : ROVE_E_USAGE;
 }
 
 rove_err rove_runtime_spawn_from_snapshot(rove_runtime *rt, const char *kind,
@@ -468,7 +468,7 @@ rove_err rove_runtime_spawn_from_snapshot(rove_runtime *rt, const char *kind,
 {
     struct order o = of_name(kind, identity, options);
     o.snapshot = counted(snapshot);
-    return snapshot ? spawn(rt, &o, ret, ret_detail) : ROVE_E_USAGE;
+    return kind && identity && snapshot ? spawn(rt, &o, ret, ret_detail) : ROVE_E_USAGE;
 }
 
 rove_err rove_runtime_spawn_from_snapshot_async(rove_runtime *rt, const char *kind,
@@ -479,13 +479,15 @@ rove_err rove_runtime_spawn_from_snapshot_async(rove_runtime *rt, const char *ki
 {
     struct order o = of_name(kind, identity, options);
     o.snapshot = counted(snapshot);
-    return snapshot ? spawn_async(rt, &o, done, user) : ROVE_E_USAGE;
+    return kind && identity && snapshot ? spawn_async(rt, &o, done, user) : ROVE_E_USAGE;
 }
 
 rove_err rove_runtime_spawn_with(rove_runtime *rt, const rove_kind *kind, void *user,
                                  void *instance, const rove_identity *identity,
                                  const rove_spawn_options *options, rove_daemon *ret)
 {
+    if (!rt || !ret)
+        return ROVE_E_USAGE;
     struct order o;
     rove_err err = of_kind(&o, kind, user, instance, identity, options);
     return err ? err : spawn(rt, &o, ret, NULL);
@@ -496,6 +498,8 @@ rove_err rove_runtime_spawn_with_async(rove_runtime *rt, const rove_kind *kind, 
                                        const rove_spawn_options *options, rove_spawn_fn *done,
                                        void *user)
 {
+    if (!rt || !done)
+        return ROVE_E_USAGE;
     struct order o;
     rove_err err = of_kind(&o, kind, kind_user, instance, identity, options);
     return err ? err : spawn_async(rt, &o, done, user);
@@ -507,10 +511,10 @@ rove_err rove_runtime_spawn_from_snapshot_with(rove_runtime *rt, const rove_kind
                                                const rove_spawn_options *options, rove_daemon *ret,
                                                rove_detail *ret_detail)
 {
+    if (!rt || !ret || !identity || !snapshot)
+        return ROVE_E_USAGE;
     struct order o;
     rove_err err = of_kind(&o, kind, user, instance, identity, options);
-    if (err == ROVE_OK && !snapshot)
-        err = ROVE_E_USAGE;
     if (err)
         return err;
     o.snapshot = counted(snapshot);
@@ -524,10 +528,10 @@ rove_err rove_runtime_spawn_from_snapshot_with_async(rove_runtime *rt, const rov
                                                      const rove_spawn_options *options,
                                                      rove_spawn_fn *done, void *user)
 {
+    if (!rt || !done || !identity || !snapshot)
+        return ROVE_E_USAGE;
     struct order o;
     rove_err err = of_kind(&o, kind, kind_user, instance, identity, options);
-    if (err == ROVE_OK && !snapshot)
-        err = ROVE_E_USAGE;
     if (err)
         return err;
     o.snapshot = counted(snapshot);

@@ -43,6 +43,8 @@ static rove_err may_stop(const struct rovei_host *h)
 
 rove_err rove_runtime_stop(rove_runtime *rt, rove_daemon daemon)
 {
+    if (!rt)
+        return ROVE_E_USAGE;
     struct rovei_host *h = &rt->host;
     rove_err err = may_stop(h);
     if (err)

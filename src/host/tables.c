@@ -20,6 +20,8 @@ static rove_err open_tables(struct rovei_host *h)
 rove_err rove_runtime_register_kind(rove_runtime *rt, const char *name, const rove_kind *kind,
                                     void *user)
 {
+    if (!rt || !kind)
+        return ROVE_E_USAGE;
     struct rovei_host *h = &rt->host;
     rove_err err = open_tables(h);
     if (err)
@@ -32,6 +34,8 @@ rove_err rove_runtime_register_kind(rove_runtime *rt, const char *name, const ro
 rove_err rove_runtime_expect_migration(rove_runtime *rt, const char *kind, uint64_t origin,
                                        const rove_expect_options *options)
 {
+    if (!rt || !kind)
+        return ROVE_E_USAGE;
     struct rovei_host *h = &rt->host;
     ROVEI_PAUSE(EXPECT);
     rove_err err = open_tables(h);
@@ -57,9 +61,9 @@ rove_err rove_runtime_expect_migration(rove_runtime *rt, const char *kind, uint6
 rove_err rove_runtime_register_migration_target_identity(rove_runtime *rt, const char *kind,
                                                          const rove_identity *identity)
 {
-    struct rovei_host *h = &rt->host;
-    if (!identity)
+    if (!rt || !kind || !identity)
         return ROVE_E_USAGE;
+    struct rovei_host *h = &rt->host;
     rove_err err = open_tables(h);
     if (err)
         return err;
@@ -76,6 +80,8 @@ rove_err rove_runtime_register_migration_target_identity(rove_runtime *rt, const
 
 rove_err rove_runtime_withdraw_expectation(rove_runtime *rt, uint64_t origin)
 {
+    if (!rt)
+        return ROVE_E_USAGE;
     struct rovei_host *h = &rt->host;
     rove_err err = open_tables(h);
     if (err)

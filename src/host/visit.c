@@ -59,6 +59,8 @@ static rove_err have(rove_runtime *rt, rove_daemon daemon, rovei_with_cell_fn *f
 
 rove_err rove_runtime_stats(rove_runtime *rt, rove_daemon daemon, rove_daemon_stats *ret)
 {
+    if (!rt || !ret)
+        return ROVE_E_USAGE;
     look l = {0};
     rove_err err = have(rt, daemon, take_stats, &l);
     if (err == ROVE_OK)
@@ -68,6 +70,8 @@ rove_err rove_runtime_stats(rove_runtime *rt, rove_daemon daemon, rove_daemon_st
 
 rove_err rove_runtime_health(rove_runtime *rt, rove_daemon daemon, rove_daemon_health *ret)
 {
+    if (!rt || !ret)
+        return ROVE_E_USAGE;
     look l = {0};
     rove_err err = have(rt, daemon, take_health, &l);
     if (err == ROVE_OK)
@@ -77,6 +81,8 @@ rove_err rove_runtime_health(rove_runtime *rt, rove_daemon daemon, rove_daemon_h
 
 rove_err rove_runtime_control(rove_runtime *rt, rove_daemon daemon, const rove_control *control)
 {
+    if (!rt || !control)
+        return ROVE_E_USAGE;
     look l = {.control = *control};
     return have(rt, daemon, give_control, &l);
 }
@@ -101,6 +107,8 @@ static void say_most(const struct rovei_host *h, rove_err err, rove_detail *ret)
 rove_err rove_runtime_snapshot(rove_runtime *rt, rove_daemon daemon, rove_snapshot **ret,
                                rove_detail *ret_detail)
 {
+    if (!rt || !ret)
+        return ROVE_E_USAGE;
     struct rovei_host *h = &rt->host;
     look l = {0};
     rove_err err = prepare_snapshot(h, &l);

@@ -87,7 +87,7 @@ uint64_t rove_node_deadline(rove_node *node)
 {
     if (!node || !node->driven)
         return ROVE_TIME_NEVER;
-    if (!enter_as_driver(node))
+    if (rovei_thread_is_inside() || !enter_as_driver(node))
         return 0;
     uint64_t deadline = rovei_loop_next_turn(node, rovei_clock_now().mono);
     leave(node);
@@ -96,9 +96,13 @@ uint64_t rove_node_deadline(rove_node *node)
 
 rove_err rove_node_process(rove_node *node)
 {
-    if (!node || !node->driven)
+    if (!node)
         return ROVE_E_USAGE;
-    if (rovei_node_in_turn(node) || rovei_thread_is_inside())
+    if (rovei_thread_is_inside())
+        return ROVE_E_REENTRANT;
+    if (!node->driven)
+        return ROVE_E_USAGE;
+    if (rovei_node_in_turn(node))
         return ROVE_E_REENTRANT;
     if (!enter_as_driver(node))
         return ROVE_E_BUSY;

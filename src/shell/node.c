@@ -5,6 +5,7 @@
 #include <base/check.h>
 #include <crypto/crypto.h>
 #include <crypto/slab.h>
+#include <host/thread.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <shell/call.h>
@@ -172,7 +173,7 @@ static rove_err start_thread(rove_node *node)
 
 static rove_err check_config(const rove_node_config *cfg, rovei_addr *ret_listen)
 {
-    if (!cfg || cfg->struct_version != ROVE_NODE_CONFIG_VERSION)
+    if (cfg->struct_version != ROVE_NODE_CONFIG_VERSION)
         return ROVE_E_STRUCT_VERSION;
     if (!cfg->psk || !cfg->listen || (cfg->identity_file && cfg->seed))
         return ROVE_E_USAGE;
@@ -182,6 +183,10 @@ static rove_err check_config(const rove_node_config *cfg, rovei_addr *ret_listen
 
 rove_err rove_node_new(rove_node **ret, const rove_node_config *cfg)
 {
+    if (!ret || !cfg)
+        return ROVE_E_USAGE;
+    if (rovei_thread_is_inside())
+        return ROVE_E_REENTRANT;
     rovei_addr listen;
     uint64_t handshake_time = 0;
     rove_err err = check_config(cfg, &listen);
@@ -266,7 +271,8 @@ void rove_node_free(rove_node *node)
 {
     if (!node)
         return;
-    ROVEI_CHECK(!rovei_node_in_turn(node)); /* it would wait for itself */
+    /* It would wait for itself, or for a daemon that waits for it. */
+    ROVEI_CHECK(!rovei_node_in_turn(node) && !rovei_thread_is_inside());
     rovei_resolver_stop(&node->resolver);
     if (node->has_thread) {
         rovei_node_call(node, say_goodbye, node);

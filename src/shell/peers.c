@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Dialling peers, and waiting for them. */
+#include <host/thread.h>
 #include <rove/async.h>
 #include <shell/call.h>
 #include <shell/latch.h>
@@ -23,8 +24,10 @@ static void connect_on_loop(void *arg, rovei_node *core, rovei_now now)
 
 rove_err rove_node_connect(rove_node *node, const rove_entity *peer, const char *address)
 {
-    if (!node || !peer)
+    if (!node || !peer || !address)
         return ROVE_E_USAGE;
+    if (rovei_thread_is_inside())
+        return ROVE_E_REENTRANT;
     connect_call c = {.peer = *peer};
     rove_err err = rovei_address_parse(address, true, &c.addr);
     if (err || !c.addr.port)
@@ -61,10 +64,12 @@ static void connect_found(rovei_lookup *lookup)
 rove_err rove_node_connect_async(rove_node *node, const rove_entity *peer, const char *address,
                                  rove_done_fn *done, void *user)
 {
-    if (!node || !peer || !done)
+    if (!node || !peer || !address || !done)
         return ROVE_E_USAGE;
-    size_t size = address ? strlen(address) + 1 : 0;
-    if (!size || size > ROVEI_ADDRESS_TEXT_MAX)
+    if (rovei_thread_is_inside())
+        return ROVE_E_REENTRANT;
+    size_t size = strlen(address) + 1;
+    if (size == 1 || size > ROVEI_ADDRESS_TEXT_MAX)
         return ROVE_E_ADDRESS;
     connecting *c;
     rove_err err = ROVEI_PENDING_NEW(&c, &node->pendings);
@@ -185,6 +190,8 @@ rove_err rove_node_wait_peer(rove_node *node, const rove_entity *peer, uint64_t 
 {
     if (!node || !peer)
         return ROVE_E_USAGE;
+    if (rovei_thread_is_inside())
+        return ROVE_E_REENTRANT;
     if (!timeout_ns || rovei_node_on_loop(node)) {
         look_call look = {.node = node, .peer = peer};
         rovei_node_call(node, look_on_loop, &look);
@@ -222,6 +229,8 @@ rove_err rove_node_wait_peer_async(rove_node *node, const rove_entity *peer, uin
 {
     if (!node || !peer || !done)
         return ROVE_E_USAGE;
+    if (rovei_thread_is_inside())
+        return ROVE_E_REENTRANT;
     peer_waiting *w;
     rove_err err = ROVEI_PENDING_NEW(&w, &node->pendings);
     if (err)

@@ -39,7 +39,7 @@ static void test_connect_errors(void **state)
     longest[sizeof longest - 1] = 0;
     told t = TOLD_INIT;
     assert_int_equal(rove_node_connect_async(a.node, &nobody, longest, tell, &t), ROVE_E_ADDRESS);
-    assert_int_equal(rove_node_connect_async(a.node, &nobody, NULL, tell, &t), ROVE_E_ADDRESS);
+    assert_int_equal(rove_node_connect_async(a.node, &nobody, NULL, tell, &t), ROVE_E_USAGE);
     assert_int_equal(rove_node_connect_async(a.node, NULL, "127.0.0.1:1", tell, &t), ROVE_E_USAGE);
     assert_int_equal(rove_node_connect_async(a.node, &nobody, "127.0.0.1:1", NULL, &t),
                      ROVE_E_USAGE);

@@ -63,7 +63,7 @@ static void test_kinds(void **state)
     rove_daemon d;
     assert_ok(rove_runtime_spawn(p.rt, "late", NULL, NULL, &d));
     assert_int_equal(rove_runtime_spawn(p.rt, "nobody", NULL, NULL, &d), ROVE_E_KIND_UNKNOWN);
-    assert_int_equal(rove_runtime_spawn(p.rt, NULL, NULL, NULL, &d), ROVE_E_KIND_UNKNOWN);
+    assert_int_equal(rove_runtime_spawn(p.rt, NULL, NULL, NULL, &d), ROVE_E_USAGE);
     assert_int_equal(rove_runtime_daemon_count(p.rt), 1);
     place_close(&p);
 }
