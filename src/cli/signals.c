@@ -7,15 +7,16 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-static volatile sig_atomic_t interrupted;
+static atomic_bool interrupted; /* lock-free: set by a handler, looked at by several threads */
 static bool held;
 
 static void on_signal(int number)
 {
     (void)number;
-    interrupted = 1;
+    atomic_store(&interrupted, true);
 }
 
 void cli_signals_hold(void)
@@ -35,11 +36,11 @@ void cli_signals_hold(void)
 bool cli_interrupted(void)
 {
     sigset_t pending;
-    if (held && !interrupted && sigpending(&pending) == 0)
+    if (held && !atomic_load(&interrupted) && sigpending(&pending) == 0)
         for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
             if (sigismember(&pending, numbers[i]) == 1)
-                interrupted = 1;
-    return interrupted;
+                atomic_store(&interrupted, true);
+    return atomic_load(&interrupted);
 }
 
 rove_err cli_poll(struct pollfd *fds, size_t count, uint64_t deadline)
