@@ -171,12 +171,12 @@ typedef struct rove_kind {
      * and in between of them process may run.
      *
      * restore_open is told the whole size, restore_write is given all of it in order, in pieces of
-     * any size and up to the first error, and restore_close with complete = true is the point from which the state counts.
-     * With complete = false not all came, or it is not wanted: the instance is destroyed next. It
-     * comes once for every restore_open that succeeded, also after an error. Until
-     * restore_close(true) the daemon's secret may be missing: rove_sign answers ROVE_E_READ_ONLY.
-     * Errors: of snapshot_open and restore_close(true) as those of snapshot and restore, with a
-     * message; of the others without one. */
+     * any size and up to the first error, and restore_close with complete = true is the point from
+     * which the state counts. With complete = false not all came, or it is not wanted: the instance
+     * is destroyed next. It comes once for every restore_open that succeeded, also after an error.
+     * Until restore_close(true) the daemon's secret may be missing: rove_sign answers
+     * ROVE_E_READ_ONLY. Errors: of snapshot_open and restore_close(true) as those of snapshot and
+     * restore, with a message; of the others without one. */
     rove_err (*snapshot_open)(void *self, rove_ctx *ctx, uint64_t *ret_size, void **ret_stream);
     rove_err (*snapshot_read)(void *stream, void *room, size_t size, size_t *ret_size);
     void (*snapshot_close)(void *stream);
