@@ -61,10 +61,12 @@ static void die(bool driven)
         rove_node *node = node_new(driven, NULL);
         if (rove_node_wait_peer_async(node, &nobody, 0, free_here, node))
             _exit(1);
-        while (driven)
-            (void)!rove_node_process(node);
-        for (;;)
-            pause();
+        for (;;) {
+            if (driven)
+                (void)!rove_node_process(node);
+            else
+                pause();
+        }
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
