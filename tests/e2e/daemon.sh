@@ -163,4 +163,8 @@ is "stop: says what" "$(cat out)" '{"origin":"'"$counter"'"}'
 refuses "stop twice" 1 "rove: *rove ps*" on two stop "$counter"
 echo x | on one send "$entity" --timeout 20 --json >out 2>err
 is "a stopped daemon applies nothing" "$(field applied <out)" 0
+is "it refuses, and the reason is told" "$(head -n 1 out)" \
+    '{"event":"refused","seq":1,"reason":"the daemon was stopped"}'
+is "to people on standard error" "$(echo x | on one send "$entity" --timeout 20 2>&1 >out)" \
+    "line 1 refused: the daemon was stopped"
 finish
