@@ -95,7 +95,7 @@ man_pages() {
         said=$(groff -man -Tutf8 -ww -z "$page" 2>&1) && [ -z "$said" ] ||
             { echo "$page: $said"; bad=1; }
     done
-    python3 -m py_compile tools/man.py || bad=1
+    python3 -m py_compile tools/man.py tools/install-targets.py || bad=1
     return $bad
 }
 
