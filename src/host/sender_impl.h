@@ -55,7 +55,7 @@ struct rove_sender {
     struct chunks taken; /* not all given to the core */
     rovei_task task;
     bool stalled, close_told;
-    bool leaving; /* it is being freed: nothing is given to the core any more */
+    bool leaving;     /* it is being freed: nothing is given to the core any more */
     rovei_list waits; /* sender_later.c */
 };
 
