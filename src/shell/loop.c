@@ -5,6 +5,7 @@
  * in; let the core work; hand out what it wants done; send. */
 #include <base/alloc.h>
 #include <errno.h>
+#include <sched.h>
 #include <shell/node_inside.h>
 #include <sys/epoll.h>
 
@@ -13,6 +14,10 @@
 #define ROUNDS_PER_TURN          16 /* of the core's work; then the socket has its turn */
 #define BUSY_TURNS               16 /* that look at the socket alone */
 #define FULL_SOCKET_WAIT         (ROVE_SECOND / 1000)
+#define SHORT_WAIT               (ROVE_SECOND / 5000)  /* 0.2 ms: about what a sleep costs twice */
+#define LOOK_TIME                (ROVE_SECOND / 20000) /* 50 us */
+#define QUIET_WAITS              8 /* short ones in a row, before a look is worth its time */
+#define VAIN_LOOKS               4
 
 typedef struct watch {
     rovei_list all;
@@ -185,6 +190,39 @@ uint64_t rovei_loop_next_turn(rove_node *node, uint64_t now)
     return deadline > now && rovei_postbox_may_sleep(&node->postbox) ? deadline : 0;
 }
 
+/* Falling asleep and being woken takes longer than what many nodes wait for. A thread whose last
+ * wait was short looks a little while before it sleeps, and lets others run meanwhile; it stops
+ * when that was in vain a few times, until waits are short again. */
+static int look_for_events(rove_node *node, uint64_t now, uint64_t sleep,
+                           struct epoll_event *events)
+{
+    if (!sleep || node->driven || node->quiet)
+        return 0;
+    uint64_t until = rovei_time_add(now, sleep < LOOK_TIME ? sleep : LOOK_TIME);
+    do {
+        int count = epoll_wait(node->epoll_fd, events, EVENTS_PER_TURN, 0);
+        if (count)
+            return count;
+        sched_yield();
+    } while (rovei_clock_now().mono < until);
+    return 0;
+}
+
+/* After a wait: whether the next one is worth a look. */
+static void judge_wait(rove_node *node, uint64_t waited, bool looked)
+{
+    if (waited > SHORT_WAIT)
+        node->quiet = QUIET_WAITS;
+    else if (node->quiet)
+        node->quiet--;
+    else if (looked)
+        node->vain = 0;
+    else if (++node->vain == VAIN_LOOKS) {
+        node->vain = 0;
+        node->quiet = QUIET_WAITS;
+    }
+}
+
 static int wait_events(rove_node *node, uint64_t sleep, struct epoll_event *events)
 {
     struct timespec t = {.tv_sec = (time_t)(sleep / ROVE_SECOND),
@@ -215,9 +253,15 @@ void rovei_loop_turn(rove_node *node, bool may_sleep)
     if (next || looks_around(node)) {
         struct epoll_event events[EVENTS_PER_TURN];
         uint64_t sleep = next && next != ROVE_TIME_NEVER ? next - now.mono : next;
-        int count = wait_events(node, sleep, events);
+        int count = look_for_events(node, now.mono, sleep, events);
+        bool looked = count > 0;
+        if (!looked)
+            count = wait_events(node, sleep, events);
         node->busy_turns = 0;
+        uint64_t begun = now.mono;
         now = rovei_clock_now();
+        if (next)
+            judge_wait(node, now.mono - begun, looked);
         take_events(node, now, events, count);
     } else {
         receive(node, now);

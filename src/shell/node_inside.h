@@ -34,6 +34,7 @@ struct rove_node {
     bool ending, stop, socket_full;
     bool more; /* the last turn left work for one more */
     unsigned busy_turns;
+    unsigned quiet, vain; /* waits until one is worth a look; looks in a row without a find */
     uint64_t incarnation;
     char *identity_file;
     uint64_t time_reserved; /* handshake time that the file allows */
