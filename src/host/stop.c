@@ -11,26 +11,32 @@ struct stop_call {
     rove_err err;
 };
 
-static void stop(void *arg, rovei_node *core, rovei_now now)
+static rove_err stop_resident(struct rovei_host *h, uint64_t origin, rovei_node *core,
+                              rovei_now now)
 {
-    struct stop_call *c = arg;
-    struct rovei_host *h = c->host;
     rovei_resident *r = NULL;
-    c->err = rovei_host_resident(h, c->origin, &r);
-    if (c->err) {
-        bool swept = rovei_host_gate(h) == ROVE_E_SHUTTING_DOWN;
-        if (swept && (c->err == ROVE_E_NOT_FOUND || c->err == ROVE_E_MOVED))
-            c->err = ROVE_OK;
-        return;
-    }
-    c->err = rovei_node_stop(core, now, &r->entry.entity);
-    if (c->err == ROVE_OK) {
+    rove_err err = rovei_host_resident(h, origin, &r);
+    if (err)
+        return err;
+    err = rovei_node_stop(core, now, &r->entry.entity);
+    if (err == ROVE_OK) {
         (void)rovei_registry_remove(&h->registry, &r->entry);
         pthread_mutex_lock(&h->lock);
-        (void)rovei_factory_remove(&h->factory, c->origin);
+        (void)rovei_factory_remove(&h->factory, origin);
         pthread_mutex_unlock(&h->lock);
     }
     rovei_resident_drop(r);
+    return err;
+}
+
+static void stop(void *arg, rovei_node *core, rovei_now now)
+{
+    struct stop_call *c = arg;
+    c->err = stop_resident(c->host, c->origin, core, now);
+    /* A shutdown ends daemons in the core first, and here a little later. */
+    bool swept = rovei_host_gate(c->host) == ROVE_E_SHUTTING_DOWN;
+    if (swept && (c->err == ROVE_E_NOT_FOUND || c->err == ROVE_E_MOVED))
+        c->err = ROVE_OK;
 }
 
 static rove_err may_stop(const struct rovei_host *h)
