@@ -220,11 +220,11 @@ rove_err rove_node_new(rove_node **ret, const rove_node_config *cfg)
         err = fill_info(node);
     if (!err)
         err = watch_all(node);
-    if (!err && cfg->driven)
+    node->driven = !err && cfg->driven; /* before there is a thread that looks at it */
+    if (node->driven)
         rovei_node_own(node, false);
     else if (!err)
         err = start_thread(node);
-    node->driven = !err && cfg->driven;
     if (err) {
         rove_node_free(node);
         return err;
