@@ -63,8 +63,8 @@ headers() {
     for h in $(cd src && find . -name '*.h' | sed 's,^\./,,' | LC_ALL=C sort) \
         $(cd include && ls rove/*.h); do
         gnu=-D_GNU_SOURCE
-        case $h in base/* | crypto/* | identity/* | state/* | mesh/* | compute/* | migration/* | \
-            node/* | rove/*) gnu= ;; esac
+        case $h in base/* | crypto/* | identity/* | state/* | mesh/* | net/* | compute/* | \
+            migration/* | node/* | rove/*) gnu= ;; esac
         # shellcheck disable=SC2086 # lists of flags
         printf '#include <%s>\nint alone;\n' "$h" |
             gcc -std=c11 $flags $gnu $(pkg-config --cflags json-c) -x c - ||

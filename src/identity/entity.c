@@ -37,8 +37,26 @@ uint64_t rovei_entity_origin(const rove_entity *e)
     return derived_id("net-origin-v1", e);
 }
 
+rove_entity rovei_entity_of_net(uint64_t node_id)
+{
+    ROVEI_CHECK(node_id);
+    rove_entity e = {{0}};
+    rovei_store64(e.bytes, node_id);
+    return e;
+}
+
+bool rovei_entity_is_net(const rove_entity *e)
+{
+    uint8_t rest = 0;
+    for (size_t i = 8; i < sizeof e->bytes; i++)
+        rest |= e->bytes[i];
+    return !rest && rovei_load64(e->bytes);
+}
+
 uint64_t rovei_entity_node_id(const rove_entity *e)
 {
+    if (rovei_entity_is_net(e))
+        return rovei_load64(e->bytes);
     return derived_id("net-node-id-v1", e);
 }
 

@@ -20,6 +20,13 @@ static inline bool rovei_entity_is_zero(const rove_entity *e)
             return false;
     return true;
 }
+
+/* A node of class net has no entity that anybody could know: its handshake proves none. Where an
+ * entity stands for a node, such a peer is written as its node id and 24 zero bytes. Nobody holds a
+ * key for that, and rovei_entity_node_id gives the id back. */
+rove_entity rovei_entity_of_net(uint64_t node_id); /* not of 0 */
+bool rovei_entity_is_net(const rove_entity *e);
+
 /* True when this node id would make its pingwaves look like packets (low 16 bits 0x4E45). */
 bool rovei_node_id_is_reserved(uint64_t node_id);
 

@@ -481,6 +481,21 @@ static void test_envelope_property(void **state)
     test_env_fini(&t);
 }
 
+static void test_net_peers(void **state)
+{
+    (void)state;
+    const uint64_t id = UINT64_C(0x8877665544332211);
+    rove_entity e = rovei_entity_of_net(id);
+    assert_hex(e.bytes, 32, "1122334455667788000000000000000000000000000000000000000000000000");
+    assert_true(rovei_entity_is_net(&e));
+    assert_int_equal(rovei_entity_node_id(&e), id);
+    e.bytes[31] = 1; /* an entity like any other, with a node id that is derived */
+    assert_false(rovei_entity_is_net(&e));
+    assert_int_not_equal(rovei_entity_node_id(&e), id);
+    rove_entity zero = {{0}};
+    assert_false(rovei_entity_is_net(&zero));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -492,6 +507,7 @@ int main(void)
         cmocka_unit_test(test_read_only),
         cmocka_unit_test(test_wipe),
         cmocka_unit_test(test_reserved),
+        cmocka_unit_test(test_net_peers),
         cmocka_unit_test(test_keypair_nomem),
         cmocka_unit_test(test_envelope_bytes),
         cmocka_unit_test(test_envelope_open),

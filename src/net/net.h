@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Class `net`: sessions with nodes of the reference, without I/O (docs/protocol/net.md). It shares
+ * the node's key, psk and socket with the mesh, and nothing else. Datagrams, messages and the time
+ * go in; datagrams, events and one deadline come out. One thread at a time.
+ *
+ * Only node ids that the operator listed are served, and never one that was configured or seen as a
+ * node of class rove: in this class whoever has the psk can claim any id. */
+#ifndef ROVEI_NET_NET_H
+#define ROVEI_NET_NET_H
+
+#include <identity/entity.h>
+#include <mesh/mesh.h>
+
+typedef struct rovei_net rovei_net;
+
+/* Largest datagram of this class, in both directions. */
+#define ROVEI_NET_DATAGRAM_MAX 8192u
+/* Largest message: a packet's text without the length in front of its one event. */
+#define ROVEI_NET_MESSAGE_MAX 8104u
+
+typedef struct rovei_net_config {
+    const rovei_env *env;    /* outlives the object */
+    rovei_keypair *identity; /* one reference is taken */
+    uint8_t psk[32];
+} rovei_net_config;
+
+/* E_RESERVED_ID, E_READ_ONLY, E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_net_new(rovei_net **ret, const rovei_net_config *cfg, rovei_now now);
+void rovei_net_free(rovei_net *t); /* NULL is fine */
+
+/* ---- who is served ---- */
+/* A listed peer may connect. With a key and an address it is dialled as well, for ever. */
+typedef struct rovei_net_listing {
+    uint64_t node_id;
+    bool has_key;
+    uint8_t key[32]; /* its static X25519 key */
+    bool has_addr;
+    rovei_addr addr;
+} rovei_net_listing;
+/* The same id again replaces key and address. E_EXISTS: another listed id has the same low half,
+ * which is all that a handshake shows. E_SAME_NODE: so has this node. E_RESERVED_ID: 0, or an id
+ * that looks like a packet. E_REFUSED: the id is fenced. E_WEAK_SECRET: the key is of small order.
+ * E_USAGE: an address without a key. E_FULL (net_peers), E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_net_list(rovei_net *t, rovei_now now, const rovei_net_listing *l);
+/* The id was configured or seen as one of class rove: from now on it is not served here, and what
+ * there is ends (FAILED is told). */
+void rovei_net_fence(rovei_net *t, rovei_now now, uint64_t node_id);
+
+/* ---- data path ---- */
+/* One datagram, decrypted in place. Never fails: what is bad is dropped and counted. */
+bool rovei_net_receive(rovei_net *t, rovei_now now, const rovei_addr *from, uint8_t *dgram,
+                       size_t size);
+/* The next datagram: its size and where to; 0 when there is none. `room` is at least
+ * ROVEI_NET_DATAGRAM_MAX. */
+size_t rovei_net_transmit(rovei_net *t, rovei_now now, uint8_t *ret, size_t room,
+                          rovei_addr *ret_to);
+uint64_t rovei_net_deadline(const rovei_net *t);
+void rovei_net_expire(rovei_net *t, rovei_now now);
+
+/* ---- messages ---- */
+/* One message of a subprotocol: one packet, which nobody acknowledges. E_UNREACHABLE (no session,
+ * or the peer has failed), E_TOO_LARGE (above ROVEI_NET_MESSAGE_MAX), E_FULL (net_queue packets
+ * wait), E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_net_send(rovei_net *t, rovei_now now, uint64_t node_id,
+                                      uint16_t subprotocol, rove_span message);
+/* A session stands that has not failed. */
+bool rovei_net_reaches(const rovei_net *t, uint64_t node_id);
+/* Its static X25519 key: as it proved it when it answered this node, or else as it is listed.
+ * E_NOT_FOUND when it is not known. For sealing envelopes. */
+ROVE_MUST_USE rove_err rovei_net_peer_key(const rovei_net *t, uint64_t node_id, uint8_t ret[32]);
+/* This node's own static secret, in the slab; for opening envelopes. */
+const uint8_t *rovei_net_secret(const rovei_net *t);
+
+/* ---- what happened ---- */
+typedef enum rovei_net_event_kind {
+    ROVEI_NET_UP = 1,  /* a session stands, the first one or a new one */
+    ROVEI_NET_SUSPECT, /* silent for net_suspect */
+    ROVEI_NET_FAILED,  /* silent for net_fail, or fenced */
+    ROVEI_NET_ALIVE,   /* heard again after SUSPECT or FAILED */
+    ROVEI_NET_MESSAGE, /* one message of a subprotocol that is served (0x0500) */
+} rovei_net_event_kind;
+
+typedef struct rovei_net_event {
+    rovei_net_event_kind kind;
+    uint64_t node_id;
+    uint16_t subprotocol;
+    rove_buf *message; /* one reference, passed to the caller; MESSAGE only */
+} rovei_net_event;
+bool rovei_net_poll(rovei_net *t, rovei_net_event *ret);
+
+typedef struct rovei_net_info {
+    uint64_t node_id;
+    rovei_peer_state state; /* CONNECTING: no session */
+    uint64_t session;       /* its id; 0: none */
+    bool dialled;           /* has a key and an address */
+    bool initiator;         /* the session was begun by this node */
+    bool unanswered;        /* as in rovei_peer_info */
+    rovei_addr addr;        /* where it is sent to, or dialled; family 0: not known */
+} rovei_net_info;
+/* E_UNKNOWN_PEER: not listed. */
+ROVE_MUST_USE rove_err rovei_net_peer(const rovei_net *t, uint64_t node_id, rovei_net_info *ret);
+/* Walks the listed peers that are not fenced: start with *it = 0, false at the end. */
+bool rovei_net_peer_next(const rovei_net *t, size_t *it, rovei_net_info *ret);
+
+/* ---- statistics ---- */
+/* Why a datagram, or one of its messages, was dropped. X(identifier, name shown to people) */
+#define ROVEI_NET_DROP_LIST(X)                                                                     \
+    X(SHORT, "short")             /* shorter than its class needs, or no class at all */           \
+    X(FORMAT, "format")           /* a field of the header that is not allowed */                  \
+    X(KEEPALIVE, "keepalive")     /* of a peer that punches holes; of no use here */               \
+    X(PINGWAVE, "pingwave")       /* this node learns no routes */                                 \
+    X(ROUTE_HOP, "route_hop")     /* envelopes of protected subnets */                             \
+    X(TRANSIT, "transit")         /* routed, for another node: this one does not relay */          \
+    X(RATE, "rate")               /* handshakes beyond net_handshakes a second */                  \
+    X(HANDSHAKE, "handshake")     /* psk, key or ids are others, or nothing waits for it */        \
+    X(UNLISTED, "unlisted")       /* a good handshake of an id that is not listed */               \
+    X(FENCED, "fenced")           /* a good handshake of an id that is of class rove */            \
+    X(SESSION, "session")         /* of no session here */                                         \
+    X(AUTH, "auth")               /* does not authenticate */                                      \
+    X(REPLAY, "replay")           /* seen before, or too old */                                    \
+    X(EVENTS, "events")           /* its text is not the events that its header counts */          \
+    X(MEMORY, "memory")           /* out of memory, or too many events wait */                     \
+    X(SUBPROTOCOL, "subprotocol") /* a message of a subprotocol that is not served */
+typedef enum rovei_net_drop {
+#define ROVEI_NET_DROP_ENUM(id, name) ROVEI_NET_DROP_##id,
+    ROVEI_NET_DROP_LIST(ROVEI_NET_DROP_ENUM)
+#undef ROVEI_NET_DROP_ENUM
+        ROVEI_NET_DROP_COUNT
+} rovei_net_drop;
+const char *rovei_net_drop_name(rovei_net_drop reason);
+
+typedef struct rovei_net_stats {
+    uint64_t datagrams_received, datagrams_sent, datagrams_accepted;
+    uint64_t handshakes_started, handshakes_answered, handshakes_completed;
+    uint64_t messages_received, messages_sent; /* of subprotocol 0x0500 */
+    uint64_t drops[ROVEI_NET_DROP_COUNT];
+} rovei_net_stats;
+rovei_net_stats rovei_net_stats_get(const rovei_net *t);
+/* Invariants; aborts when one is broken. For tests and the simulator. */
+void rovei_net_check(const rovei_net *t);
+
+#endif
