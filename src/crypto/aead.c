@@ -106,13 +106,28 @@ rove_err rovei_aead_open(struct rovei_aead *c, uint64_t nonce, const uint8_t mar
     return ROVE_E_AUTH;
 }
 
+void rovei_chachapoly_seal_nonce(const uint8_t key[32], const uint8_t nonce[NONCE_SIZE],
+                                 rove_span aad, const uint8_t *in, size_t size, uint8_t *ret)
+{
+    crypto_aead_chacha20poly1305_ietf_encrypt(ret, NULL, in, size, aad.data, aad.size, NULL, nonce,
+                                              key);
+}
+
+rove_err rovei_chachapoly_open_nonce(const uint8_t key[32], const uint8_t nonce[NONCE_SIZE],
+                                     rove_span aad, const uint8_t *in, size_t size, uint8_t *ret)
+{
+    return crypto_aead_chacha20poly1305_ietf_decrypt(ret, NULL, NULL, in, size, aad.data, aad.size,
+                                                     nonce, key)
+               ? ROVE_E_AUTH
+               : ROVE_OK;
+}
+
 void rovei_chachapoly_seal(const uint8_t key[32], uint64_t nonce, rove_span aad, const uint8_t *in,
                            size_t size, uint8_t *ret)
 {
     uint8_t iv[NONCE_SIZE];
     nonce_bytes(iv, nonce);
-    crypto_aead_chacha20poly1305_ietf_encrypt(ret, NULL, in, size, aad.data, aad.size, NULL, iv,
-                                              key);
+    rovei_chachapoly_seal_nonce(key, iv, aad, in, size, ret);
 }
 
 rove_err rovei_chachapoly_open(const uint8_t key[32], uint64_t nonce, rove_span aad,
@@ -120,10 +135,7 @@ rove_err rovei_chachapoly_open(const uint8_t key[32], uint64_t nonce, rove_span 
 {
     uint8_t iv[NONCE_SIZE];
     nonce_bytes(iv, nonce);
-    return crypto_aead_chacha20poly1305_ietf_decrypt(ret, NULL, NULL, in, size, aad.data, aad.size,
-                                                     iv, key)
-               ? ROVE_E_AUTH
-               : ROVE_OK;
+    return rovei_chachapoly_open_nonce(key, iv, aad, in, size, ret);
 }
 
 void rovei_xchacha_seal(const uint8_t key[32], const uint8_t nonce[24], rove_span aad,

@@ -60,6 +60,13 @@ void rovei_chachapoly_seal(const uint8_t key[32], uint64_t nonce, rove_span aad,
                            size_t size, uint8_t *ret);
 ROVE_MUST_USE rove_err rovei_chachapoly_open(const uint8_t key[32], uint64_t nonce, rove_span aad,
                                              const uint8_t *in, size_t size, uint8_t *ret);
+/* The same with all 12 bytes of the nonce given; they allocate nothing, so they do for packets of
+ * class net as well, whose nonces and associated data the form for packets does not have. */
+void rovei_chachapoly_seal_nonce(const uint8_t key[32], const uint8_t nonce[12], rove_span aad,
+                                 const uint8_t *in, size_t size, uint8_t *ret);
+ROVE_MUST_USE rove_err rovei_chachapoly_open_nonce(const uint8_t key[32], const uint8_t nonce[12],
+                                                   rove_span aad, const uint8_t *in, size_t size,
+                                                   uint8_t *ret);
 /* XChaCha20-Poly1305 with a 24-byte nonce, for the identity envelope. */
 void rovei_xchacha_seal(const uint8_t key[32], const uint8_t nonce[24], rove_span aad,
                         const uint8_t *in, size_t size, uint8_t *ret);

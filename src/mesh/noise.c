@@ -48,6 +48,11 @@ static void hkdf(const uint8_t chain[32], rove_span input, uint8_t ret[3][32], u
 
 static void mix_hash(rovei_noise *n, const void *bytes, size_t size)
 {
+    if (n->trial) {
+        ROVEI_CHECK(size == 32 && n->trial->count < ROVEI_NOISE_TOKENS_MAX);
+        memcpy(n->trial->mixed[n->trial->count++], bytes, size);
+        return;
+    }
     uint8_t joined[32 + ROVEI_NOISE_MAX];
     ROVEI_CHECK(size <= sizeof joined - 32);
     memcpy(joined, n->hash, 32);
@@ -132,6 +137,24 @@ static rove_err open_and_hash(rovei_noise *n, rove_span sealed, uint8_t *ret)
     return ROVE_OK;
 }
 
+static void hash_name(uint8_t ret[32], const rovei_noise_pattern *pattern)
+{
+    size_t size = strlen(pattern->name);
+    memset(ret, 0, 32);
+    if (size <= 32)
+        memcpy(ret, pattern->name, size);
+    else
+        rovei_blake2s(ret, pattern->name, size);
+}
+
+/* The hash as it is before the first message. */
+static void start_hash(rovei_noise *n, rove_span prologue)
+{
+    hash_name(n->hash, n->pattern);
+    mix_hash(n, prologue.data, prologue.size);
+    mix_hash(n, n->initiator ? n->remote_static : n->keys.static_public, 32);
+}
+
 rove_err rovei_noise_init(rovei_noise *n, const rovei_env *env, const rovei_noise_pattern *pattern,
                           bool initiator, rove_span prologue, const rovei_noise_keys *keys)
 {
@@ -145,16 +168,10 @@ rove_err rovei_noise_init(rovei_noise *n, const rovei_env *env, const rovei_nois
     *n = (rovei_noise){.env = env, .pattern = pattern, .keys = *keys, .initiator = initiator};
     n->chain = chain;
     n->ephemeral = ephemeral;
-    size_t name_size = strlen(pattern->name);
-    if (name_size <= sizeof n->hash)
-        memcpy(n->hash, pattern->name, name_size);
-    else
-        rovei_blake2s(n->hash, pattern->name, name_size);
-    memcpy(chaining_key(n), n->hash, 32);
-    mix_hash(n, prologue.data, prologue.size);
     if (initiator)
         memcpy(n->remote_static, keys->remote_static, 32);
-    mix_hash(n, initiator ? keys->remote_static : keys->static_public, 32);
+    hash_name(chaining_key(n), pattern);
+    start_hash(n, prologue);
     return ROVE_OK;
 }
 
@@ -214,7 +231,7 @@ rove_err rovei_noise_write(rovei_noise *n, rove_span payload, uint8_t *ret)
 }
 
 /* Reads into `n` itself; the caller undoes it on error. */
-static rove_err read_tokens(rovei_noise *n, rovei_reader *r, uint8_t *ret)
+static rove_err read_tokens(rovei_noise *n, rovei_reader *r)
 {
     for (const uint8_t *t = n->pattern->tokens[n->step]; *t != END; t++) {
         rove_err err = ROVE_OK;
@@ -232,21 +249,30 @@ static rove_err read_tokens(rovei_noise *n, rovei_reader *r, uint8_t *ret)
         if (err)
             return err;
     }
-    return open_and_hash(n, rovei_read_span(r, rovei_reader_left(r)), ret);
+    return ROVE_OK;
 }
 
-rove_err rovei_noise_read(rovei_noise *n, rove_span message, uint8_t *ret)
+/* What a message has to be before anything is done with it. */
+static rove_err check_message(const rovei_noise *n, rove_span message)
 {
     ROVEI_CHECK(n->step < ROVEI_NOISE_MESSAGES && (n->step == 1) == n->initiator);
     if (message.size < rovei_noise_overhead(n->pattern, n->step))
         return ROVE_E_SHORT;
-    if (message.size > ROVEI_NOISE_MAX)
-        return ROVE_E_BOUND;
+    return message.size > ROVEI_NOISE_MAX ? ROVE_E_BOUND : ROVE_OK;
+}
+
+rove_err rovei_noise_read(rovei_noise *n, rove_span message, uint8_t *ret)
+{
+    rove_err err = check_message(n, message);
+    if (err)
+        return err;
     rovei_noise before = *n;
     uint8_t chain[64];
     memcpy(chain, n->chain, sizeof chain);
     rovei_reader r = rovei_reader_of(message);
-    rove_err err = read_tokens(n, &r, ret);
+    err = read_tokens(n, &r);
+    if (!err)
+        err = open_and_hash(n, rovei_read_span(&r, rovei_reader_left(&r)), ret);
     if (err) {
         *n = before;
         memcpy(n->chain, chain, sizeof chain);
@@ -254,6 +280,36 @@ rove_err rovei_noise_read(rovei_noise *n, rove_span message, uint8_t *ret)
         n->step++;
     }
     rovei_wipe(chain, sizeof chain);
+    return err;
+}
+
+rove_err rovei_noise_read_blind(rovei_noise *n, rove_span message, rovei_noise_trial *ret)
+{
+    rove_err err = check_message(n, message);
+    if (err)
+        return err;
+    rovei_noise_trial t = {.count = 0};
+    rovei_reader r = rovei_reader_of(message);
+    n->trial = &t;
+    err = read_tokens(n, &r);
+    n->trial = NULL;
+    if (err)
+        return err;
+    t.sealed = rovei_read_span(&r, rovei_reader_left(&r));
+    *ret = t;
+    return ROVE_OK;
+}
+
+rove_err rovei_noise_try(rovei_noise *n, const rovei_noise_trial *t, rove_span prologue,
+                         uint8_t *ret)
+{
+    ROVEI_CHECK(n->step == 0);
+    start_hash(n, prologue);
+    for (unsigned i = 0; i < t->count; i++)
+        mix_hash(n, t->mixed[i], sizeof t->mixed[i]);
+    rove_err err = open_and_hash(n, t->sealed, ret);
+    if (!err)
+        n->step++;
     return err;
 }
 

@@ -32,6 +32,8 @@ typedef struct rovei_noise_keys {
     const uint8_t *psk;
 } rovei_noise_keys;
 
+struct rovei_noise_trial;
+
 typedef struct rovei_noise {
     const rovei_env *env;
     const rovei_noise_pattern *pattern; /* NULL when not running */
@@ -42,9 +44,10 @@ typedef struct rovei_noise {
     uint8_t hash[32];
     uint8_t ephemeral_public[32];
     uint8_t remote_ephemeral[32];
-    uint8_t remote_static[32]; /* as proved, once known */
-    uint8_t *chain;            /* slot: chaining key, cipher key */
-    uint8_t *ephemeral;        /* slot: ephemeral secret */
+    uint8_t remote_static[32];       /* as proved, once known */
+    uint8_t *chain;                  /* slot: chaining key, cipher key */
+    uint8_t *ephemeral;              /* slot: ephemeral secret */
+    struct rovei_noise_trial *trial; /* collects what is mixed instead of the hash; else NULL */
 } rovei_noise;
 
 /* E_NOMEM. */
@@ -63,6 +66,25 @@ ROVE_MUST_USE rove_err rovei_noise_write(rovei_noise *n, rove_span payload, uint
 /* Reads the next message; `ret` gets size - overhead bytes. E_SHORT, E_BOUND, E_AUTH,
  * E_WEAK_SECRET: the handshake stands as it was, so a forged message does not end it. */
 ROVE_MUST_USE rove_err rovei_noise_read(rovei_noise *n, rove_span message, uint8_t *ret);
+
+/* A first message whose sender can be any of many, who differ in the prologue alone: what it mixes
+ * into the hash, and its payload, which stays in the message. */
+typedef struct rovei_noise_trial {
+    uint8_t mixed[ROVEI_NOISE_TOKENS_MAX][32];
+    unsigned count;
+    rove_span sealed;
+} rovei_noise_trial;
+
+/* Does all of the work on message 1 that no prologue has a part in, curves above all; whatever
+ * prologue `n` was given does not count. For patterns without a static key in message 1. E_SHORT,
+ * E_BOUND, E_WEAK_SECRET. */
+ROVE_MUST_USE rove_err rovei_noise_read_blind(rovei_noise *n, rove_span message,
+                                              rovei_noise_trial *ret);
+/* Reads the payload as from the sender with this prologue. E_AUTH: it is another; the next may be
+ * tried. */
+ROVE_MUST_USE rove_err rovei_noise_try(rovei_noise *n, const rovei_noise_trial *t,
+                                       rove_span prologue, uint8_t *ret);
+
 static inline bool rovei_noise_is_done(const rovei_noise *n)
 {
     return n->step == ROVEI_NOISE_MESSAGES;

@@ -13,7 +13,7 @@ void rovei_replay_init(rovei_replay *w)
 
 bool rovei_replay_is_new(const rovei_replay *w, uint64_t counter)
 {
-    if (counter >= ROVEI_COUNTER_END)
+    if (counter == UINT64_MAX)
         return false;
     if (counter >= w->next)
         return true;

@@ -10,8 +10,6 @@
 #define ROVEI_REPLAY_BITS 8192
 /* Counters that far below the highest are still told apart; older ones count as seen. */
 #define ROVEI_REPLAY_WINDOW (ROVEI_REPLAY_BITS - 64)
-/* A counter from here on is never used: it keeps all sums in range. */
-#define ROVEI_COUNTER_END (UINT64_C(1) << 62)
 
 typedef struct rovei_replay {
     uint64_t next; /* the highest counter seen, plus one; 0 before the first */
@@ -19,7 +17,8 @@ typedef struct rovei_replay {
 } rovei_replay;
 
 void rovei_replay_init(rovei_replay *w);
-/* True when a packet with this counter may be new. Changes nothing. */
+/* True when a packet with this counter may be new. Changes nothing. The last counter of all never
+ * is: there would be nothing behind it. */
 bool rovei_replay_is_new(const rovei_replay *w, uint64_t counter);
 /* Marks a counter that has authenticated; false when it is not new after all. */
 bool rovei_replay_add(rovei_replay *w, uint64_t counter);

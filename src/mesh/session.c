@@ -76,7 +76,7 @@ size_t rovei_session_seal(rovei_session *s, uint8_t *ret, size_t plain_size)
 rove_err rovei_session_open(rovei_session *s, const rovei_packet *p, uint8_t *text,
                             size_t *ret_size)
 {
-    if (!rovei_replay_is_new(&s->window, p->counter))
+    if (p->counter >= ROVEI_COUNTER_END || !rovei_replay_is_new(&s->window, p->counter))
         return ROVE_E_REPLAY;
     rove_err err = rovei_aead_open(s->open, p->counter, packet_mark, text, p->sealed.size, text);
     if (err)

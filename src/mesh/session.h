@@ -9,6 +9,9 @@
 #include <mesh/mesh.h>
 #include <mesh/replay.h>
 
+/* A counter from here on is never used. */
+#define ROVEI_COUNTER_END (UINT64_C(1) << 62)
+
 struct rovei_peer;
 
 typedef struct rovei_session {

@@ -11,11 +11,10 @@
 
 #include <identity/entity.h>
 #include <mesh/mesh.h>
+#include <net/wire.h>
 
 typedef struct rovei_net rovei_net;
 
-/* Largest datagram of this class, in both directions. */
-#define ROVEI_NET_DATAGRAM_MAX 8192u
 /* Largest message: a packet's text without the length in front of its one event. */
 #define ROVEI_NET_MESSAGE_MAX 8104u
 

@@ -46,10 +46,9 @@ static void test_table(void **state)
     /* the ring's bits of an older round must not count: 100 and 100 + 8192 share a bit */
     RUN({100, 1}, {100 + 8191, 1}, {100 + 8192, 1}, {100 + 8192, 0});
     /* the far end */
-    RUN({ROVEI_COUNTER_END - 1, 1}, {ROVEI_COUNTER_END - 1, 0}, {ROVEI_COUNTER_END - 2, 1},
-        {ROVEI_COUNTER_END, 0}, {UINT64_MAX, 0}, {UINT64_MAX - 1, 0}, {0, 0},
-        {ROVEI_COUNTER_END - W, 1}, {ROVEI_COUNTER_END - W - 1, 0});
-    RUN({UINT64_MAX, 0}, {0, 1}, {ROVEI_COUNTER_END, 0}, {1, 1});
+    RUN({UINT64_MAX - 1, 1}, {UINT64_MAX - 1, 0}, {UINT64_MAX - 2, 1}, {UINT64_MAX, 0}, {0, 0},
+        {UINT64_MAX - W, 1}, {UINT64_MAX - W - 1, 0}, {UINT64_MAX, 0}, {UINT64_MAX - 3, 1});
+    RUN({UINT64_MAX, 0}, {0, 1}, {UINT64_MAX, 0}, {1, 1}, {UINT64_C(1) << 62, 1});
 }
 
 static void test_sweeps(void **state)
