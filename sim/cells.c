@@ -323,8 +323,10 @@ static void do_backup(sim_cell *c, sim_backup *b)
 static void do_freeze(sim_cell *c, rovei_effect *e)
 {
     rovei_completion done = {.kind = ROVEI_DONE_FROZEN, .cell = c->id, .attempt = e->attempt};
-    done.err =
-        rovei_cell_freeze(c->cell, sim_now(c->node).wall, &e->attempt, &done.image, &done.text);
+    uint64_t wall = sim_now(c->node).wall;
+    done.err = e->quiesce ? rovei_cell_quiesce(c->cell, wall, &e->attempt, e->size, &done.image,
+                                               &done.text)
+                          : rovei_cell_freeze(c->cell, wall, &e->attempt, &done.image, &done.text);
     sim_say(c->node->world, c->node->name, "%s is frozen with %" PRIu64 " events%s%s",
             c->daemon->name, sim_cell_belief(c).count, done.err ? ": " : "",
             done.err ? rove_err_name(done.err) : "");

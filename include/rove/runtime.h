@@ -243,15 +243,17 @@ typedef enum rove_deliver_flags {
 /* Hands a daemon of this runtime one event and gives its outputs. Nothing is published: they are
  * the caller's. Events of one thread to one daemon are applied in order. `event->received_at` is
  * set here. While the daemon moves the call waits and returns what came of the event, wherever it
- * was applied in the end.
+ * was applied in the end. A target of class net takes no events: while the daemon moves to one the
+ * event is refused.
  * Ownership: `ret` is set on every return and is to be given back with rove_result_fini; the
  * payload is only read during the call. `done` and `user` are used with NOWAIT only.
  * Errors: ROVE_E_PROCESS (an outcome: the daemon refused the event); ROVE_E_HORIZON_FULL;
  * ROVE_E_DIVERTED (NOWAIT: accepted); ROVE_E_NOT_FOUND; ROVE_E_STALE, ROVE_E_STOPPED (nothing was
  * done); ROVE_E_MOVED (the daemon lives elsewhere now); ROVE_E_SUPERSEDED (another holder has the
- * right; the copy here is kept aside); ROVE_E_BUFFER_FULL (moving; not accepted); ROVE_E_TOO_LARGE
- * (event_max; detail: size, most, not accepted); ROVE_E_SHUTTING_DOWN; ROVE_E_WOULD_BLOCK;
- * ROVE_E_REENTRANT; ROVE_E_USAGE; ROVE_E_FULL (NOWAIT: pending_events); ROVE_E_NOMEM.
+ * right; the copy here is kept aside); ROVE_E_MOVING (to a node of class net; not accepted);
+ * ROVE_E_BUFFER_FULL (moving; not accepted); ROVE_E_TOO_LARGE (event_max; detail: size, most, not
+ * accepted); ROVE_E_SHUTTING_DOWN; ROVE_E_WOULD_BLOCK; ROVE_E_REENTRANT; ROVE_E_USAGE;
+ * ROVE_E_FULL (NOWAIT: pending_events); ROVE_E_NOMEM.
  * After a diverted event: also ROVE_E_UNKNOWN_OUTCOME and what ended the move's other side.
  * Blocking: for events before it, and as said for moves. docs/guarantees.md, "Events" and "Moves".
  */

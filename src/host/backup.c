@@ -29,6 +29,7 @@ rove_err rovei_backup_may_take(const rovei_cell *cell)
     case ROVEI_CELL_NEW:
         return ROVE_E_NOT_READY;
     case ROVEI_CELL_FROZEN:
+    case ROVEI_CELL_QUIET:
     case ROVEI_CELL_THAWING:
         return ROVE_E_ALREADY_MIGRATING;
     case ROVEI_CELL_DEPARTED:

@@ -211,6 +211,8 @@ rove_err rovei_cell_deliver(rovei_cell *c, uint64_t wall, const rovei_cell_event
             return ROVE_OK;
         }
         return divert(c, ev, waiter, ret_number);
+    case ROVEI_CELL_QUIET:
+        return ROVE_E_MOVING;
     case ROVEI_CELL_NEW:
         return ROVE_E_NOT_READY;
     case ROVEI_CELL_THAWING:

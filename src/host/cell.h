@@ -5,12 +5,15 @@
  * thread; whoever owns it calls it from one thread at a time, in the order of the daemon's mailbox.
  *
  *      NEW --activate--> SERVING --freeze--> FROZEN --commit--> DEPARTED
- *                           ^                  |
- *                           +------ thaw ------+          any --aside--> ASIDE, any --close--> GONE
+ *                         ^  |                 |                   ^
+ *                         |  +--quiesce--> QUIET ---- commit ------+
+ *                         |                  | |
+ *                         +------ thaw ------+-+        any --aside--> ASIDE, any --close--> GONE
  *
- * Only SERVING applies. FROZEN diverts local events: it numbers them from 1, keeps them, and their
- * waiters, until THAW applies them here or RESULT and COMMIT say what the next host made of them.
- * A waiter is any pointer of the caller's; each comes back exactly once. */
+ * Only SERVING applies. QUIET refuses local events. FROZEN diverts local events: it numbers them
+ * from 1, keeps them, and their waiters, until THAW applies them here or RESULT and COMMIT say what
+ * the next host made of them. A waiter is any pointer of the caller's; each comes back exactly
+ * once. */
 #ifndef ROVEI_HOST_CELL_H
 #define ROVEI_HOST_CELL_H
 
@@ -26,6 +29,7 @@ typedef enum rovei_cell_state {
     ROVEI_CELL_NEW = 1,  /* made or restored, not yet serving */
     ROVEI_CELL_SERVING,  /* applies */
     ROVEI_CELL_FROZEN,   /* snapshot taken; local events are diverted */
+    ROVEI_CELL_QUIET,    /* snapshot taken; local events are refused: E_MOVING */
     ROVEI_CELL_THAWING,  /* diverted events are being applied here (rovei_cell_thaw_next) */
     ROVEI_CELL_DEPARTED, /* given away: local events get E_MOVED */
     ROVEI_CELL_ASIDE,    /* kept for the operator: local events get the error of `aside` */
@@ -93,7 +97,7 @@ void rovei_applied_fini(rovei_applied *a);
 bool rovei_cell_apply(rovei_cell *c, uint64_t wall, const rovei_cell_event *ev, rovei_applied *ret);
 /* A local event. OK: applied, see *ret. E_DIVERTED: kept under *ret_number, and `waiter` with it.
  * Everything else: not accepted, nothing done: E_BUFFER_FULL, E_NOMEM, E_NOT_READY (NEW), E_MOVED,
- * E_BUSY (THAWING: finish that first), the error of `aside`, E_STALE (GONE). */
+ * E_MOVING (QUIET), E_BUSY (THAWING: finish that first), the error of `aside`, E_STALE (GONE). */
 ROVE_MUST_USE rove_err rovei_cell_deliver(rovei_cell *c, uint64_t wall, const rovei_cell_event *ev,
                                           void *waiter, rovei_applied *ret, uint64_t *ret_number);
 
@@ -105,6 +109,12 @@ ROVE_MUST_USE rove_err rovei_cell_activate(rovei_cell *c);
 ROVE_MUST_USE rove_err rovei_cell_freeze(rovei_cell *c, uint64_t wall,
                                          const rovei_attempt_id *attempt, rovei_image *ret,
                                          rove_buf **ret_text);
+/* The same for a next host that takes no diverted events: local ones are refused until the thaw.
+ * The image has all of the state, also of a kind with the streamed form. Also E_TOO_LARGE: more
+ * than `most` bytes of it. */
+ROVE_MUST_USE rove_err rovei_cell_quiesce(rovei_cell *c, uint64_t wall,
+                                          const rovei_attempt_id *attempt, uint64_t most,
+                                          rovei_image *ret, rove_buf **ret_text);
 /* The next bytes of the frozen state, before and after the commit: pieces from 0 on, in order; a
  * piece at 0 starts again, with the same bytes. E_WRONG_PHASE (not frozen by this attempt),
  * E_SNAPSHOT_FAILED, E_USAGE (not the next bytes, or beyond the end), E_NOMEM, E_TOO_LARGE. */

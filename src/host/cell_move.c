@@ -33,46 +33,75 @@ rove_err rovei_cell_activate(rovei_cell *c)
     return ROVE_OK;
 }
 
-rove_err rovei_cell_freeze(rovei_cell *c, uint64_t wall, const rovei_attempt_id *attempt,
-                           rovei_image *ret, rove_buf **ret_text)
+/* The image and what is kept beside it. A state of at most `whole` bytes is in the image; of a
+ * larger one, where that may be, the reader stays open. */
+static rove_err take_image(rovei_cell *c, uint64_t wall, uint64_t whole, bool only_whole,
+                           struct rovei_freeze *f, rovei_image *ret, rove_buf **ret_text)
 {
-    if (c->state != ROVEI_CELL_SERVING)
-        return ROVE_E_WRONG_PHASE;
     rovei_image image;
     rovei_state_reader *reader;
-    struct rovei_freeze *freeze = ROVEI_NEW(&c->env->alloc, struct rovei_freeze);
-    if (!freeze)
-        return ROVE_E_NOMEM;
     rove_err err = rovei_cell_image_open(c, wall, &image, &reader, ret_text);
-    if (err) {
-        ROVEI_DELETE(&c->env->alloc, freeze);
+    if (err)
         return err;
-    }
-    /* A kind without the streamed form has made a buffer already. */
-    bool whole = !c->kind->snapshot_open || image.state_size <= c->env->limits.state_whole;
-    if (whole) {
-        err = rovei_state_take(reader, &image.state);
+    f->state_size = image.state_size;
+    if (image.state_size > whole && !only_whole) {
+        f->reader = reader;
+    } else {
+        err = image.state_size > whole ? ROVE_E_TOO_LARGE : rovei_state_take(reader, &image.state);
         rovei_state_close(reader);
     }
     if (err) {
         c->stats.snapshots_taken--;
         rovei_image_fini(&image);
-        ROVEI_DELETE(&c->env->alloc, freeze);
+        return err;
+    }
+    *ret = image;
+    return ROVE_OK;
+}
+
+static rove_err freeze(rovei_cell *c, uint64_t wall, const rovei_attempt_id *attempt,
+                       rovei_cell_state state, uint64_t whole, rovei_image *ret,
+                       rove_buf **ret_text)
+{
+    if (c->state != ROVEI_CELL_SERVING)
+        return ROVE_E_WRONG_PHASE;
+    struct rovei_freeze *f = ROVEI_NEW(&c->env->alloc, struct rovei_freeze);
+    if (!f)
+        return ROVE_E_NOMEM;
+    rove_err err = take_image(c, wall, whole, state == ROVEI_CELL_QUIET, f, ret, ret_text);
+    if (err) {
+        ROVEI_DELETE(&c->env->alloc, f);
         return err;
     }
     ROVEI_CHECK(!c->freeze);
-    *ret = image;
-    freeze->reader = whole ? NULL : reader;
-    freeze->state_size = image.state_size;
-    freeze->attempt = *attempt;
-    c->freeze = freeze;
-    c->state = ROVEI_CELL_FROZEN;
+    f->attempt = *attempt;
+    c->freeze = f;
+    c->state = state;
     return ROVE_OK;
+}
+
+rove_err rovei_cell_freeze(rovei_cell *c, uint64_t wall, const rovei_attempt_id *attempt,
+                           rovei_image *ret, rove_buf **ret_text)
+{
+    /* A kind without the streamed form has made a buffer already. */
+    uint64_t whole = c->kind->snapshot_open ? c->env->limits.state_whole : UINT64_MAX;
+    return freeze(c, wall, attempt, ROVEI_CELL_FROZEN, whole, ret, ret_text);
+}
+
+rove_err rovei_cell_quiesce(rovei_cell *c, uint64_t wall, const rovei_attempt_id *attempt,
+                            uint64_t most, rovei_image *ret, rove_buf **ret_text)
+{
+    return freeze(c, wall, attempt, ROVEI_CELL_QUIET, most, ret, ret_text);
+}
+
+static bool is_frozen(const rovei_cell *c)
+{
+    return c->state == ROVEI_CELL_FROZEN || c->state == ROVEI_CELL_QUIET;
 }
 
 rove_err rovei_cell_thaw(rovei_cell *c, const rovei_attempt_id *attempt)
 {
-    if (c->state != ROVEI_CELL_FROZEN || !same_attempt(c, attempt))
+    if (!is_frozen(c) || !same_attempt(c, attempt))
         return ROVE_E_WRONG_PHASE;
     rovei_cell_close_frozen(c);
     c->state = ROVEI_CELL_THAWING;
@@ -116,7 +145,7 @@ bool rovei_cell_thaw_next(rovei_cell *c, uint64_t wall, void **ret_waiter,
 
 rove_err rovei_cell_commit(rovei_cell *c, const rovei_attempt_id *attempt, uint64_t *ret_diverted)
 {
-    if (c->state != ROVEI_CELL_FROZEN || !same_attempt(c, attempt))
+    if (!is_frozen(c) || !same_attempt(c, attempt))
         return ROVE_E_WRONG_PHASE;
     struct rovei_freeze *f = c->freeze;
     /* The payloads are the mover's now; only the waiters stay. */
@@ -188,8 +217,9 @@ void rovei_cell_check(const rovei_cell *c)
         if (i < f->next_waiter)
             ROVEI_CHECK(!f->diverted[i].waiting);
     }
-    if (c->state == ROVEI_CELL_FROZEN)
+    if (is_frozen(c))
         ROVEI_CHECK(bytes == f->diverted_bytes);
+    ROVEI_CHECK(c->state != ROVEI_CELL_QUIET || (!f->diverted_count && !f->reader));
     ROVEI_CHECK(!c->writer || c->state == ROVEI_CELL_NEW);
     ROVEI_CHECK(!f->reader || c->state == ROVEI_CELL_FROZEN || c->state == ROVEI_CELL_DEPARTED);
     ROVEI_CHECK(c->state != ROVEI_CELL_GONE || !c->readers);

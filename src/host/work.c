@@ -90,6 +90,7 @@ struct control {
     rovei_image image;    /* RESTORE */
     rovei_keypair *key;   /* RESTORE of a cell that was opened; one reference */
     uint64_t ticket, size;
+    bool quiesce;    /* FREEZE */
     rove_span bytes; /* WRITE_STATE, inside of owner */
     rove_buf *owner;
     rovei_completion c;
@@ -106,9 +107,13 @@ static void run_freeze(struct control *k, rovei_resident *r)
 {
     k->c.kind = ROVEI_DONE_FROZEN;
     k->answer = true;
-    k->c.err = r->cell ? rovei_cell_freeze(r->cell, rovei_clock_now().wall, &k->attempt,
-                                           &k->c.image, &k->c.text)
-                       : ROVE_E_STALE;
+    uint64_t wall = rovei_clock_now().wall;
+    if (!r->cell)
+        k->c.err = ROVE_E_STALE;
+    else if (k->quiesce)
+        k->c.err = rovei_cell_quiesce(r->cell, wall, &k->attempt, k->size, &k->c.image, &k->c.text);
+    else
+        k->c.err = rovei_cell_freeze(r->cell, wall, &k->attempt, &k->c.image, &k->c.text);
 }
 
 /* One event at a time, so that a long list does not hold up a worker beyond its budget. */
@@ -366,7 +371,8 @@ void rovei_work_begin(rovei_resident *r, rovei_node *core, rovei_now now, rovei_
                              .number = e->number,
                              .err = e->err,
                              .ticket = e->ticket,
-                             .size = e->size};
+                             .size = e->size,
+                             .quiesce = e->quiesce};
     if (e->kind == ROVEI_EFFECT_WRITE_STATE) {
         fields.bytes = e->payload;
         fields.owner = e->owner;

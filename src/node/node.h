@@ -63,7 +63,9 @@ typedef enum rovei_effect_kind {
      * that is frozen, departed or unknown answers nothing: the core has forgotten them as well. */
     ROVEI_EFFECT_APPLY = 1,
     /* Snapshot the cell and from that point in its order divert local delivers. -> FROZEN, then
-     * one DIVERTED for each local deliver. On an error the cell goes on as if nothing had been. */
+     * one DIVERTED for each local deliver. On an error the cell goes on as if nothing had been.
+     * With `quiesce` local delivers are refused instead, with E_MOVING, and the image has all of
+     * the state; E_TOO_LARGE above `size` bytes of it. */
     ROVEI_EFFECT_FREEZE,
     /* End the freeze: apply the diverted events here, in order, and go on. */
     ROVEI_EFFECT_THAW,
@@ -126,7 +128,8 @@ typedef struct rovei_effect {
     rovei_attempt_id attempt; /* FREEZE, THAW, COMMIT, RESULT, RESTORE, ASK_PLACE, ..._STATE */
     uint64_t ticket;          /* repeated in the completion: lane, question, round of a transfer */
     uint64_t number;   /* APPLY: of the first event; RESULT: of the diverted event; READ_STATE */
-    uint64_t size;     /* READ_STATE, OPEN_STATE */
+    uint64_t size;     /* READ_STATE, OPEN_STATE, FREEZE */
+    bool quiesce;      /* FREEZE */
     uint32_t events;   /* APPLY: how many; rovei_effect_event gives each */
     rove_link link;    /* APPLY: of one event */
     rove_span payload; /* APPLY, WRITE_STATE: inside of `owner`; of many events their frames

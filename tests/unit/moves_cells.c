@@ -170,10 +170,12 @@ static void freeze(world *w, world_node *n, rovei_effect *e)
     assert_int_equal(c->state, CELL_SERVING);
     rovei_completion done = {
         .kind = ROVEI_DONE_FROZEN, .cell = e->cell, .attempt = e->attempt, .err = n->freeze};
-    if (!n->freeze) {
-        c->state = CELL_FROZEN;
+    if (!done.err && e->quiesce && c->log_size > e->size)
+        done.err = ROVE_E_TOO_LARGE;
+    if (!done.err) {
+        c->state = e->quiesce ? CELL_QUIET : CELL_FROZEN;
         c->attempt = e->attempt;
-        fill_image(c, n->t.env.limits.state_whole, &done.image);
+        fill_image(c, e->quiesce ? e->size : n->t.env.limits.state_whole, &done.image);
     }
     give_back(w, n, &done);
 }
@@ -193,7 +195,7 @@ static void thaw(world_node *n, rovei_effect *e)
 {
     world_cell *c = cell_find(n, e->cell);
     assert_non_null(c);
-    assert_int_equal(c->state, CELL_FROZEN);
+    assert_true(c->state == CELL_FROZEN || c->state == CELL_QUIET);
     c->state = CELL_SERVING;
     for (size_t i = 0; i < c->diverted_count; i++)
         rove_buf_unref(cell_apply(c, rove_buf_span(c->diverted[i].payload)));
@@ -204,7 +206,7 @@ static void commit(world *w, world_node *n, rovei_effect *e)
 {
     world_cell *c = cell_find(n, e->cell);
     assert_non_null(c);
-    assert_int_equal(c->state, CELL_FROZEN);
+    assert_true(c->state == CELL_FROZEN || c->state == CELL_QUIET);
     c->state = CELL_COMMITTED;
     rovei_completion done = {.kind = ROVEI_DONE_COMMITTED,
                              .cell = e->cell,
@@ -435,6 +437,8 @@ rove_err world_deliver(world *w, size_t i, const rove_entity *daemon, const char
     world_cell *c = world_cell_of(w, i, daemon);
     if (!c || c->state == CELL_COMMITTED)
         return ROVE_E_MOVED;
+    if (c->state == CELL_QUIET)
+        return ROVE_E_MOVING;
     if (c->state == CELL_FROZEN)
         return divert(w, n, c, text);
     assert_int_equal(c->state, CELL_SERVING);

@@ -30,6 +30,7 @@ typedef enum world_cell_state {
     CELL_RESTORED, /* not serving yet */
     CELL_SERVING,
     CELL_FROZEN,
+    CELL_QUIET, /* frozen, and local events are refused */
     CELL_COMMITTED,
     CELL_ASIDE,
     CELL_FORGOTTEN,

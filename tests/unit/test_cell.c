@@ -294,6 +294,47 @@ static void test_freeze_and_thaw(void **state)
     close_world(&w);
 }
 
+/* For a next host that takes no diverted events: nothing is accepted, so nothing can be lost. */
+static void test_quiesce(void **state)
+{
+    (void)state;
+    world w;
+    open_world(&w, &probe_kind);
+    assert_ok(rovei_cell_activate(w.cell));
+    for (int round = 0; round < 2; round++) {
+        const rovei_attempt_id *attempt = round ? &attempt_2 : &attempt_1;
+        rovei_image image;
+        rove_buf *text;
+        rovei_cell_event ev = event_of(9, 9, "x");
+        rovei_applied a;
+        void *waiter;
+        uint64_t number, count = rovei_cell_stats(w.cell).events_processed;
+        assert_ok(rovei_cell_quiesce(w.cell, 99, attempt, UINT64_MAX, &image, &text));
+        assert_int_equal(image.events_processed, count);
+        assert_int_equal(rovei_buf_size(image.state), image.state_size);
+        rovei_image_fini(&image);
+        rovei_cell_check(w.cell);
+        assert_int_equal(rovei_cell_quiesce(w.cell, 99, attempt, 99, &image, &text),
+                         ROVE_E_WRONG_PHASE);
+        assert_int_equal(rovei_cell_deliver(w.cell, 5, &ev, &waiters[1], &a, &number),
+                         ROVE_E_MOVING);
+        assert_false(rovei_cell_apply(w.cell, 5, &ev, &a));
+        assert_int_equal(rovei_cell_stats(w.cell).events_processed, count);
+        if (round) {
+            assert_ok(rovei_cell_commit(w.cell, attempt, &number));
+            assert_int_equal(number, 0);
+            assert_int_equal(rovei_cell_deliver(w.cell, 5, &ev, NULL, &a, &number), ROVE_E_MOVED);
+            break;
+        }
+        assert_int_equal(rovei_cell_thaw(w.cell, &attempt_2), ROVE_E_WRONG_PHASE);
+        assert_ok(rovei_cell_thaw(w.cell, attempt));
+        assert_false(rovei_cell_thaw_next(w.cell, 6, &waiter, &ev, &a));
+        a = apply(&w, 9, 10, "x");
+        rovei_applied_fini(&a);
+    }
+    close_world(&w);
+}
+
 static void test_commit_and_results(void **state)
 {
     (void)state;
@@ -779,6 +820,7 @@ int main(void)
         cmocka_unit_test(test_horizon_bound),
         cmocka_unit_test(test_states_refuse),
         cmocka_unit_test(test_freeze_and_thaw),
+        cmocka_unit_test(test_quiesce),
         cmocka_unit_test(test_commit_and_results),
         cmocka_unit_test(test_divert_bounds),
         cmocka_unit_test(test_image_carries_everything),

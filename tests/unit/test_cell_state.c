@@ -289,6 +289,29 @@ static void test_a_small_one_and_a_whole_one_come_at_once(void **state)
     }
 }
 
+/* What is quiesced leaves in one buffer, whatever its kind can do, or not at all. */
+static void test_a_large_state_is_quiesced_whole(void **state)
+{
+    (void)state;
+    world w;
+    rovei_image image;
+    rove_buf *text;
+    open_world(&w, &streamed);
+    w.t.env.limits.state_whole = SIZE - 1;
+    assert_int_equal(rovei_cell_quiesce(w.cell, 42, &attempt_1, SIZE - 1, &image, &text),
+                     ROVE_E_TOO_LARGE);
+    assert_int_equal(rovei_cell_state_of(w.cell), ROVEI_CELL_SERVING);
+    assert_int_equal(rovei_cell_stats(w.cell).snapshots_taken, 0);
+    assert_int_equal(w.f.opened, w.f.closed);
+    assert_ok(rovei_cell_quiesce(w.cell, 42, &attempt_1, SIZE, &image, &text));
+    rovei_cell_check(w.cell);
+    assert_int_equal(w.f.opened, w.f.closed);
+    assert_int_equal(rovei_buf_size(image.state), SIZE);
+    assert_tape(rovei_buf_data(image.state), 0, SIZE);
+    rovei_image_fini(&image);
+    close_world(&w);
+}
+
 static void test_a_frozen_state_is_read_again(void **state)
 {
     (void)state;
@@ -649,6 +672,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_large_state_stays_in_the_cell),
         cmocka_unit_test(test_a_small_one_and_a_whole_one_come_at_once),
+        cmocka_unit_test(test_a_large_state_is_quiesced_whole),
         cmocka_unit_test(test_a_frozen_state_is_read_again),
         cmocka_unit_test(test_a_thaw_ends_the_reading),
         cmocka_unit_test(test_later_events_do_not_change_what_is_read),
