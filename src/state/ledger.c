@@ -4,6 +4,7 @@
  * in the order of their keys to find them by. */
 #include <base/alloc.h>
 #include <base/check.h>
+#include <base/text.h>
 #include <state/ledger.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,40 +219,11 @@ void rovei_ledger_encode(const rovei_ledger *l, rovei_writer *w)
     }
 }
 
-/* The number of bytes of the UTF-8 sequence at `p`, 0 when it is none. */
-static size_t utf8_step(const uint8_t *p, size_t left)
-{
-    if (p[0] < 0x80)
-        return 1;
-    size_t size = p[0] >= 0xF0 ? 4 : p[0] >= 0xE0 ? 3 : 2;
-    if (p[0] < 0xC2 || p[0] > 0xF4 || size > left)
-        return 0;
-    for (size_t i = 1; i < size; i++)
-        if ((p[i] & 0xC0) != 0x80)
-            return 0;
-    /* Overlong forms, surrogates, and what lies above U+10FFFF. */
-    if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) ||
-        (p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] > 0x8F))
-        return 0;
-    return size;
-}
-
-static bool is_utf8(rove_span text)
-{
-    const uint8_t *p = text.data;
-    for (size_t i = 0, step; i < text.size; i += step) {
-        step = utf8_step(p + i, text.size - i);
-        if (!step)
-            return false;
-    }
-    return true;
-}
-
 static rovei_subscription read_entry(rovei_reader *r)
 {
     rovei_subscription s = {.publisher = rovei_read_u64(r)};
     s.channel = rovei_read_span(r, rovei_read_u16(r));
-    if (rovei_reader_ok(r) && !is_utf8(s.channel))
+    if (rovei_reader_ok(r) && !rovei_is_utf8(s.channel))
         rovei_reader_fail(r, ROVE_E_FORMAT);
     if (rovei_reader_ok(r))
         rovei_reader_fail(r, rovei_channel_name_check(s.channel));
