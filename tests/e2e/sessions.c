@@ -37,12 +37,12 @@ static void test_wrong_psk(void **state)
     spot_open(&friend, &(spot_config){0});
     assert_ok(rove_node_connect(stranger.node, &a.info.entity, a.info.address));
     await_drops(&a, ROVEI_DROP_MAC, 2);
+    assert_int_equal(spot_stats(&a).handshakes_answered, 0);
     spot_meet(&friend, &a);
     await_drops(&a, ROVEI_DROP_MAC, 3); /* it goes on asking, and nobody answers */
     assert_int_equal(rove_node_wait_peer(stranger.node, &a.info.entity, 0), ROVE_E_TIMED_OUT);
     assert_int_equal(rove_node_wait_peer(a.node, &stranger.info.entity, 0), ROVE_E_TIMED_OUT);
     assert_int_equal(spot_sessions(&a), 1);
-    assert_int_equal(spot_stats(&a).handshakes_answered, 1);
     assert_int_equal(spot_stats(&stranger).datagrams_received, 0);
     assert_accounted(&a);
     spot_close(&friend);
@@ -81,7 +81,7 @@ typedef struct rough {
     datagram first[8]; /* messages 1 of the dialling side */
     atomic_uint firsts;
     atomic_bool smooth;
-    bool marked[2]; /* the direction has had its doubled and its altered datagram */
+    bool marked[2]; /* the direction has had its altered and its doubled datagram */
 } rough;
 
 static void alter(uint64_t *random, datagram *d)
@@ -99,8 +99,8 @@ static bool rough_path(void *user, int direction, datagram *d)
     if (!r->marked[direction] && d->size > 3 && d->bytes[3] == ROVEI_PACKET_DATA) {
         datagram bad = *d;
         bad.bytes[bad.size - 1] ^= 1;
+        relay_inject(r->relay, direction, &bad); /* first: behind the good one it is a replay */
         relay_inject(r->relay, direction, d);
-        relay_inject(r->relay, direction, &bad);
         r->marked[direction] = true;
         return true;
     }
@@ -178,11 +178,20 @@ static void test_rough_path(void **state)
     pump_open(&of_b, &b, &x.entity, 2, 4000, 300);
     pump_start(&of_a);
     pump_start(&of_b);
+    /* Those two may find the daemon where they are, all the time; these cross the path. */
+    pump across[2];
+    for (uint32_t i = 0; i < 2; i++)
+        pump_open(&across[i], i ? &a : &b, &x.entity, 3 + i, 600, 300);
     uint64_t random = 77;
-    for (int i = 0; i < 6; i++) {
+    for (uint32_t i = 0; i < 6; i++) {
         throw_garbage(&a, &random, NULL, 300);
         throw_garbage(&b, &random, NULL, 300);
+        pump_run(&across[i % 2], 200 * (i / 2 + 1));
         subject_move(&x, i % 2 ? &b : &a, i % 2 ? &a : &b);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        pump_finish(&across[i]);
+        subject_check(&x, &a, 3 + i, 600);
     }
     pump_join(&of_a);
     pump_join(&of_b);
@@ -327,9 +336,15 @@ static void test_rekey_under_load(void **state)
         pump_join(&p[i]);
         subject_check(&x, &a, i, 5000);
     }
-    rovei_mesh_stats of[2] = {spot_stats(&a), spot_stats(&b)};
-    assert_true(of[0].rekeys > 10);
-    assert_true(of[1].rekeys > 10);
+    /* Those may have found the daemon where they were; this one crosses the path. */
+    pump across;
+    pump_open(&across, &b, &x.entity, 4, UINT32_MAX, 500);
+    while (spot_stats(&a).rekeys <= 10 || spot_stats(&b).rekeys <= 10)
+        pump_run(&across, across.applied + 500);
+    pump_drop(&across);
+    tally_state t;
+    subject_ask(&x, &a, &t);
+    assert_int_equal(t.faults, 0);
     assert_int_equal(spot_sessions(&a), 1);
     assert_int_equal(spot_sessions(&b), 1);
     assert_accounted(&a);
@@ -368,9 +383,14 @@ static void test_rebinding(void **state)
     pump there, back;
     pump_open(&there, &a, &at_b.entity, 1, 10000, 200);
     pump_open(&back, &b, &at_a.entity, 2, 10000, 200);
+    uint64_t before[2] = {0};
     for (uint32_t i = 1; i <= 4; i++) {
         pump_run(&there, 2000 * i);
         pump_run(&back, 2000 * i);
+        if (i == 1) { /* whatever it took to meet */
+            before[0] = spot_stats(&a).handshakes_completed;
+            before[1] = spot_stats(&b).handshakes_completed;
+        }
         relay_rebind(&r, &b);
         while (spot_stats(&b).paths < i)
             sched_yield();
@@ -379,8 +399,8 @@ static void test_rebinding(void **state)
     pump_finish(&back);
     subject_check(&at_b, &b, 1, 10000);
     subject_check(&at_a, &a, 2, 10000);
-    assert_int_equal(spot_stats(&a).handshakes_completed, 1);
-    assert_int_equal(spot_stats(&b).handshakes_completed, 1);
+    assert_int_equal(spot_stats(&a).handshakes_completed, before[0]);
+    assert_int_equal(spot_stats(&b).handshakes_completed, before[1]);
     assert_int_equal(spot_stats(&b).paths, 4);
     assert_int_equal(spot_stats(&a).paths, 0);
     subject_fini(&at_a);
