@@ -35,6 +35,8 @@ typedef enum rove_outcome {
     ROVE_OUTCOME_TIMED_OUT,
 } rove_outcome;
 
+#define ROVE_MIGRATION_TEXT_MAX 256
+
 typedef struct rove_migration_info {
     rove_migration migration;
     rove_daemon daemon;
@@ -42,8 +44,10 @@ typedef struct rove_migration_info {
     uint64_t epoch; /* that the target gets */
     rove_phase phase;
     rove_outcome outcome;
-    rove_err reason;   /* FAILED: why */
-    uint32_t attempts; /* offers made, those answered "not ready" included */
+    rove_err reason;                    /* FAILED: why */
+    char text[ROVE_MIGRATION_TEXT_MAX]; /* what a target of class net said of it: UTF-8, maybe cut,
+                                           without control characters; else empty */
+    uint32_t attempts;                  /* offers made, those answered "not ready" included */
     uint64_t bytes;    /* of state, so far: handed to the session (outgoing), or arrived */
     uint64_t elapsed;  /* nanoseconds from the order to the end, or to now */
     uint64_t blackout; /* nanoseconds from the freeze to the word that the target serves; 0 while

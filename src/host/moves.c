@@ -37,6 +37,8 @@ rove_migration_info rovei_migration_info(const rovei_move_info *i, rovei_now now
         .bytes = i->bytes,
         .outgoing = i->local_source,
     };
+    if (i->text.size)
+        memcpy(info.text, i->text.data, i->text.size); /* one byte shorter than the room */
     uint64_t end = i->outcome == ROVEI_OUTCOME_RUNNING ? now.mono : i->ended;
     memcpy(info.migration.attempt, i->attempt.bytes, sizeof info.migration.attempt);
     info.elapsed = end > i->begun ? end - i->begun : 0;

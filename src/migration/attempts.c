@@ -27,6 +27,7 @@ static void attempt_free(rovei_attempt *a)
     rovei_node *n = a->node;
     rovei_timers_release(&n->timers, &a->repeat);
     rovei_timers_release(&n->timers, &a->limit);
+    rove_buf_unref(a->text);
     ROVEI_DELETE(n->alloc, a);
 }
 
@@ -266,6 +267,38 @@ void rovei_attempt_conclude(rovei_attempt *a, rovei_now now, rovei_move_outcome 
         return;
     count_outcome(a);
     tell_ended(a);
+}
+
+/* The first bytes of a text in UTF-8, whole characters, that fit. */
+static size_t cut(rove_span text, size_t most)
+{
+    const uint8_t *at = text.data;
+    size_t size = text.size < most ? text.size : most;
+    while (size && size < text.size && (at[size] & 0xc0) == 0x80)
+        size--;
+    return size;
+}
+
+/* It will be shown on a terminal: no control characters, of either set. */
+static void plain(uint8_t *at, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (at[i] < 0x20 || at[i] == 0x7f)
+            at[i] = '?';
+        else if (at[i] == 0xc2 && i + 1 < size && at[i + 1] < 0xa0)
+            at[i] = at[i + 1] = '?';
+    }
+}
+
+void rovei_attempt_text(rovei_attempt *a, rove_span text)
+{
+    size_t size = cut(text, ROVE_MIGRATION_TEXT_MAX - 1);
+    rove_buf *kept = size ? rovei_buf_copy(a->node->alloc, text.data, size) : NULL;
+    if (kept)
+        plain(rovei_buf_data(kept), size);
+    rove_buf_unref(a->text);
+    a->text = kept;
+    a->info.text = rove_buf_span(kept);
 }
 
 void rovei_attempt_retire(rovei_attempt *a, rovei_now now)

@@ -9,6 +9,7 @@
 #include <crypto/crypto.h>
 #include <migration/move_codec.h>
 #include <node/core.h>
+#include <rove/migration.h>
 
 /* Bytes of a transfer or of results that may wait in a pipe. */
 #define ROVEI_MOVE_QUEUED_MAX (UINT64_C(8) << 20)
@@ -21,6 +22,7 @@
 typedef struct rovei_attempt {
     rovei_node *node;
     rovei_move_info info;
+    rove_buf *text; /* of info.text */
     rovei_level level;
     rovei_sinc sinc;
     struct rovei_source *source; /* while this node gives the daemon away */
@@ -55,6 +57,9 @@ ROVE_MUST_USE rove_err rovei_attempt_new(rovei_attempt **ret, rovei_node *n, rov
 /* The one outcome, from now on. At the source the waiters are told. */
 void rovei_attempt_conclude(rovei_attempt *a, rovei_now now, rovei_move_outcome outcome,
                             rove_err err);
+/* Keeps what a peer of class net said of the reason, cut to ROVE_MIGRATION_TEXT_MAX and without
+ * control characters. Without memory nothing is kept. */
+void rovei_attempt_text(rovei_attempt *a, rove_span text);
 /* Its half has been taken off: only the outcome is kept, for its time. */
 void rovei_attempt_retire(rovei_attempt *a, rovei_now now);
 /* A phase further on: noted at the source; never goes back. */

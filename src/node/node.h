@@ -280,6 +280,8 @@ typedef struct rovei_move_info {
     rovei_phase phase;
     rovei_move_outcome outcome;
     rove_err reason;
+    rove_span text;        /* what a peer of class net said of it, UTF-8 without control characters;
+                              borrowed until the next call on the node */
     uint64_t bytes;        /* of state sent or received */
     uint64_t begun, ended; /* monotonic */
     uint64_t frozen_at,

@@ -4,6 +4,7 @@
 #include <identity/entity.h>
 #include <shell/control_job.h>
 #include <shell/files.h>
+#include <stdio.h>
 #include <string.h>
 
 #define MEETING_TIME (5 * ROVE_SECOND)
@@ -50,7 +51,7 @@ static json_object *move_event(const connection *c, const char *what, const rove
     control_add(o, "blackout_ms",
                 info->frozen_at && info->active_at ? control_ms(info->active_at - info->frozen_at)
                                                    : NULL);
-    control_add(o, "reason", control_reason(info->reason));
+    control_add(o, "reason", control_move_reason(info));
     if (c->detail) { /* for the demo, which measures at the hosts by this machine's clock */
         control_add(o, "last_applied", info->last_applied ? control_u64(info->last_applied) : NULL);
         control_add(o, "widest_gap", control_u64(info->widest_gap));
@@ -94,12 +95,20 @@ static void end_move(connection *c, rove_err err)
 static void tell_ended(connection *c, const rovei_move_info *info, uint64_t now)
 {
     bool moved = info->outcome == ROVEI_OUTCOME_COMPLETED;
+    char text[128 + ROVE_MIGRATION_TEXT_MAX];
     if (moved && c->phase != ROVEI_PHASE_COMPLETE)
         tell_phase(c, ROVEI_PHASE_COMPLETE, info->ended ? info->ended : now);
     if (!c->closing)
         control_say(c, move_event(c, moved ? "moved" : "failed", info, now));
-    if (!c->closing)
-        end_move(c, moved ? ROVE_OK : info->reason ? info->reason : ROVE_E_CANCELLED);
+    if (c->closing)
+        return;
+    if (!moved && info->text.size) {
+        snprintf(text, sizeof text, "%s; it says: %.*s", rove_strerror(info->reason),
+                 (int)info->text.size, (const char *)info->text.data);
+        control_end(c, info->reason, text);
+        return;
+    }
+    end_move(c, moved ? ROVE_OK : info->reason ? info->reason : ROVE_E_CANCELLED);
 }
 
 /* ---- the order ---- */

@@ -114,6 +114,18 @@ json_object *control_reason(rove_err err)
     return json_object_new_string(text);
 }
 
+json_object *control_move_reason(const rovei_move_info *info)
+{
+    json_object *name = control_reason(info->reason);
+    if (!name || !info->text.size)
+        return name;
+    char text[64 + ROVE_MIGRATION_TEXT_MAX];
+    snprintf(text, sizeof text, "%s: %.*s", json_object_get_string(name), (int)info->text.size,
+             (const char *)info->text.data);
+    json_object_put(name);
+    return json_object_new_string(text);
+}
+
 const char *control_phase_name(rovei_phase phase)
 {
     switch (phase) {

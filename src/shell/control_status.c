@@ -140,7 +140,7 @@ void control_moves(connection *c, rovei_node *core, rovei_now now, json_object *
         control_add(o, "epoch", control_u64(m.epoch));
         control_add(o, "phase", control_text(control_phase_name(m.phase)));
         control_add(o, "outcome", control_text(outcome_name(m.outcome)));
-        control_add(o, "reason", control_reason(m.reason));
+        control_add(o, "reason", control_move_reason(&m));
         control_add(o, "bytes", control_u64(m.bytes));
         control_add(o, "total_ms", control_ms((m.ended ? m.ended : now.mono) - m.begun));
         control_say(c, o);
