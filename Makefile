@@ -5,7 +5,7 @@ BUILD ?= build
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS ?= 60
 
-.PHONY: all build demo test test-asan test-tsan bench fuzz fuzz-build fuzz-coverage lint install clean
+.PHONY: all build demo test test-asan test-tsan interop bench bench-interop fuzz fuzz-build fuzz-coverage lint install clean
 
 all: build
 
@@ -15,8 +15,8 @@ build: $(BUILD)/build.ninja
 $(BUILD)/build.ninja: | packages-build
 	@meson setup $(BUILD) . >/dev/null || { rm -rf $(BUILD); meson setup $(BUILD) .; }
 
-.PHONY: packages-build packages-test packages-lint packages-fuzz packages-bench
-packages-build packages-test packages-lint packages-fuzz packages-bench:
+.PHONY: packages-build packages-test packages-lint packages-fuzz packages-bench packages-interop
+packages-build packages-test packages-lint packages-fuzz packages-bench packages-interop:
 	@tools/setup.sh $(@:packages-%=%)
 
 demo: packages-build
@@ -33,10 +33,18 @@ test-asan: packages-test
 test-tsan: packages-test
 	@tools/sanitized.sh build-tsan thread $(JOBS)
 
+interop: packages-test packages-interop
+	@$(MAKE) --no-print-directory build
+	@tools/test.sh $(BUILD) 1 --suite interop
+
 bench: packages-bench
 	@$(MAKE) --no-print-directory build
 	@$(BUILD)/bench/bench
 	@$(BUILD)/rove demo
+
+bench-interop: packages-interop
+	@$(MAKE) --no-print-directory build
+	@tests/interop/run.sh $(BUILD) bench
 
 fuzz-build: packages-fuzz
 	@tools/fuzz.sh build build-fuzz $(JOBS)
