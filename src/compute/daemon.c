@@ -46,6 +46,11 @@ rovei_daemon *rovei_daemon_find(const rovei_node *n, const rove_entity *entity)
     return rovei_map_get(&n->daemons, entity->bytes);
 }
 
+rovei_daemon *rovei_daemon_by_origin(const rovei_node *n, uint64_t origin)
+{
+    return rovei_map_get(&n->origins, &origin);
+}
+
 rovei_daemon *rovei_daemon_by_cell(const rovei_node *n, uint64_t cell)
 {
     return cell && cell < NO_CELL ? rovei_map_get(&n->cells, &cell) : NULL;
@@ -124,7 +129,7 @@ rove_err rovei_daemon_add(rovei_node *n, rovei_now now, const rove_entity *entit
 
 void rovei_daemon_remove(rovei_node *n, rovei_daemon *d, rove_err err)
 {
-    if (d->source || d->target)
+    if (rovei_daemon_moves(d))
         rovei_moves_detach(n, (rovei_now){0}, d, err);
     if (d->claim)
         rovei_spawn_note(n, d, err);
@@ -243,7 +248,7 @@ void rovei_daemon_superseded(rovei_node *n, rovei_now now, rovei_daemon *d,
 {
     if (d->role == ROVEI_ROLE_ASIDE)
         return;
-    if (d->source || d->target)
+    if (rovei_daemon_moves(d))
         rovei_moves_detach(n, now, d, ROVE_E_SUPERSEDED);
     if (d->role == ROVEI_ROLE_RECEIVING || d->role == ROVEI_ROLE_RESTORING ||
         d->role == ROVEI_ROLE_PREPARED) {
@@ -272,7 +277,7 @@ rove_err rovei_node_stop(rovei_node *n, rovei_now now, const rove_entity *daemon
     /* The source would take a target that forgot the attempt for one that lost the state. */
     if (d->role == ROVEI_ROLE_SERVING && !d->source && d->target)
         return ROVE_E_MOVE_NOT_CLOSED;
-    if (d->role != ROVEI_ROLE_ASIDE && (d->role != ROVEI_ROLE_SERVING || d->source || d->target))
+    if (d->role != ROVEI_ROLE_ASIDE && (d->role != ROVEI_ROLE_SERVING || rovei_daemon_moves(d)))
         return ROVE_E_ALREADY_MIGRATING;
     rovei_effect *e = rovei_node_effect(n, ROVEI_EFFECT_FORGET);
     if (!e)
@@ -296,7 +301,7 @@ static rovei_daemon_state state_of(const rovei_daemon *d)
     switch (d->role) {
     case ROVEI_ROLE_CLAIMING:
     case ROVEI_ROLE_SERVING:
-        return d->source ? ROVEI_DAEMON_MOVING : ROVEI_DAEMON_RUNNING;
+        return d->source || d->net_source ? ROVEI_DAEMON_MOVING : ROVEI_DAEMON_RUNNING;
     case ROVEI_ROLE_FREEZING:
     case ROVEI_ROLE_FROZEN:
     case ROVEI_ROLE_COMMITTING:
@@ -323,7 +328,7 @@ static void fill_move(const rovei_node *n, const rovei_daemon *d, rovei_daemon_i
     while (rovei_node_move_next(n, &it, &move)) {
         bool running = move.outcome == ROVEI_OUTCOME_RUNNING;
         if (!rovei_entity_equal(&move.daemon, &d->entity) || (!running && info->in_move) ||
-            (!running && move.local_source != (d->source != NULL)))
+            (!running && move.local_source != (d->source || d->net_source)))
             continue;
         info->in_move = true;
         info->attempt = move.attempt;
@@ -353,7 +358,7 @@ static void fill_info(const rovei_node *n, const rovei_daemon *d, rovei_daemon_i
     ret->note = d->note;
     ret->first_applied = rovei_lanes_pace(d->lanes).first;
     ret->widest_gap = rovei_lanes_pace(d->lanes).widest_gap;
-    if (d->source || d->target)
+    if (rovei_daemon_moves(d))
         fill_move(n, d, ret);
 }
 

@@ -43,16 +43,20 @@ typedef struct rovei_daemon {
     uint64_t role_since; /* monotonic */
     uint64_t epoch;      /* that this node holds, or that it would get */
     rovei_sinc sinc;
-    struct rovei_lanes *lanes;   /* NULL before the first frame */
-    struct rovei_source *source; /* while it gives the daemon away */
-    struct rovei_target *target; /* from an accepted Offer until Closed */
-    rovei_timer renew;           /* signs the location record anew */
-    const char *note;            /* static text for the operator, or NULL */
+    struct rovei_lanes *lanes;           /* NULL before the first frame */
+    struct rovei_source *source;         /* while it gives the daemon away */
+    struct rovei_target *target;         /* from an accepted Offer until Closed */
+    struct rovei_net_source *net_source; /* the same with a peer of class net */
+    struct rovei_net_target *net_target;
+    rovei_timer renew;         /* signs the location record anew */
+    const char *note;          /* static text for the operator, or NULL */
     uint64_t cell_key;         /* its key in the table of cells: the cell, or a number of its own */
     struct rovei_claim *claim; /* while CLAIMING */
 } rovei_daemon;
 
 rovei_daemon *rovei_daemon_find(const rovei_node *n, const rove_entity *entity);
+/* By its origin hash, which at most one daemon here has. */
+rovei_daemon *rovei_daemon_by_origin(const rovei_node *n, uint64_t origin);
 rovei_daemon *rovei_daemon_by_cell(const rovei_node *n, uint64_t cell);
 /* Adds a record; E_EXISTS, E_ORIGIN_TAKEN (another entity, same origin), E_FULL, E_NOMEM. */
 ROVE_MUST_USE rove_err rovei_daemon_add(rovei_node *n, rovei_now now, const rove_entity *entity,
@@ -63,6 +67,11 @@ void rovei_daemon_remove(rovei_node *n, rovei_daemon *d, rove_err err);
 /* The table's check and the change. */
 void rovei_daemon_set_role(rovei_node *n, rovei_now now, rovei_daemon *d, rovei_role role);
 void rovei_daemon_set_cell(rovei_node *n, rovei_daemon *d, uint64_t cell);
+/* It is part of a move. */
+static inline bool rovei_daemon_moves(const rovei_daemon *d)
+{
+    return d->source || d->target || d->net_source || d->net_target;
+}
 /* Only this role applies events and answers lanes with more than Moving. */
 static inline bool rovei_daemon_serves(const rovei_daemon *d)
 {

@@ -5,7 +5,7 @@
 #include <base/alloc.h>
 #include <base/check.h>
 #include <compute/locate_codec.h>
-#include <migration/machine.h>
+#include <migration/net_machine.h>
 #include <string.h>
 
 /* ---- the table ---- */
@@ -39,6 +39,9 @@ void rovei_moves_free(struct rovei_moves *m)
     for (size_t i = 0; i < m->count; i++) {
         rovei_source_free(m->all[i]->source);
         rovei_target_free(m->all[i]->target);
+        rovei_net_source_free(m->all[i]->net_source);
+        rovei_net_target_free(m->all[i]->net_target);
+        rovei_net_order_free(m->all[i]->net_order);
         attempt_free(m->all[i]);
     }
     rovei_map_fini(&m->by_id);
@@ -54,7 +57,7 @@ rovei_attempt *rovei_attempt_find(const rovei_node *n, const rovei_attempt_id *i
 
 static bool running(const rovei_attempt *a)
 {
-    return a->source || a->target;
+    return a->source || a->target || a->net_source || a->net_target || a->net_order;
 }
 
 static void drop(rovei_attempt *a)
@@ -166,6 +169,12 @@ static void repeat_fired(rovei_timer *timer, void *user, rovei_now now)
         rovei_source_repeat(a->source, now);
     else if (a->target)
         rovei_target_repeat(a->target, now);
+    else if (a->net_source)
+        rovei_net_source_repeat(a->net_source, now);
+    else if (a->net_target)
+        rovei_net_target_repeat(a->net_target, now);
+    else if (a->net_order)
+        rovei_net_order_repeat(a->net_order, now);
     else
         say_owed(a, now);
 }
@@ -187,6 +196,12 @@ static void limit_fired(rovei_timer *timer, void *user, rovei_now now)
         rovei_source_limit(a->source, now);
     else if (a->target)
         rovei_target_limit(a->target, now);
+    else if (a->net_source)
+        rovei_net_source_limit(a->net_source, now);
+    else if (a->net_target)
+        rovei_net_target_limit(a->net_target, now);
+    else if (a->net_order)
+        rovei_net_order_limit(a->net_order, now);
     else if (a->owes_note ||
              (a->unanswered && !record_proves(a->node, &i->daemon, i->epoch, &i->target)))
         rovei_timer_set(&a->node->timers, timer,

@@ -27,11 +27,15 @@ typedef struct rovei_attempt {
     rovei_sinc sinc;
     struct rovei_source *source; /* while this node gives the daemon away */
     struct rovei_target *target; /* from the acceptance until Closed */
-    bool committed;              /* source: COMMIT was asked for, so this outcome proves no abort */
-    bool served;                 /* target: it has served under this attempt */
-    bool unanswered;             /* source: Abort was said and not answered */
-    bool owes_note;              /* MOVE_ENDED could not be queued yet */
-    bool refused;                /* source: the target said no */
+    /* The same with a peer of class net (migration/net_machine.h). */
+    struct rovei_net_source *net_source;
+    struct rovei_net_target *net_target;
+    struct rovei_net_order *net_order;
+    bool committed;  /* source: COMMIT was asked for, so this outcome proves no abort */
+    bool served;     /* target: it has served under this attempt */
+    bool unanswered; /* source: Abort was said and not answered */
+    bool owes_note;  /* MOVE_ENDED could not be queued yet */
+    bool refused;    /* source: the target said no */
     rovei_pipe pipe;
     rovei_list running;
     rovei_timer repeat; /* says the present step again */

@@ -5,7 +5,7 @@
 #include <base/alloc.h>
 #include <base/check.h>
 #include <base/mutant.h>
-#include <migration/machine.h>
+#include <migration/net_machine.h>
 #include <string.h>
 
 /* ---- orders ---- */
@@ -364,6 +364,8 @@ static void applied(rovei_node *n, rovei_now now, rovei_completion *c)
 void rovei_moves_complete(rovei_node *n, rovei_now now, rovei_completion *c)
 {
     rovei_attempt *a = rovei_attempt_find(n, &c->attempt);
+    if (rovei_net_moves_complete(n, now, a, c))
+        return;
     struct rovei_source *s = a ? a->source : NULL;
     struct rovei_target *t = a ? a->target : NULL;
     switch (c->kind) {
@@ -460,6 +462,10 @@ void rovei_moves_turn(rovei_node *n, rovei_now now)
             rovei_source_turn(a->source, now);
         else if (a->target)
             rovei_target_turn(a->target, now);
+        else if (a->net_source)
+            rovei_net_source_turn(a->net_source, now);
+        else if (a->net_target)
+            rovei_net_target_turn(a->net_target, now);
     }
 }
 
@@ -505,6 +511,10 @@ void rovei_moves_detach(rovei_node *n, rovei_now now, rovei_daemon *d, rove_err 
         detach_source(n, now, d, err);
     if (d->target)
         detach_target(n, now, d, err);
+    if (d->net_source)
+        rovei_net_source_detach(d->net_source, now, err);
+    if (d->net_target)
+        rovei_net_target_detach(d->net_target, now, err);
 }
 
 /* ---- whose word is believed ---- */
@@ -530,7 +540,8 @@ void rovei_moves_check(const rovei_node *n)
         const rovei_attempt *a = m->all[i];
         ROVEI_CHECK(rovei_attempt_find(n, &a->info.attempt) == a);
         ROVEI_CHECK(!a->source || !a->target);
-        ROVEI_CHECK(a->source || a->target || a->info.outcome != ROVEI_OUTCOME_RUNNING);
+        ROVEI_CHECK(a->source || a->target || a->net_source || a->net_target || a->net_order ||
+                    a->info.outcome != ROVEI_OUTCOME_RUNNING);
         if (a->source)
             rovei_source_check(a->source);
         if (a->target)

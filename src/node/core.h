@@ -10,6 +10,7 @@
 #include <base/timer.h>
 #include <compute/lanes.h>
 #include <migration/moves.h>
+#include <migration/net_moves.h>
 #include <node/node.h>
 
 /* A queue of structs, first in first out; grows. Its length follows from bounded things: windows,
@@ -51,6 +52,7 @@ struct rovei_node {
     rovei_map origins; /* origin hash -> rovei_daemon */
     rovei_map senders; /* number -> rovei_sender */
     struct rovei_moves *moves;
+    struct rovei_net_moves *net_moves; /* those with peers of class net */
     rovei_queue effects, notes;
     rovei_map questions;     /* ticket -> what was asked (node/node.c) */
     rovei_list busy_lanes;   /* lanes that want _turn (member `busy` of rovei_lanes) */

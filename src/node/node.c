@@ -66,6 +66,8 @@ rove_err rovei_node_new(rovei_node **ret, const rovei_node_config *cfg, rovei_no
         err = rovei_locations_new(&n->locations, n);
     if (!err)
         err = rovei_moves_new(&n->moves, n);
+    if (!err)
+        err = rovei_net_moves_new(&n->net_moves, n);
     if (err) {
         rovei_node_free(n);
         return err;
@@ -107,6 +109,7 @@ void rovei_node_free(rovei_node *n)
     for (rovei_daemon *d; (d = rovei_map_next(&n->daemons, &it)); it = 0)
         rovei_daemon_remove(n, d, ROVE_E_SHUTTING_DOWN);
     rovei_moves_free(n->moves);
+    rovei_net_moves_free(n->net_moves);
     rovei_locations_free(n->locations);
     rovei_mesh_free(n->mesh);
     drain_queues(n);
@@ -321,6 +324,7 @@ void rovei_node_turn(rovei_node *n, rovei_now now)
         drain_loopback(n, now);
         rovei_lanes_turn(n, now);
         rovei_moves_turn(n, now);
+        rovei_net_moves_turn(n, now);
         if (!n->loopback.count)
             break;
     }
@@ -525,6 +529,7 @@ void rovei_node_check(const rovei_node *n)
     rovei_mesh_check(n->mesh);
     rovei_lanes_check(n);
     rovei_moves_check(n);
+    rovei_net_moves_check(n);
     size_t it = 0;
     for (const rovei_peer_entry *p; (p = rovei_map_next(&n->associations, &it));) {
         rovei_peer_info info;

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of moves in class net, shared by its files. A message names a daemon by its origin
+ * hash and nothing else, so each node keeps, for a daemon, at most one record in each role: source,
+ * target, orchestrator. Who is entitled to say what is decided in net_moves.c, by those records and
+ * before any of them is touched; the halves get only what passed (docs/protocol/net-moves.md). */
+#ifndef ROVEI_MIGRATION_NET_MACHINE_H
+#define ROVEI_MIGRATION_NET_MACHINE_H
+
+#include <migration/machine.h>
+#include <migration/net_chunks.h>
+#include <migration/net_moves.h>
+
+/* The three of a move, as node ids; this node's own among them. */
+typedef struct rovei_net_roles {
+    uint64_t source, target, orchestrator;
+} rovei_net_roles;
+
+/* Most messages to itself that one message, or one turn, may cause. */
+#define ROVEI_NETMOVE_SELF_MAX 32
+
+/* One message to itself. */
+typedef struct rovei_net_note_to_self {
+    size_t size;
+    uint8_t bytes[ROVEI_NETMOVE_MESSAGE_MAX];
+} rovei_net_note_to_self;
+
+struct rovei_net_place; /* net_place.c: a snapshot that comes, before it is whole and accepted */
+
+/* What a target remembers of a move that it has completed: for a repeated ActivateTarget only. */
+typedef struct rovei_net_done {
+    uint64_t origin, orchestrator, replayed;
+    uint64_t until; /* monotonic */
+} rovei_net_done;
+#define ROVEI_NET_DONE_MAX 1024
+void rovei_net_done_add(rovei_node *n, rovei_now now, uint64_t origin, uint64_t orchestrator,
+                        uint64_t replayed);
+const rovei_net_done *rovei_net_done_find(rovei_node *n, rovei_now now, uint64_t origin);
+void rovei_net_done_forget(rovei_node *n, uint64_t origin);
+
+struct rovei_net_moves {
+    rovei_node *node;
+    uint64_t self; /* this node's id */
+    rovei_chunks chunks;
+    struct rovei_net_place **places;
+    size_t place_count, place_room;
+    rovei_net_done *done; /* the oldest first */
+    size_t done_count, done_room;
+    rovei_queue to_self; /* of rovei_net_note_to_self */
+    unsigned self_sent;  /* since the last message or turn */
+    bool draining;
+    rovei_net_move_stats stats;
+};
+
+/* Sends one message; to this node itself through its queue. E_UNREACHABLE, E_FULL, E_NOMEM: as if
+ * lost, a timer says it again. */
+rove_err rovei_netmove_send(rovei_node *n, rovei_now now, uint64_t to,
+                            const rovei_netmove_message *m);
+/* MIGRATION_FAILED with the code of `err`; `text` (may be NULL) goes with the codes that have one,
+ * cut to what fits. */
+void rovei_netmove_say_failed(rovei_node *n, rovei_now now, uint64_t to, uint64_t origin,
+                              rove_err err, const char *text);
+/* A message that came from somebody who is not entitled, or in a phase that it does not fit. */
+void rovei_netmove_refused(rovei_node *n, rovei_netmove_type type);
+void rovei_netmove_out_of_phase(rovei_node *n, rovei_netmove_type type);
+
+/* A completion of a move in class net: false when it is none. `a` is the attempt that it names, or
+ * NULL. */
+bool rovei_net_moves_complete(rovei_node *n, rovei_now now, rovei_attempt *a, rovei_completion *c);
+
+/* ---- the source half (net_source.c), for a target in class net ---- */
+/* What every source record begins with. */
+struct rovei_net_source;
+const rovei_net_roles *rovei_net_source_roles(const struct rovei_net_source *s);
+void rovei_net_source_free(struct rovei_net_source *s);
+/* TAKE_SNAPSHOT of `from`, for a daemon that may not be here; nothing was looked at but the bytes:
+ * policy comes first, and the answer to a refusal. */
+void rovei_net_source_ordered(rovei_node *n, rovei_now now, uint64_t from, uint64_t origin,
+                              uint64_t target);
+/* The answer to a question of _ordered. False: not one of them. */
+bool rovei_net_source_answered(rovei_node *n, rovei_now now, uint64_t ticket, rove_err verdict);
+/* RESTORE_COMPLETE, REPLAY_COMPLETE, ACTIVATE_ACK of the target, when this node drives its own
+ * move; CUTOVER_NOTIFY of the orchestrator that names the recorded target; MIGRATION_FAILED of
+ * either. */
+void rovei_net_source_receive(struct rovei_net_source *s, rovei_now now, uint64_t from,
+                              const rovei_netmove_message *m);
+/* The target has shown that it serves: as if its ACTIVATE_ACK had come, once committed. */
+void rovei_net_source_proved(struct rovei_net_source *s, rovei_now now);
+void rovei_net_source_frozen(struct rovei_net_source *s, rovei_now now, rovei_completion *c);
+void rovei_net_source_committed(struct rovei_net_source *s, rovei_now now,
+                                const rovei_completion *c);
+void rovei_net_source_repeat(struct rovei_net_source *s, rovei_now now); /* its attempt's timers */
+void rovei_net_source_limit(struct rovei_net_source *s, rovei_now now);
+void rovei_net_source_peer_up(struct rovei_net_source *s, rovei_now now, uint64_t node_id);
+void rovei_net_source_peer_failed(struct rovei_net_source *s, rovei_now now, uint64_t node_id);
+void rovei_net_source_turn(struct rovei_net_source *s, rovei_now now);
+/* Ends it without touching the daemon (rovei_moves_detach). */
+void rovei_net_source_detach(struct rovei_net_source *s, rovei_now now, rove_err err);
+void rovei_net_source_check(const struct rovei_net_source *s);
+
+/* ---- the orchestrator's half (net_orders.c), for a source or target in class net ---- */
+struct rovei_net_order;
+struct rovei_net_order *rovei_net_order_find(const rovei_node *n, uint64_t origin);
+const rovei_net_roles *rovei_net_order_roles(const struct rovei_net_order *o);
+void rovei_net_order_free(struct rovei_net_order *o);
+/* SNAPSHOT_READY and CLEANUP_COMPLETE of the source; RESTORE_COMPLETE, REPLAY_COMPLETE,
+ * ACTIVATE_ACK of the target; MIGRATION_FAILED of either. A chunk of a pull goes on to the target
+ * half here. */
+void rovei_net_order_receive(struct rovei_net_order *o, rovei_now now, uint64_t from,
+                             const rovei_netmove_message *m);
+void rovei_net_order_repeat(struct rovei_net_order *o, rovei_now now);
+void rovei_net_order_limit(struct rovei_net_order *o, rovei_now now);
+void rovei_net_order_peer_up(struct rovei_net_order *o, rovei_now now, uint64_t node_id);
+void rovei_net_order_peer_failed(struct rovei_net_order *o, rovei_now now, uint64_t node_id);
+void rovei_net_order_check(const struct rovei_net_order *o);
+
+/* ---- the target half: net_place.c until the snapshot is whole, then net_target.c ---- */
+struct rovei_net_target;
+const rovei_net_roles *rovei_net_target_roles(const struct rovei_net_target *t);
+void rovei_net_target_free(struct rovei_net_target *t);
+/* A chunk of `from`, who was found entitled. `orchestrator` hears of what becomes of it: `from`, or
+ * this node where it ordered the move itself. */
+void rovei_net_target_chunk(rovei_node *n, rovei_now now, uint64_t from, uint64_t orchestrator,
+                            uint64_t origin, const rovei_netmove_chunk *c);
+/* BUFFERED_EVENTS, ACTIVATE_TARGET, MIGRATION_FAILED. */
+void rovei_net_target_receive(struct rovei_net_target *t, rovei_now now, uint64_t from,
+                              const rovei_netmove_message *m);
+/* Without a record: answers the orchestrator of a completed move. False: there is none. */
+bool rovei_net_target_activate_again(rovei_node *n, rovei_now now, uint64_t from, uint64_t origin);
+/* The source of what is half here gives it up. False: nothing is. */
+bool rovei_net_place_failed(rovei_node *n, uint64_t from, uint64_t origin);
+/* The answer to the question whether it may come. False: not one of them. */
+bool rovei_net_place_answered(rovei_node *n, rovei_now now, uint64_t ticket, rovei_completion *c);
+void rovei_net_target_restored(struct rovei_net_target *t, rovei_now now, rovei_completion *c);
+void rovei_net_target_activated(struct rovei_net_target *t, rovei_now now);
+void rovei_net_target_applied(struct rovei_net_target *t, rovei_now now, rovei_completion *c);
+void rovei_net_target_repeat(struct rovei_net_target *t, rovei_now now);
+void rovei_net_target_limit(struct rovei_net_target *t, rovei_now now);
+void rovei_net_target_turn(struct rovei_net_target *t, rovei_now now);
+void rovei_net_target_detach(struct rovei_net_target *t, rovei_now now, rove_err err);
+void rovei_net_target_check(const struct rovei_net_target *t);
+void rovei_net_target_peer_up(struct rovei_net_target *t, rovei_now now, uint64_t node_id);
+void rovei_net_target_peer_failed(struct rovei_net_target *t, rovei_now now, uint64_t node_id);
+
+#endif
