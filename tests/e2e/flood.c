@@ -108,6 +108,17 @@ static uint64_t counted(spot *s)
     return sum;
 }
 
+/* All that the flood is made of has come in since, and there was more than could be taken. */
+static bool met_all(spot *s, const rovei_mesh_stats *before)
+{
+    rovei_mesh_stats now = spot_stats(s);
+    const uint64_t *d = now.drops, *was = before->drops;
+    return d[ROVEI_DROP_SESSION] > was[ROVEI_DROP_SESSION] &&
+           d[ROVEI_DROP_MAC] > was[ROVEI_DROP_MAC] &&
+           d[ROVEI_DROP_REPLAY] > was[ROVEI_DROP_REPLAY] &&
+           d[ROVEI_DROP_UNPROVED] + d[ROVEI_DROP_REPLAYED_HANDSHAKE] > 0 && unread(s) > 0;
+}
+
 static void test_flood(void **state)
 {
     (void)state;
@@ -121,6 +132,8 @@ static void test_flood(void **state)
     while (counted(&f.a) < 1000)
         sched_yield();
     pump_finish(&f.p);
+    while (!met_all(&f.a, &before))
+        sched_yield();
     flooder_stop(flood);
     /* A new peer gets in again. While the flood lasts, that is a matter of luck. */
     spot d;
@@ -132,12 +145,8 @@ static void test_flood(void **state)
     rovei_mesh_stats after = spot_stats(&f.a);
     assert_int_equal(after.handshakes_completed, before.handshakes_completed + 1);
     assert_int_equal(spot_stats(&f.b).handshakes_completed, 1);
-    assert_int_equal(spot_sessions(&f.a), 3);
-    assert_true(after.drops[ROVEI_DROP_SESSION] > before.drops[ROVEI_DROP_SESSION]);
-    assert_true(after.drops[ROVEI_DROP_MAC] > before.drops[ROVEI_DROP_MAC]);
-    assert_true(after.drops[ROVEI_DROP_REPLAY] > before.drops[ROVEI_DROP_REPLAY]);
-    assert_true(after.drops[ROVEI_DROP_UNPROVED] + after.drops[ROVEI_DROP_REPLAYED_HANDSHAKE] > 0);
-    assert_true(unread(&f.a) > 0);
+    while (spot_sessions(&f.a) != 3) /* a peer may have been drowned out for a while */
+        sched_yield();
     spot_close(&d);
     field_close(&f);
 }

@@ -231,6 +231,7 @@ void child_start(child *c, const char *identity_file); /* NULL: a key in memory 
 long child_say(child *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 long child_hear(child *c);
 void child_kill(child *c); /* hard */
+void child_stop(child *c); /* it stands still when this returns */
 void child_end(child *c);
 const char *kit_hex(const void *bytes, size_t size); /* static */
 

@@ -172,6 +172,13 @@ void child_kill(child *c)
     reap(c);
 }
 
+void child_stop(child *c)
+{
+    int status;
+    must(kill(c->pid, SIGSTOP) == 0);
+    must(waitpid(c->pid, &status, WUNTRACED) == c->pid && WIFSTOPPED(status));
+}
+
 void child_end(child *c)
 {
     reap(c);

@@ -212,7 +212,6 @@ static void test_failures(void **state)
                          ROVE_E_TARGET_NO_FACTORY);
         assert_int_equal(info.reason, ROVE_E_TARGET_NO_FACTORY);
         assert_int_equal(info.attempts, 1);
-        assert_true(info.elapsed < 2 * ROVE_SECOND);
     }
     /* Expected from somebody else only. */
     rove_expect_options options;
@@ -235,7 +234,7 @@ static void test_target_without_runtime(void **state)
     subject_spawn(&p.x, &p.a);
     rove_migration_info info;
     assert_int_equal(move_with(&p, true, ROVE_TIME_NEVER, &info), ROVE_E_TARGET_NO_RUNTIME);
-    assert_true(info.elapsed < 2 * ROVE_SECOND);
+    assert_int_equal(info.attempts, 1);
     assert_ok(subject_deliver(&p.x, &p.a, 1, 1, NULL));
     pair_close(&p);
 }
@@ -252,10 +251,12 @@ static void test_not_ready(void **state)
     assert_int_equal(move_with(&p, true, 0, &info), ROVE_E_TARGET_NOT_READY);
     assert_int_equal(info.attempts, 1);
     rove_migration failed = info.migration;
-    /* A budget that runs out. */
-    assert_int_equal(move_with(&p, true, 700 * ROVE_MILLISECOND, &info), ROVE_E_NOT_READY_TIMEOUT);
-    assert_true(info.attempts >= 2);
-    assert_true(info.elapsed >= 700 * ROVE_MILLISECOND);
+    /* A budget that runs out: one that a busy machine leaves time for a second attempt. */
+    uint64_t budget = 700 * ROVE_MILLISECOND;
+    for (info.attempts = 0; info.attempts < 2; budget *= 2) {
+        assert_int_equal(move_with(&p, true, budget, &info), ROVE_E_NOT_READY_TIMEOUT);
+        assert_true(info.elapsed >= budget);
+    }
     assert_stayed(&p);
     /* One that does not: nobody waits for it, and it goes on all the same. */
     assert_ok(subject_order(&p.x, &p.a, &p.b, &m));
@@ -321,10 +322,16 @@ static void test_target_lost(void **state)
     subject x;
     subject_spawn(&x, &a);
     assert_int_equal(child_say(&target, "expect %" PRIu64, x.d.origin), ROVE_OK);
-    must(kill(target.pid, SIGSTOP) == 0);
     rove_migration m;
     rove_migration_info info;
-    assert_ok(rove_runtime_start_migration(a.rt, x.d, &target.entity, &m));
+    spot_hold(&a, ROVEI_MOVE_OFFER); /* so that it cannot end before the target stands */
+    rove_err err;
+    while ((err = rove_runtime_start_migration(a.rt, x.d, &target.entity, &m)) ==
+           ROVE_E_TARGET_UNAVAILABLE)
+        sched_yield(); /* a busy machine is silent for that long now and then */
+    assert_ok(err);
+    child_stop(&target);
+    spot_let(&a);
     assert_int_equal(rove_migration_wait_with_timeout(a.rt, m, PATIENCE, &info), ROVE_E_PEER_LOST);
     assert_int_equal(info.outcome, ROVE_OUTCOME_FAILED);
     assert_ok(subject_deliver(&x, &a, 1, 1, NULL));
