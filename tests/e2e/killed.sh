@@ -6,7 +6,7 @@
 # one in its place, and the sender is told which events are unknown.
 . "$(dirname "$0")/lib.sh"
 
-quick="--set heartbeat=0.2 --set suspect_after=0.6 --set fail_after=1.5 --set send_giveup=3"
+quick="--set heartbeat=0.2 --set suspect_after=0.6 --set fail_after=1.5 --set send_giveup=6"
 start_node() { # NAME ARGUMENT...
     node=$1
     shift

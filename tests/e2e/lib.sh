@@ -132,6 +132,19 @@ is_up() { # NAME ENTITY: the node has a session with the peer
     on "$1" peers --json | grep "\"$2\"" | grep -q '"state":"up"'
 }
 
+# long_stalls: of the moves of a demo on standard input, those whose sender stood for much longer
+# than the daemon was away; nothing when they are few, as on a machine that does other things too.
+long_stalls() {
+    sed 's/null/0/' | awk -F'[:,}]' '{
+        b = s = 0
+        for (i = 1; i < NF; i++) {
+            if ($i ~ /blackout_ms/) b = $(i + 1)
+            if ($i ~ /send_stall_ms/) s = $(i + 1)
+        }
+        if (b > 0 && s > 2 * b + 50) late[++n] = $0
+    } END { if (3 * n > NR) for (i = 1; i <= n; i++) print late[i] }'
+}
+
 peer_of() { # NAME: ENTITY@HOST:PORT
     echo "$(field entity <"$1.out")@$(field addr <"$1.out")"
 }
