@@ -97,8 +97,8 @@ static void test_header_refused(void **state)
     } cases[] = {
         {0, 0x4E46, ROVE_E_MAGIC},
         {0, 0x454E, ROVE_E_MAGIC},
-        {2, full.flags << 8 | 0, ROVE_E_VERSION},
-        {2, full.flags << 8 | 2, ROVE_E_VERSION},
+        {2, 0xC500, ROVE_E_VERSION},
+        {2, 0xC502, ROVE_E_VERSION},
         {64, ROVEI_NET_PLAIN_MAX, ROVE_OK},
         {64, ROVEI_NET_PLAIN_MAX + 1, ROVE_E_BOUND},
         {64, UINT16_MAX, ROVE_E_BOUND},
