@@ -18,11 +18,13 @@ extern char **environ;
 
 static struct sockaddr_in loopback_of(const char *address)
 {
-    const char *colon = strrchr(address, ':');
-    must(colon && strncmp(address, "127.0.0.1:", 10) == 0);
-    return (struct sockaddr_in){.sin_family = AF_INET,
-                                .sin_port = htons((uint16_t)atoi(colon + 1)),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    char host[16];
+    int port;
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    must(sscanf(address, "%15[0-9.]:%d", host, &port) == 2);
+    must(inet_pton(AF_INET, host, &a.sin_addr) == 1 && strncmp(host, "127.", 4) == 0);
+    a.sin_port = htons((uint16_t)port);
+    return a;
 }
 
 int kit_udp(const char *to, char *ret_address, size_t room)
