@@ -4,6 +4,7 @@
  * room for what has to follow it, and says how much it left out. */
 #include <base/buf.h>
 #include <host/moves.h>
+#include <host/names.h>
 #include <host/runtime.h>
 #include <identity/entity.h>
 #include <rove/async.h>
@@ -216,21 +217,6 @@ static void dump_runtime(text *t, const struct rovei_host *h)
     close_object(t);
 }
 
-static const char *peer_state(rovei_peer_state state)
-{
-    switch (state) {
-    case ROVEI_PEER_CONNECTING:
-        return "connecting";
-    case ROVEI_PEER_UP:
-        return "up";
-    case ROVEI_PEER_SUSPECT:
-        return "suspect";
-    case ROVEI_PEER_FAILED:
-        return "failed";
-    }
-    return NULL;
-}
-
 static void dump_peers(text *t, rovei_node *core)
 {
     listing l = list_begin(t, "peers");
@@ -241,7 +227,7 @@ static void dump_peers(text *t, rovei_node *core)
             rovei_address_format(&p.addr, address, sizeof address);
         item_begin(&l);
         add_id(t, "node_id", p.node_id);
-        add_name(t, "state", peer_state(p.state));
+        add_name(t, "state", rovei_peer_state_name(p.state));
         add_name(t, "address", address);
         add_id(t, "session", p.association);
         add_u64(t, "incarnation", p.incarnation);
@@ -250,27 +236,6 @@ static void dump_peers(text *t, rovei_node *core)
         item_end(&l);
     }
     list_end(&l);
-}
-
-static const char *daemon_state(rovei_daemon_state state)
-{
-    switch (state) {
-    case ROVEI_DAEMON_RUNNING:
-        return "running";
-    case ROVEI_DAEMON_MOVING:
-        return "moving";
-    case ROVEI_DAEMON_RECEIVING:
-        return "receiving";
-    case ROVEI_DAEMON_PREPARED:
-        return "prepared";
-    case ROVEI_DAEMON_COMMITTED:
-        return "committed";
-    case ROVEI_DAEMON_ASIDE:
-        return "aside";
-    case ROVEI_DAEMON_MOVED:
-        return "moved";
-    }
-    return NULL;
 }
 
 static void dump_queue(text *t, const struct rovei_host *h, uint64_t cell)
@@ -292,7 +257,7 @@ static void dump_daemons(text *t, rovei_node *core, const struct rovei_host *h, 
         item_begin(&l);
         add_id(t, "origin", rovei_entity_origin(&d.entity));
         add_name(t, "kind", d.kind);
-        add_name(t, "state", daemon_state(d.state));
+        add_name(t, "state", rovei_daemon_state_name(d.state));
         add_u64(t, "epoch", d.epoch);
         add_id(t, "holder", rovei_entity_node_id(&d.holder));
         add_u64(t, "cell", d.cell);
@@ -305,12 +270,6 @@ static void dump_daemons(text *t, rovei_node *core, const struct rovei_host *h, 
         item_end(&l);
     }
     list_end(&l);
-}
-
-static const char *outcome_name(rove_outcome outcome)
-{
-    static const char *const names[] = {"running", "completed", "failed", "cancelled", "timed_out"};
-    return names[outcome];
 }
 
 static void dump_moves(text *t, rovei_node *core, rovei_now now)
@@ -326,7 +285,7 @@ static void dump_moves(text *t, rovei_node *core, rovei_now now)
         add_id(t, "to", rovei_entity_node_id(&m.target));
         add_u64(t, "epoch", m.epoch);
         add_name(t, "phase", rove_phase_name(m.phase));
-        add_name(t, "outcome", outcome_name(m.outcome));
+        add_name(t, "outcome", rovei_outcome_name(i.outcome));
         add_name(t, "reason", m.reason ? rove_err_name(m.reason) : NULL);
         add_flag(t, "closed", i.closed);
         add_u64(t, "attempts", m.attempts);

@@ -121,7 +121,6 @@ json_object *control_us(uint64_t nanoseconds);
 json_object *control_reason(rove_err err);
 /* With what the peer said of it, where it said something. */
 json_object *control_move_reason(const rovei_move_info *info);
-const char *control_phase_name(rovei_phase phase);
 void control_add(json_object *o, const char *name, json_object *value);
 
 /* ---- requests: each ends the request, at once or later ---- */

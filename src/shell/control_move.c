@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Moves ordered, followed and cancelled over the control socket. */
+#include <host/names.h>
 #include <identity/entity.h>
 #include <shell/control_job.h>
 #include <shell/files.h>
@@ -66,7 +67,7 @@ static void tell_phase(connection *c, rovei_phase phase, uint64_t now)
     json_object *o = json_object_new_object();
     c->phase = phase;
     control_add(o, "event", control_text("phase"));
-    control_add(o, "phase", control_text(control_phase_name(phase)));
+    control_add(o, "phase", control_text(rovei_phase_name(phase)));
     control_add(o, "at_ms", control_ms(now - c->ordered));
     control_say(c, o);
 }

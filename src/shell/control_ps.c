@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The list of daemons: what the core knows, and what the runtime counts. */
+#include <host/names.h>
 #include <host/runtime.h>
 #include <identity/entity.h>
 #include <shell/control_job.h>
@@ -15,27 +16,6 @@ typedef struct ps_row {
     bool key_kept; /* it left, and its key stayed here */
     rove_daemon_stats stats;
 } ps_row;
-
-static const char *state_name(rovei_daemon_state state)
-{
-    switch (state) {
-    case ROVEI_DAEMON_RUNNING:
-        return "running";
-    case ROVEI_DAEMON_MOVING:
-        return "moving";
-    case ROVEI_DAEMON_RECEIVING:
-        return "receiving";
-    case ROVEI_DAEMON_PREPARED:
-        return "prepared";
-    case ROVEI_DAEMON_COMMITTED:
-        return "committed";
-    case ROVEI_DAEMON_ASIDE:
-        return "aside";
-    case ROVEI_DAEMON_MOVED:
-        return "moved";
-    }
-    return NULL;
-}
 
 static void count_work(job *j)
 {
@@ -63,7 +43,7 @@ static json_object *describe(const ps_row *row, rovei_now now)
     control_add(o, "origin", control_id(rovei_entity_origin(&d->entity)));
     control_add(o, "entity", control_hex(d->entity.bytes, sizeof d->entity.bytes));
     control_add(o, "kind", control_text(*row->kind ? row->kind : NULL));
-    control_add(o, "state", control_text(state_name(d->state)));
+    control_add(o, "state", control_text(rovei_daemon_state_name(d->state)));
     control_add(o, "node_id", control_id(rovei_entity_node_id(&d->holder)));
     control_add(o, "epoch", control_u64(d->epoch));
     control_add(o, "sequence", u64_or_null(row->counted, row->stats.sequence));

@@ -126,27 +126,6 @@ json_object *control_move_reason(const rovei_move_info *info)
     return json_object_new_string(text);
 }
 
-const char *control_phase_name(rovei_phase phase)
-{
-    switch (phase) {
-    case ROVEI_PHASE_SNAPSHOT:
-        return "snapshot";
-    case ROVEI_PHASE_TRANSFER:
-        return "transfer";
-    case ROVEI_PHASE_RESTORE:
-        return "restore";
-    case ROVEI_PHASE_REPLAY:
-        return "replay";
-    case ROVEI_PHASE_CUTOVER:
-        return "cutover";
-    case ROVEI_PHASE_COMPLETE:
-        return "complete";
-    case ROVEI_PHASE_NONE:
-        break;
-    }
-    return NULL;
-}
-
 void control_add(json_object *o, const char *name, json_object *value)
 {
     json_object_object_add(o, name, value);

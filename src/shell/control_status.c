@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a node tells about itself over the control socket. */
+#include <host/names.h>
 #include <identity/entity.h>
 #include <shell/control_inside.h>
 #include <shell/udp.h>
@@ -52,19 +53,11 @@ void control_status(connection *c, rovei_node *core, rovei_now now, json_object 
         control_end_err(c, ROVE_OK);
 }
 
-static const char *peer_state_name(const rovei_peer_info *peer)
+static const char *peer_word(const rovei_peer_info *peer)
 {
-    switch (peer->state) {
-    case ROVEI_PEER_CONNECTING:
-        return peer->unanswered ? "no_answer" : "connecting";
-    case ROVEI_PEER_UP:
-        return "up";
-    case ROVEI_PEER_SUSPECT:
-        return "suspect";
-    case ROVEI_PEER_FAILED:
-        return "failed";
-    }
-    return NULL;
+    return peer->unanswered && peer->state == ROVEI_PEER_CONNECTING
+               ? "no_answer"
+               : rovei_peer_state_name(peer->state);
 }
 
 json_object *control_peer(const rovei_peer_info *peer)
@@ -76,7 +69,7 @@ json_object *control_peer(const rovei_peer_info *peer)
     control_add(o, "entity", control_hex(peer->entity.bytes, sizeof peer->entity.bytes));
     control_add(o, "node_id", control_id(peer->node_id));
     control_add(o, "class", control_text(peer->session_class == ROVEI_CLASS_NET ? "net" : "rove"));
-    control_add(o, "state", control_text(peer_state_name(peer)));
+    control_add(o, "state", control_text(peer_word(peer)));
     control_add(o, "addr", peer->addr.family ? control_text(address) : NULL);
     control_add(o, "rtt_us", peer->rtt ? control_us(peer->rtt) : NULL);
     return o;
@@ -110,23 +103,6 @@ void control_kinds(connection *c, rovei_node *core, rovei_now now, json_object *
         control_end_err(c, ROVE_OK);
 }
 
-static const char *outcome_name(rovei_move_outcome outcome)
-{
-    switch (outcome) {
-    case ROVEI_OUTCOME_COMPLETED:
-        return "completed";
-    case ROVEI_OUTCOME_FAILED:
-        return "failed";
-    case ROVEI_OUTCOME_CANCELLED:
-        return "cancelled";
-    case ROVEI_OUTCOME_TIMED_OUT:
-        return "timed_out";
-    case ROVEI_OUTCOME_RUNNING:
-        break;
-    }
-    return NULL;
-}
-
 void control_moves(connection *c, rovei_node *core, rovei_now now, json_object *request)
 {
     (void)request;
@@ -138,8 +114,9 @@ void control_moves(connection *c, rovei_node *core, rovei_now now, json_object *
         control_add(o, "from", control_id(rovei_entity_node_id(&m.source)));
         control_add(o, "to", control_id(rovei_entity_node_id(&m.target)));
         control_add(o, "epoch", control_u64(m.epoch));
-        control_add(o, "phase", control_text(control_phase_name(m.phase)));
-        control_add(o, "outcome", control_text(outcome_name(m.outcome)));
+        control_add(o, "phase", control_text(rovei_phase_name(m.phase)));
+        bool ended = m.outcome != ROVEI_OUTCOME_RUNNING;
+        control_add(o, "outcome", control_text(ended ? rovei_outcome_name(m.outcome) : NULL));
         control_add(o, "reason", control_move_reason(&m));
         control_add(o, "bytes", control_u64(m.bytes));
         control_add(o, "total_ms", control_ms((m.ended ? m.ended : now.mono) - m.begun));
