@@ -49,6 +49,22 @@ ROVE_BEGIN_DECLS
       "bytes queued towards one peer; at the bound a send is refused with FULL")                   \
     X(datagram_max, B, 1200, 512, 1452,                                                            \
       "largest datagram sent; 1200 passes every path that carries IPv6")                           \
+    /* sessions of class net (docs/protocol/net.md) */                                             \
+    X(net_peers, N, 256, 1, 4096, "peers of class net that may be listed")                         \
+    X(net_retry, T, 5 * ROVE_SECOND, 10 * ROVE_MILLISECOND, 60 * ROVE_SECOND,                      \
+      "interval at which a peer of class net is dialled; after two minutes it grows")              \
+    X(net_handshakes, N, 100, 1, 1000000,                                                          \
+      "handshake messages of class net a second that are looked at, of strangers and of known "    \
+      "addresses each")                                                                            \
+    X(net_keep, T, 30 * ROVE_SECOND, ROVE_SECOND, 600 * ROVE_SECOND,                               \
+      "how long a session of class net that was replaced still receives")                          \
+    X(net_heartbeat, T, 5 * ROVE_SECOND, ROVE_MILLISECOND, 60 * ROVE_SECOND,                       \
+      "interval of heartbeats to peers of class net")                                              \
+    X(net_suspect, T, 60 * ROVE_SECOND, ROVE_MILLISECOND, 3600 * ROVE_SECOND,                      \
+      "silence of a peer of class net after which it is suspected")                                \
+    X(net_fail, T, 90 * ROVE_SECOND, ROVE_MILLISECOND, 7200 * ROVE_SECOND,                         \
+      "silence of a peer of class net after which it counts as failed")                            \
+    X(net_queue, N, 1024, 16, 65536, "messages that may wait to be sent to one peer of class net") \
     /* events, states, lanes */                                                                    \
     X(event_max, B, UINT64_C(1) << 20, 64, UINT64_C(16) << 20, "largest payload of one event")     \
     X(state_max, B, UINT64_C(1) << 30, 1024, UINT64_C(1) << 40, "largest state of a daemon")       \

@@ -125,6 +125,8 @@ static const char *misfit(const rove_limits *l, const char **ret_name)
         {l->heartbeat < l->suspect_after, "suspect_after", "must be above heartbeat"},
         {l->suspect_after < l->fail_after, "fail_after", "must be above suspect_after"},
         {l->fail_after < l->move_stall, "move_stall", "must be above fail_after"},
+        {l->net_heartbeat < l->net_suspect, "net_suspect", "must be above net_heartbeat"},
+        {l->net_suspect < l->net_fail, "net_fail", "must be above net_suspect"},
         {l->send_giveup + 2 * l->reject_time < l->lane_expiry, "lane_expiry",
          "must be above send_giveup and twice reject_time together"},
     };

@@ -345,6 +345,8 @@ rove_err rovei_mesh_connect(rovei_mesh *m, rovei_now now, const rove_entity *pee
     m->now = now;
     if (rovei_entity_equal(peer, &m->entity))
         return ROVE_E_SAME_NODE;
+    if (rovei_entity_is_net(peer))
+        return ROVE_E_NO_IMAGE; /* whether or not the bytes are a point: nobody has the key */
     uint8_t image[32];
     rove_err err = rovei_ed25519_image(image, peer);
     if (err)

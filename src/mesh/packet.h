@@ -47,6 +47,13 @@ typedef struct rovei_packet {
     rove_span sealed;                  /* cookie, data: ciphertext and tag */
 } rovei_packet;
 
+/* Whether it begins as datagrams of this class do; all else is for class net to judge. */
+static inline bool rovei_packet_is(const uint8_t *dgram, size_t size)
+{
+    return size >= 3 && dgram[0] == ROVEI_PACKET_MAGIC0 && dgram[1] == ROVEI_PACKET_MAGIC1 &&
+           dgram[2] == ROVEI_PACKET_VERSION;
+}
+
 /* E_SHORT, E_MAGIC, E_VERSION, E_FLAG (no such type), E_TRAILING. */
 ROVE_MUST_USE rove_err rovei_packet_read(rovei_packet *ret, rove_span dgram);
 

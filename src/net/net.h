@@ -103,24 +103,23 @@ ROVE_MUST_USE rove_err rovei_net_peer(const rovei_net *t, uint64_t node_id, rove
 bool rovei_net_peer_next(const rovei_net *t, size_t *it, rovei_net_info *ret);
 
 /* ---- statistics ---- */
-/* Why a datagram, or one of its messages, was dropped. X(identifier, name shown to people) */
+/* Why a datagram was dropped. X(identifier, name shown to people) */
 #define ROVEI_NET_DROP_LIST(X)                                                                     \
-    X(SHORT, "short")             /* shorter than its class needs, or no class at all */           \
-    X(FORMAT, "format")           /* a field of the header that is not allowed */                  \
-    X(KEEPALIVE, "keepalive")     /* of a peer that punches holes; of no use here */               \
-    X(PINGWAVE, "pingwave")       /* this node learns no routes */                                 \
-    X(ROUTE_HOP, "route_hop")     /* envelopes of protected subnets */                             \
-    X(TRANSIT, "transit")         /* routed, for another node: this one does not relay */          \
-    X(RATE, "rate")               /* handshakes beyond net_handshakes a second */                  \
-    X(HANDSHAKE, "handshake")     /* psk, key or ids are others, or nothing waits for it */        \
-    X(UNLISTED, "unlisted")       /* a good handshake of an id that is not listed */               \
-    X(FENCED, "fenced")           /* a good handshake of an id that is of class rove */            \
-    X(SESSION, "session")         /* of no session here */                                         \
-    X(AUTH, "auth")               /* does not authenticate */                                      \
-    X(REPLAY, "replay")           /* seen before, or too old */                                    \
-    X(EVENTS, "events")           /* its text is not the events that its header counts */          \
-    X(MEMORY, "memory")           /* out of memory, or too many events wait */                     \
-    X(SUBPROTOCOL, "subprotocol") /* a message of a subprotocol that is not served */
+    X(KIND, "kind")           /* of no kind that this class has */                                 \
+    X(FORMAT, "format")       /* its header or its length is not what it has to be */              \
+    X(KEEPALIVE, "keepalive") /* of a peer that punches holes; of no use here */                   \
+    X(PINGWAVE, "pingwave")   /* this node learns no routes */                                     \
+    X(ROUTE_HOP, "route_hop") /* an envelope of protected subnets */                               \
+    X(TRANSIT, "transit")     /* for another node: this one does not relay */                      \
+    X(RATE, "rate")           /* handshakes beyond net_handshakes a second */                      \
+    X(HANDSHAKE, "handshake") /* psk, key or ids are others, or nothing waits for it */            \
+    X(UNLISTED, "unlisted")   /* a handshake of an id that is not listed */                        \
+    X(FENCED, "fenced")       /* a handshake of an id that is of class rove */                     \
+    X(SESSION, "session")     /* of no session here */                                             \
+    X(AUTH, "auth")           /* does not authenticate */                                          \
+    X(REPLAY, "replay")       /* seen before, or too old */                                        \
+    X(EVENTS, "events")       /* the text is not the events that its header counts */              \
+    X(MEMORY, "memory")       /* out of memory, or as many messages wait as can */
 typedef enum rovei_net_drop {
 #define ROVEI_NET_DROP_ENUM(id, name) ROVEI_NET_DROP_##id,
     ROVEI_NET_DROP_LIST(ROVEI_NET_DROP_ENUM)
@@ -129,11 +128,45 @@ typedef enum rovei_net_drop {
 } rovei_net_drop;
 const char *rovei_net_drop_name(rovei_net_drop reason);
 
+/* What a message can be about, by the subprotocols that the reference has; _OTHER for the rest.
+ * X(identifier, first id, last id, name shown to people) */
+#define ROVEI_NET_SUBPROTOCOL_LIST(X)                                                              \
+    X(EVENT, 0x0000, 0x0000, "event")                                                              \
+    X(CAUSAL, 0x0400, 0x0400, "causal")                                                            \
+    X(SNAPSHOT, 0x0401, 0x0401, "snapshot")                                                        \
+    X(MIGRATION, 0x0500, 0x0500, "migration")                                                      \
+    X(NEGOTIATION, 0x0600, 0x0600, "negotiation")                                                  \
+    X(CONTINUITY, 0x0700, 0x0702, "continuity")                                                    \
+    X(PARTITION, 0x0800, 0x0801, "partition")                                                      \
+    X(GROUP, 0x0900, 0x0900, "group")                                                              \
+    X(MEMBERSHIP, 0x0A00, 0x0A00, "membership")                                                    \
+    X(STREAM, 0x0B00, 0x0B03, "stream")                                                            \
+    X(CAPABILITY, 0x0C00, 0x0C00, "capability")                                                    \
+    X(WITHDRAWAL, 0x0C01, 0x0C01, "withdrawal")                                                    \
+    X(SENSING, 0x0C02, 0x0C03, "sensing")                                                          \
+    X(SCOPED, 0x0C04, 0x0C04, "scoped_capability")                                                 \
+    X(REFLEX, 0x0D00, 0x0D00, "reflex")                                                            \
+    X(RENDEZVOUS, 0x0D01, 0x0D01, "rendezvous")                                                    \
+    X(REDEX, 0x0E00, 0x0E00, "redex")                                                              \
+    X(MESHDB, 0x0F00, 0x0F00, "meshdb")                                                            \
+    X(FOLD, 0x1000, 0x1000, "fold")                                                                \
+    X(BLOB, 0x1100, 0x1100, "blob")
+typedef enum rovei_net_subprotocol {
+#define ROVEI_NET_SUBPROTOCOL_ENUM(id, first, last, name) ROVEI_NET_SUBPROTOCOL_##id,
+    ROVEI_NET_SUBPROTOCOL_LIST(ROVEI_NET_SUBPROTOCOL_ENUM)
+#undef ROVEI_NET_SUBPROTOCOL_ENUM
+        ROVEI_NET_SUBPROTOCOL_OTHER,
+    ROVEI_NET_SUBPROTOCOL_COUNT
+} rovei_net_subprotocol;
+rovei_net_subprotocol rovei_net_subprotocol_of(uint16_t id);
+const char *rovei_net_subprotocol_name(rovei_net_subprotocol s);
+
 typedef struct rovei_net_stats {
     uint64_t datagrams_received, datagrams_sent, datagrams_accepted;
     uint64_t handshakes_started, handshakes_answered, handshakes_completed;
-    uint64_t messages_received, messages_sent; /* of subprotocol 0x0500 */
-    uint64_t drops[ROVEI_NET_DROP_COUNT];
+    uint64_t messages_taken, messages_sent; /* of subprotocols that are served */
+    uint64_t drops[ROVEI_NET_DROP_COUNT];   /* datagrams: received = accepted + all of these */
+    uint64_t dropped_messages[ROVEI_NET_SUBPROTOCOL_COUNT];
 } rovei_net_stats;
 rovei_net_stats rovei_net_stats_get(const rovei_net *t);
 /* Invariants; aborts when one is broken. For tests and the simulator. */

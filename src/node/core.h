@@ -42,6 +42,7 @@ struct rovei_node {
     bool ask_policy;
 
     rovei_mesh *mesh;
+    rovei_net *net; /* NULL: this node does not serve class net */
     rovei_timers timers;
     rovei_map associations; /* peer's entity -> its association (node/pipe.c) */
     bool peer_missed;       /* one is not in it, since memory was out */
@@ -104,6 +105,9 @@ void rovei_pipe_hold(rovei_node *n, const rovei_pipe *from, uint64_t size);
 void rovei_pipe_release(rovei_node *n, const rovei_pipe *from, uint64_t size);
 /* Dials a node at an address from a location record, if there is no session; at most a few. */
 void rovei_node_dial(rovei_node *n, rovei_now now, const rove_entity *peer, const rovei_addr *addr);
+
+/* net_peers.c: hands on what came from peers of class net. */
+void rovei_node_drain_net(rovei_node *n, rovei_now now);
 
 static inline uint64_t rovei_node_number(rovei_node *n)
 {

@@ -7,6 +7,7 @@
 #include <base/alloc.h>
 #include <base/check.h>
 #include <crypto/crypto.h>
+#include <mesh/packet.h>
 #include <node/core.h>
 #include <node/node_test.h>
 #include <node/peers.h>
@@ -49,6 +50,15 @@ static void node_init(rovei_node *n, const rovei_node_config *cfg)
     rovei_list_init(&n->busy_senders);
 }
 
+static rove_err make_net(rovei_node *n, const rovei_node_config *cfg, rovei_now now)
+{
+    rovei_net_config net = {.env = cfg->env, .identity = cfg->identity};
+    memcpy(net.psk, cfg->psk, sizeof net.psk);
+    rove_err err = rovei_net_new(&n->net, &net, now);
+    rovei_wipe(net.psk, sizeof net.psk);
+    return err;
+}
+
 rove_err rovei_node_new(rovei_node **ret, const rovei_node_config *cfg, rovei_now now)
 {
     rovei_node *n = ROVEI_NEW(&cfg->env->alloc, rovei_node);
@@ -62,6 +72,8 @@ rove_err rovei_node_new(rovei_node **ret, const rovei_node_config *cfg, rovei_no
     memcpy(mesh.psk, cfg->psk, sizeof mesh.psk);
     rove_err err = rovei_mesh_new(&n->mesh, &mesh, now);
     rovei_wipe(mesh.psk, sizeof mesh.psk);
+    if (!err && cfg->net)
+        err = make_net(n, cfg, now);
     if (!err)
         err = rovei_locations_new(&n->locations, n);
     if (!err)
@@ -112,6 +124,7 @@ void rovei_node_free(rovei_node *n)
     rovei_net_moves_free(n->net_moves);
     rovei_locations_free(n->locations);
     rovei_mesh_free(n->mesh);
+    rovei_net_free(n->net);
     drain_queues(n);
     free_values(&n->associations, n->alloc, sizeof(rovei_peer_entry));
     free_values(&n->questions, n->alloc, sizeof(question));
@@ -141,25 +154,33 @@ void rovei_node_set_addrs(rovei_node *n, const rovei_addr *addrs, size_t count)
 bool rovei_node_receive(rovei_node *n, rovei_now now, const rovei_addr *from, uint8_t *dgram,
                         size_t size)
 {
+    if (n->net && !rovei_packet_is(dgram, size))
+        return rovei_net_receive(n->net, now, from, dgram, size);
     return rovei_mesh_receive(n->mesh, now, from, dgram, size);
 }
 
 size_t rovei_node_transmit(rovei_node *n, rovei_now now, uint8_t *ret, size_t room,
                            rovei_addr *ret_to)
 {
-    return rovei_mesh_transmit(n->mesh, now, ret, room, ret_to);
+    size_t size = rovei_mesh_transmit(n->mesh, now, ret, room, ret_to);
+    if (!size && n->net)
+        size = rovei_net_transmit(n->net, now, ret, room, ret_to);
+    return size;
 }
 
 uint64_t rovei_node_deadline(const rovei_node *n)
 {
     if (n->loopback.count)
         return 0;
-    return rovei_time_min(rovei_timers_deadline(&n->timers), rovei_mesh_deadline(n->mesh));
+    uint64_t at = rovei_time_min(rovei_timers_deadline(&n->timers), rovei_mesh_deadline(n->mesh));
+    return n->net ? rovei_time_min(at, rovei_net_deadline(n->net)) : at;
 }
 
 void rovei_node_expire(rovei_node *n, rovei_now now)
 {
     rovei_mesh_expire(n->mesh, now);
+    if (n->net)
+        rovei_net_expire(n->net, now);
     rovei_timers_expire(&n->timers, now);
 }
 
@@ -229,6 +250,8 @@ static void peer_state(rovei_node *n, rovei_now now, const rovei_mesh_event *e)
     if (e->kind == ROVEI_MESH_UP) {
         p->association = e->association;
         p->failed = false;
+        if (n->net)
+            rovei_net_fence(n->net, now, rovei_entity_node_id(&e->peer));
         peer_up(n, now, &e->peer);
     } else if (e->kind == ROVEI_MESH_ALIVE) {
         bool was = p->failed;
@@ -319,6 +342,7 @@ static void drain_loopback(rovei_node *n, rovei_now now)
 void rovei_node_turn(rovei_node *n, rovei_now now)
 {
     drain_mesh(n, now);
+    rovei_node_drain_net(n, now);
     find_missed(n, now);
     for (int round = 0; round < LOOPBACK_ROUNDS; round++) {
         drain_loopback(n, now);

@@ -18,6 +18,7 @@
 
 #include <compute/ids.h>
 #include <mesh/mesh.h>
+#include <net/net.h>
 #include <state/chain.h>
 
 typedef struct rovei_node rovei_node;
@@ -33,12 +34,21 @@ typedef struct rovei_node_config {
     rovei_addr addrs[4]; /* where this node can be reached; goes into location records */
     size_t addr_count;
     bool ask_policy; /* emit ASK also for what the defaults allow or refuse */
+    bool net;        /* serve class net: those that are listed then (rovei_net_list) */
 } rovei_node_config;
 
 ROVE_MUST_USE rove_err rovei_node_new(rovei_node **ret, const rovei_node_config *cfg,
                                       rovei_now now);
 void rovei_node_free(rovei_node *n);
-rovei_mesh *rovei_node_mesh(rovei_node *n); /* for statistics, connect and peers */
+rovei_mesh *rovei_node_mesh(rovei_node *n); /* for statistics */
+rovei_net *rovei_node_net(rovei_node *n);   /* for statistics and listing; NULL: not served */
+/* rovei_mesh_connect; the peer's node id is of class rove from then on. */
+ROVE_MUST_USE rove_err rovei_node_connect(rovei_node *n, rovei_now now, const rove_entity *peer,
+                                          const rovei_addr *addr);
+/* Peers of both classes; those of class net as rovei_entity_of_net. E_UNKNOWN_PEER. */
+ROVE_MUST_USE rove_err rovei_node_peer(const rovei_node *n, const rove_entity *peer,
+                                       rovei_peer_info *ret);
+bool rovei_node_peer_next(const rovei_node *n, size_t *it, rovei_peer_info *ret);
 /* The addresses under which others reach this node, once the socket is bound. */
 void rovei_node_set_addrs(rovei_node *n, const rovei_addr *addrs, size_t count);
 
@@ -49,6 +59,7 @@ void rovei_node_ask_policy(rovei_node *n, bool ask);
 /* Whether it was of any use. */
 bool rovei_node_receive(rovei_node *n, rovei_now now, const rovei_addr *from, uint8_t *dgram,
                         size_t size);
+/* With class net `room` is at least ROVEI_NET_DATAGRAM_MAX. */
 size_t rovei_node_transmit(rovei_node *n, rovei_now now, uint8_t *ret, size_t room,
                            rovei_addr *ret_to);
 uint64_t rovei_node_deadline(const rovei_node *n);

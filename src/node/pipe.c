@@ -19,6 +19,8 @@ bool rovei_node_reaches(const rovei_node *n, const rove_entity *peer)
 {
     if (rovei_entity_equal(peer, &n->self))
         return true;
+    if (rovei_entity_is_net(peer))
+        return n->net && rovei_net_reaches(n->net, rovei_entity_node_id(peer));
     const rovei_peer_entry *p = peer_of(n, peer);
     return p && p->association && !p->failed;
 }

@@ -19,7 +19,7 @@ typedef struct connect_call {
 static void connect_on_loop(void *arg, rovei_node *core, rovei_now now)
 {
     connect_call *c = arg;
-    c->err = rovei_mesh_connect(rovei_node_mesh(core), now, &c->peer, &c->addr);
+    c->err = rovei_node_connect(core, now, &c->peer, &c->addr);
 }
 
 rove_err rove_node_connect(rove_node *node, const rove_entity *peer, const char *address)
