@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the calling thread is doing for us just now. This is the library's one thread-local: without
- * it a daemon that calls the runtime which runs it could not be told from any other caller. */
+ * Threads of ours, and what the calling thread is doing for us just now. That is the library's one
+ * thread-local: without it a daemon that calls the runtime which runs it could not be told from any
+ * other caller. */
 #ifndef ROVEI_HOST_THREAD_H
 #define ROVEI_HOST_THREAD_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+/* Starts a thread that takes no signals: those are the application's. False: there can be no more.
+ */
+bool rovei_thread_start(pthread_t *ret, void *(*main)(void *), void *arg);
 
 typedef struct rovei_thread_state {
     unsigned inside;    /* functions of kinds that it is in */

@@ -3,7 +3,6 @@
  * Worker threads. */
 #include <host/thread.h>
 #include <host/workers.h>
-#include <signal.h>
 
 static rovei_mailbox *pop(rovei_workers *w)
 {
@@ -72,17 +71,6 @@ void rovei_workers_stop(rovei_workers *w)
     }
 }
 
-/* Signals are the application's: our threads take none. */
-static bool start(rovei_workers *w, pthread_t *ret)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool ok = pthread_create(ret, NULL, work, w) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return ok;
-}
-
 rove_err rovei_workers_init(rovei_workers *w, const rove_alloc *a, unsigned count,
                             rovei_rcu_bin *bin, void (*ran)(rovei_mailbox *m))
 {
@@ -96,7 +84,7 @@ rove_err rovei_workers_init(rovei_workers *w, const rove_alloc *a, unsigned coun
     w->threads = threads;
     w->count = count;
     w->working = count;
-    while (w->running < count && start(w, &threads[w->running]))
+    while (w->running < count && rovei_thread_start(&threads[w->running], work, w))
         w->running++;
     if (w->running < count) {
         pthread_mutex_lock(&w->lock);

@@ -11,7 +11,6 @@
 #include <shell/call.h>
 #include <shell/files.h>
 #include <shell/node_inside.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -162,12 +161,7 @@ static rove_err watch_all(rove_node *node)
 
 static rove_err start_thread(rove_node *node)
 {
-    /* Signals are the program's business: the loop thread takes none. */
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    node->has_thread = pthread_create(&node->thread, NULL, rovei_loop_main, node) == 0;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    node->has_thread = rovei_thread_start(&node->thread, rovei_loop_main, node);
     return node->has_thread ? ROVE_OK : ROVE_E_NOMEM;
 }
 

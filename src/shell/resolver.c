@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A queue of lookups and the thread that does them. */
+#include <host/thread.h>
 #include <shell/resolver.h>
-#include <signal.h>
 
 void rovei_resolver_init(rovei_resolver *r)
 {
@@ -41,14 +41,10 @@ static void *resolve(void *arg)
     return NULL;
 }
 
-/* Signals are the application's: our threads take none. Under the lock. */
+/* Under the lock. */
 static bool start(rovei_resolver *r)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    r->running = pthread_create(&r->thread, NULL, resolve, r) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    r->running = rovei_thread_start(&r->thread, resolve, r);
     return r->running;
 }
 
