@@ -171,35 +171,54 @@ int cli_client_fail(const cli_client *c, const char *what)
     return cli_fail("%s: %s", what, c->end_text);
 }
 
-int cli_client_converse(cli_client *c, json_object *request, bool json, cli_show_fn *show,
-                        void *user, const char *what)
+int cli_client_follow(cli_client *c, cli_take_fn *take, cli_idle_fn *idle, void *user,
+                      const char *what)
 {
-    if (!cli_client_request(c, request))
-        return cli_fail("out of memory");
     for (;;) {
         uint8_t type;
         rove_span body;
+        int status = CLI_DONE;
         rove_err err = cli_client_next(c, &type, &body);
-        if (err == ROVE_E_SHORT) {
-            err = cli_client_await(c);
-            if (err == ROVE_OK || err == ROVE_E_CANCELLED)
-                continue;
-        }
-        if (err)
-            return cli_client_lost(c, err, what);
-        if (type == ROVEI_FRAME_END)
+        if (err == ROVE_OK && type == ROVEI_FRAME_END)
             return c->end ? cli_client_fail(c, what) : CLI_DONE;
-        if (type == ROVEI_FRAME_JSON && json) {
-            cli_json_line(body);
-            continue;
+        if (err == ROVE_OK) {
+            status = take(user, type, body);
+        } else if (err == ROVE_E_SHORT) {
+            bool again = false;
+            if (idle)
+                status = idle(user, c, &again);
+            err = status == CLI_DONE && !again ? cli_client_await(c) : ROVE_OK;
         }
-        json_object *o = type == ROVEI_FRAME_JSON ? cli_client_json(body) : NULL;
-        if (!o)
-            continue;
-        if (show)
-            show(user, o);
-        json_object_put(o);
+        if (status != CLI_DONE)
+            return status;
+        if (err == ROVE_E_CANCELLED && cli_interrupted())
+            return CLI_INTERRUPTED;
+        if (err && err != ROVE_E_CANCELLED)
+            return cli_client_lost(c, err, what);
     }
+}
+
+int cli_printing_take(void *user, uint8_t type, rove_span body)
+{
+    const cli_printing *p = user;
+    if (type == ROVEI_FRAME_JSON && p->json) {
+        cli_json_line(body);
+        return CLI_DONE;
+    }
+    json_object *o = type == ROVEI_FRAME_JSON ? cli_client_json(body) : NULL;
+    if (o && p->show)
+        p->show(p->user, o);
+    json_object_put(o);
+    return CLI_DONE;
+}
+
+int cli_client_converse(cli_client *c, json_object *request, bool json, cli_show_fn *show,
+                        void *user, const char *what)
+{
+    cli_printing printing = {json, show, user};
+    if (!cli_client_request(c, request))
+        return cli_fail("out of memory");
+    return cli_client_follow(c, cli_printing_take, NULL, &printing, what);
 }
 
 int cli_client_ask(const char *control, json_object *request, bool json, cli_show_fn *show,

@@ -21,6 +21,16 @@ const char *cli_control_path(const char *given, char *room, size_t size);
 int cli_client_open(cli_client *c, const char *path, bool quiet);
 void cli_client_close(cli_client *c);
 
+/* What becomes of the objects of an answer: with `json` they are printed as they are, else each
+ * goes to `show` (or NULL). */
+typedef void cli_show_fn(void *user, json_object *object);
+typedef struct cli_printing {
+    bool json;
+    cli_show_fn *show;
+    void *user;
+} cli_printing;
+int cli_printing_take(void *printing, uint8_t type, rove_span body);
+
 /* Queues a request; `request` is freed. False: out of memory. */
 bool cli_client_request(cli_client *c, json_object *request);
 bool cli_client_put(cli_client *c, uint8_t type, rove_span body);
@@ -40,10 +50,18 @@ rove_err cli_client_next(cli_client *c, uint8_t *ret_type, rove_span *ret_body);
 /* Parses the body of a JSON frame; NULL when it is none. */
 json_object *cli_client_json(rove_span body);
 
+/* Follows an answer to its end: gives each frame before it to `take`. Whenever none has come,
+ * `idle` (or NULL) may queue what is to follow the request; *ret_again: without waiting for the
+ * node. Both give CLI_DONE, or the exit status at which it is left. Gives the exit status; on an
+ * error says `what` went wrong and why. */
+typedef int cli_take_fn(void *user, uint8_t type, rove_span body);
+typedef int cli_idle_fn(void *user, cli_client *c, bool *ret_again);
+int cli_client_follow(cli_client *c, cli_take_fn *take, cli_idle_fn *idle, void *user,
+                      const char *what);
+
 /* The common course: one request, each object of the answer to `show`, then the end. With `json`
  * the objects are printed as they are. Gives the exit status; on an error says `what` went wrong
  * and why. */
-typedef void cli_show_fn(void *user, json_object *object);
 int cli_client_ask(const char *control, json_object *request, bool json, cli_show_fn *show,
                    void *user, const char *what);
 /* The same over a connection that stands already. */

@@ -12,7 +12,6 @@ typedef struct keeping {
     rovei_fresh_file file;
     json_object *head; /* what the node said of it */
     uint64_t bytes;
-    rove_err written;
 } keeping;
 
 static int fail_write(const keeping *k, rove_err err)
@@ -27,41 +26,28 @@ static int fail_write(const keeping *k, rove_err err)
     return cli_fail("%s cannot be written: is the disk full? Nothing is kept", path);
 }
 
-/* One frame that has come. True: the request has ended. */
-static bool take(keeping *k, uint8_t type, rove_span body)
+static int take(void *user, uint8_t type, rove_span body)
 {
+    keeping *k = user;
     if (type == ROVEI_FRAME_JSON && !k->head) {
         k->head = cli_client_json(body);
     } else if (type == ROVEI_FRAME_BYTES) {
         k->bytes += body.size;
-        k->written = rovei_fresh_file_write(&k->file, body);
+        rove_err err = rovei_fresh_file_write(&k->file, body);
+        return err ? fail_write(k, err) : CLI_DONE;
     }
-    return type == ROVEI_FRAME_END;
+    return CLI_DONE;
 }
 
 static int receive(keeping *k)
 {
-    for (bool ended = false; !ended && !k->written;) {
-        uint8_t type;
-        rove_span body;
-        rove_err err = cli_client_next(&k->client, &type, &body);
-        if (err == ROVE_OK)
-            ended = take(k, type, body);
-        else if (err == ROVE_E_SHORT)
-            err = cli_client_pump(&k->client, ROVE_TIME_NEVER);
-        if (err == ROVE_E_CANCELLED && cli_interrupted())
-            return CLI_INTERRUPTED;
-        if (err && err != ROVE_E_CANCELLED)
-            return cli_fail("no snapshot: the node closed the connection");
-    }
-    if (k->written)
-        return fail_write(k, k->written);
-    if (k->client.end)
-        return cli_client_fail(&k->client, "no snapshot");
+    int status = cli_client_follow(&k->client, take, NULL, k, "no snapshot");
+    if (status != CLI_DONE)
+        return status;
     if (!k->head || k->bytes != cli_u64(k->head, "bytes"))
         return cli_fail("no snapshot: the node sent less than it promised");
-    k->written = rovei_fresh_file_keep(&k->file);
-    return k->written ? fail_write(k, k->written) : CLI_DONE;
+    rove_err err = rovei_fresh_file_keep(&k->file);
+    return err ? fail_write(k, err) : CLI_DONE;
 }
 
 static void tell(keeping *k, const char *path, bool json)

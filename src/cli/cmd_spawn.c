@@ -3,9 +3,6 @@
  * rove spawn: starts a daemon. */
 #include "upload.h"
 
-#include <crypto/crypto.h>
-#include <shell/files.h>
-
 static void show(void *user, json_object *o)
 {
     (void)user;
@@ -37,21 +34,14 @@ static int spawn(order *o)
 {
     char room[256];
     cli_client client;
-    uint8_t seed[32];
-    if (o->identity) {
-        rove_err err = rovei_files_load_hex32(o->identity, seed);
-        if (err)
-            return cli_fail_file("identity file", o->identity, err);
-    }
     int status = cli_client_open(&client, cli_control_path(o->control, room, sizeof room), false);
-    if (status == CLI_DONE && o->identity &&
-        !cli_client_put(&client, ROVEI_FRAME_SEED, (rove_span){seed, sizeof seed}))
-        status = cli_fail("out of memory");
-    rovei_wipe(seed, sizeof seed);
     if (status != CLI_DONE)
         return status;
     client.patience = o->timeout;
-    status = give(o, &client);
+    if (o->identity)
+        status = cli_client_put_seed(&client, o->identity);
+    if (status == CLI_DONE)
+        status = give(o, &client);
     cli_client_close(&client);
     return status;
 }

@@ -71,33 +71,31 @@ static int feed(cli_upload *u, cli_client *c)
     return CLI_DONE;
 }
 
+typedef struct upload_run {
+    cli_printing printing;
+    cli_upload *upload;
+} upload_run;
+
+static int take(void *user, uint8_t type, rove_span body)
+{
+    upload_run *r = user;
+    return cli_printing_take(&r->printing, type, body);
+}
+
+static int idle(void *user, cli_client *c, bool *ret_again)
+{
+    cli_upload *u = ((upload_run *)user)->upload;
+    int status = feed(u, c);
+    if (status != CLI_DONE)
+        return status;
+    /* A node that takes all of it at once says nothing that could be waited for. */
+    *ret_again = rovei_channel_flush(&c->channel) == ROVE_OK && !u->ended &&
+                 rovei_channel_queued(&c->channel) < QUEUED;
+    return CLI_DONE;
+}
+
 int cli_upload_run(cli_upload *u, cli_client *c, bool json, cli_show_fn *show, const char *what)
 {
-    for (;;) {
-        uint8_t type;
-        rove_span body;
-        rove_err err = cli_client_next(c, &type, &body);
-        if (err == ROVE_E_SHORT) {
-            int status = feed(u, c);
-            if (status != CLI_DONE)
-                return status;
-            /* A node that takes all of it at once says nothing that could be waited for. */
-            err = rovei_channel_flush(&c->channel);
-            if (!err && !u->ended && rovei_channel_queued(&c->channel) < QUEUED)
-                continue;
-            err = cli_client_await(c);
-            if (err == ROVE_OK || err == ROVE_E_CANCELLED)
-                continue;
-        }
-        if (err)
-            return cli_client_lost(c, err, what);
-        if (type == ROVEI_FRAME_END)
-            return c->end ? cli_client_fail(c, what) : CLI_DONE;
-        json_object *o = type == ROVEI_FRAME_JSON ? cli_client_json(body) : NULL;
-        if (o && json)
-            cli_json_line(body);
-        else if (o)
-            show(NULL, o);
-        json_object_put(o);
-    }
+    upload_run run = {{json, show, NULL}, u};
+    return cli_client_follow(c, take, idle, &run, what);
 }
