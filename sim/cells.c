@@ -253,7 +253,8 @@ static void do_apply(sim_cell *c, rovei_effect *e)
         abort();
     for (size_t it = 0; rovei_effect_event(e, &it, &ev.link, &ev.payload); done++) {
         rovei_applied a = {0};
-        if (!rovei_cell_apply(c->cell, sim_now(c->node).wall, &ev, &a))
+        uint64_t wall = sim_now(c->node).wall;
+        if (!(e->replay ? rovei_cell_replay : rovei_cell_apply)(c->cell, wall, &ev, &a))
             break;
         record_outputs(c, ev.payload.size >= 8 ? rovei_load64(ev.payload.data) : 0, &a);
         results[done] =
@@ -632,6 +633,14 @@ static rove_err drawn_answer(sim_world *w, const rovei_effect *e)
 
 static sim_policy *scripted_policy; /* of the one scenario that runs */
 
+static rove_buf *kind_name(void)
+{
+    rove_buf *name = rovei_buf_copy(NULL, SIM_KIND_NAME, strlen(SIM_KIND_NAME));
+    if (!name)
+        abort();
+    return name;
+}
+
 void sim_cells_policy(sim_world *w, sim_policy *policy)
 {
     (void)w;
@@ -643,12 +652,14 @@ void sim_cells_effect(sim_node *n, rovei_effect *e)
     sim_world *w = n->world;
     if (e->kind == ROVEI_EFFECT_ASK || e->kind == ROVEI_EFFECT_ASK_PLACE) {
         rove_err verdict = scripted_policy ? scripted_policy(n, e) : drawn_answer(w, e);
+        bool place = e->kind == ROVEI_EFFECT_ASK_PLACE;
         give_back(n, NULL,
                   &(rovei_completion){.kind = ROVEI_DONE_ANSWER,
                                       .ticket = e->ticket,
                                       .attempt = e->attempt,
-                                      .err = verdict});
-        if (verdict && e->kind == ROVEI_EFFECT_ASK_PLACE)
+                                      .err = verdict,
+                                      .text = place && !verdict ? kind_name() : NULL});
+        if (verdict && place)
             sim_check_veto(w, &e->attempt);
         rovei_effect_fini(e);
         return;

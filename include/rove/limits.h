@@ -111,6 +111,13 @@ ROVE_BEGIN_DECLS
       "how long the outcome of a move is kept")                                                    \
     X(retry_not_ready, T, 30 * ROVE_SECOND, 0, 86400 * ROVE_SECOND,                                \
       "how long a move is offered again to a target that is not ready; 0 = not")                   \
+    /* moves with peers of class net */                                                            \
+    X(net_reassemblies, N, 64, 1, 65536,                                                           \
+      "snapshots that are put together from chunks at once; a quarter of them for one peer")       \
+    X(net_reassembly_bytes, B, UINT64_C(256) << 20, 65536, UINT64_C(1) << 40,                      \
+      "memory of all of them together; more is refused as not ready")                              \
+    X(net_reassembly_age, T, 300 * ROVE_SECOND, ROVE_MILLISECOND, 86400 * ROVE_SECOND,             \
+      "time without a further chunk after which one is given up")                                  \
     /* embedding: rove/observer.h, rove/async.h */                                                 \
     X(dump_bytes, B, UINT64_C(1) << 20, 16384, UINT64_C(1) << 30, "text of one dump")              \
     X(observers_max, N, 64, 1, 65536, "observers of one daemon")                                   \

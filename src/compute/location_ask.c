@@ -88,7 +88,7 @@ static void answer_asker(const rovei_inquiry *q, size_t i, bool complete)
     answer(q->node, &to->peer, to->nonce, &q->daemon, flags);
 }
 
-/* All have answered, or the time is over. SPAWN: its owner frees it. */
+/* All have answered, or the time is over. SPAWN, ARRIVAL: its owner frees it. */
 static void inquiry_end(rovei_inquiry *q, rovei_now now)
 {
     rovei_node *n = q->node;
@@ -100,6 +100,10 @@ static void inquiry_end(rovei_inquiry *q, rovei_now now)
         q->count = q->answered;
         q->patient = false;
         rovei_spawn_answer(n, now, &daemon);
+        return;
+    }
+    if (purpose == ROVEI_INQUIRY_ARRIVAL) {
+        rovei_net_target_asked(n, now, &daemon);
         return;
     }
     for (size_t i = 0; i < q->asker_count; i++)

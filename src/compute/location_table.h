@@ -44,6 +44,7 @@ typedef struct rovei_correspondent {
 typedef enum rovei_inquiry_purpose {
     ROVEI_INQUIRY_SEEK = 1, /* for senders of this node */
     ROVEI_INQUIRY_SPAWN,    /* for a claim of this node */
+    ROVEI_INQUIRY_ARRIVAL,  /* for a daemon that comes from class net, without a right */
     ROVEI_INQUIRY_FORWARD,  /* for a peer that asked */
 } rovei_inquiry_purpose;
 

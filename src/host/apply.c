@@ -89,12 +89,14 @@ static bool apply_some(struct apply *a, rovei_cell *cell)
 {
     rovei_now now = rovei_clock_now();
     rovei_cell_event ev = {.owner = a->effect.owner};
+    bool (*apply)(rovei_cell *, uint64_t, const rovei_cell_event *, rovei_applied *) =
+        a->effect.replay ? rovei_cell_replay : rovei_cell_apply;
     if (!a->done)
         a->to_wall = now.wall - now.mono;
     for (unsigned i = 0; i < AT_ONCE; i++) {
         rovei_applied applied;
         if (!rovei_effect_event(&a->effect, &a->it, &ev.link, &ev.payload) ||
-            !rovei_cell_apply(cell, now.mono + a->to_wall, &ev, &applied))
+            !apply(cell, now.mono + a->to_wall, &ev, &applied))
             return false;
         a->results[a->done++] = (rovei_result){applied.err, applied.output_count, applied.text,
                                                applied.outputs, now.mono};

@@ -2,8 +2,10 @@
  *
  * Daemons that want to come here: who may, what they are made of, and their entry into the
  * registry; and the other questions of policy. All on the loop thread. */
+#include <base/buf.h>
 #include <host/host.h>
 #include <host/moves.h>
+#include <string.h>
 
 static bool preset(rovei_question question)
 {
@@ -23,29 +25,45 @@ static bool allowed(const struct rovei_host *h, rovei_question question, const r
     return h->policy.allow ? h->policy.allow(h->policy.user, &request) : request.preset;
 }
 
+/* `text` passes to the core. */
 static void answer(struct rovei_host *h, rovei_node *core, rovei_now now, const rovei_effect *e,
-                   rove_err err)
+                   rove_err err, rove_buf *text)
 {
-    rovei_completion c = {
-        .kind = ROVEI_DONE_ANSWER, .attempt = e->attempt, .ticket = e->ticket, .err = err};
+    rovei_completion c = {.kind = ROVEI_DONE_ANSWER,
+                          .attempt = e->attempt,
+                          .ticket = e->ticket,
+                          .err = err,
+                          .text = text};
     rovei_node_complete(core, now, &c);
     h->answered = true;
 }
 
-/* The copy of a daemon that is listed here, with a reference, or NULL. */
-static rovei_resident *listed(struct rovei_host *h, const rove_entity *entity)
+/* Peers of class net name a daemon by its origin alone, until its snapshot tells whose it is. */
+static bool is_known(const rovei_effect *e)
 {
-    rovei_entry *e = rovei_registry_get_entity(&h->registry, entity);
+    return !rovei_entity_is_zero(&e->daemon);
+}
+
+static uint64_t origin_of(const rovei_effect *e)
+{
+    return is_known(e) ? rovei_entity_origin(&e->daemon) : e->origin;
+}
+
+/* The copy of a daemon that is listed here, with a reference, or NULL. */
+static rovei_resident *listed(struct rovei_host *h, const rovei_effect *of)
+{
+    rovei_entry *e = is_known(of) ? rovei_registry_get_entity(&h->registry, &of->daemon)
+                                  : rovei_registry_get(&h->registry, of->origin);
     return e ? ROVEI_CONTAINER(e, rovei_resident, entry) : NULL;
 }
 
 void rovei_host_ask(struct rovei_host *h, rovei_node *core, rovei_now now, const rovei_effect *e)
 {
-    rovei_resident *r = listed(h, &e->daemon);
+    rovei_resident *r = listed(h, e);
     bool yes = allowed(h, e->question, e, r ? r->made_of.name : NULL);
     if (r)
         rovei_resident_drop(r);
-    answer(h, core, now, e, yes ? ROVE_OK : ROVE_E_REFUSED);
+    answer(h, core, now, e, yes ? ROVE_OK : ROVE_E_REFUSED, NULL);
 }
 
 static bool same_name(const char *name, const rove_buf *daemon_kind)
@@ -60,30 +78,29 @@ static bool same_name(const char *name, const rove_buf *daemon_kind)
 /* Whether what is expected here is what comes; `ret` gets what it is to be made of. */
 static rove_err expected(struct rovei_host *h, const rovei_effect *e, rovei_made_of *ret)
 {
-    uint64_t origin = rovei_entity_origin(&e->daemon);
-    const rovei_factory_entry *entry = rovei_factory_find(&h->factory, origin);
+    const rovei_factory_entry *entry = rovei_factory_find(&h->factory, origin_of(e));
     if (!entry)
         return ROVE_E_TARGET_NO_FACTORY;
     if (entry->claimed) /* it is just being spawned here */
         return ROVE_E_EXISTS;
     const rove_entity *whose = rovei_factory_entity(entry);
-    if (whose && !rovei_entity_equal(whose, &e->daemon))
+    if (whose && is_known(e) && !rovei_entity_equal(whose, &e->daemon))
         return ROVE_E_ORIGIN_TAKEN;
     if (!same_name(entry->made_of.name, e->daemon_kind))
         return ROVE_E_TARGET_NO_FACTORY;
     if (entry->source && !rovei_entity_is_zero(&e->peer) &&
         !rovei_entity_equal(entry->source, &e->peer))
-        return ROVE_E_REFUSED;
+        return rovei_entity_is_net(&e->peer) ? ROVE_E_WRONG_PEER : ROVE_E_REFUSED;
     *ret = entry->made_of;
     return ROVE_OK;
 }
 
-static rove_err place(struct rovei_host *h, const rovei_effect *e)
+static rove_err place(struct rovei_host *h, const rovei_effect *e, rove_buf **ret_kind)
 {
     int life = atomic_load(&h->life);
     if (life != ROVEI_LIFE_READY)
         return life == ROVEI_LIFE_REGISTERING ? ROVE_E_TARGET_NOT_READY : ROVE_E_TARGET_NO_RUNTIME;
-    rovei_resident *r = listed(h, &e->daemon);
+    rovei_resident *r = listed(h, e);
     bool live = r && !r->committed && !r->aside;
     if (r)
         rovei_resident_drop(r);
@@ -93,18 +110,23 @@ static rove_err place(struct rovei_host *h, const rovei_effect *e)
     pthread_mutex_lock(&h->lock);
     rove_err err = expected(h, e, &made_of);
     pthread_mutex_unlock(&h->lock);
-    if (err == ROVE_OK && !allowed(h, ROVEI_ASK_PLACE, e, made_of.name))
+    if (err == ROVE_OK && is_known(e) && !allowed(h, ROVEI_ASK_PLACE, e, made_of.name))
         err = ROVE_E_REFUSED;
+    if (err == ROVE_OK) {
+        *ret_kind = rovei_buf_copy(h->alloc, made_of.name, strlen(made_of.name));
+        err = *ret_kind ? ROVE_OK : ROVE_E_NOMEM;
+    }
     return err;
 }
 
 void rovei_host_ask_place(struct rovei_host *h, rovei_node *core, rovei_now now,
                           const rovei_effect *e)
 {
-    rove_err err = place(h, e);
-    if (err == ROVE_OK)
+    rove_buf *kind = NULL;
+    rove_err err = place(h, e, &kind);
+    if (err == ROVE_OK && is_known(e))
         rovei_host_watch_move(h, now, &e->attempt);
-    answer(h, core, now, e, err);
+    answer(h, core, now, e, err, kind);
 }
 
 /* The key that the daemon is to have here; *ret_ours when it did not come with the effect. */

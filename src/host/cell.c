@@ -167,6 +167,14 @@ bool rovei_cell_apply(rovei_cell *c, uint64_t wall, const rovei_cell_event *ev, 
     return true;
 }
 
+bool rovei_cell_replay(rovei_cell *c, uint64_t wall, const rovei_cell_event *ev, rovei_applied *ret)
+{
+    if (c->state != ROVEI_CELL_NEW || c->writer)
+        return false;
+    rovei_cell_run(c, wall, ev, ret);
+    return true;
+}
+
 /* Keeps one event for the next host, or for the thaw. */
 static rove_err divert(rovei_cell *c, const rovei_cell_event *ev, void *waiter,
                        uint64_t *ret_number)

@@ -95,6 +95,10 @@ void rovei_applied_fini(rovei_applied *a);
 
 /* An event of a lane. False, and nothing done, unless the cell serves. */
 bool rovei_cell_apply(rovei_cell *c, uint64_t wall, const rovei_cell_event *ev, rovei_applied *ret);
+/* An event that came with a move, for a cell that is restored and does not serve yet. False, and
+ * nothing done, for any other. */
+bool rovei_cell_replay(rovei_cell *c, uint64_t wall, const rovei_cell_event *ev,
+                       rovei_applied *ret);
 /* A local event. OK: applied, see *ret. E_DIVERTED: kept under *ret_number, and `waiter` with it.
  * Everything else: not accepted, nothing done: E_BUFFER_FULL, E_NOMEM, E_NOT_READY (NEW), E_MOVED,
  * E_MOVING (QUIET), E_BUSY (THAWING: finish that first), the error of `aside`, E_STALE (GONE). */

@@ -170,7 +170,7 @@ static rove_err length(const rovei_netmove_chunk *k, rovei_text *why)
     rovei_text_set(why, "chunk length ");
     rovei_text_add_number(why, k->bytes.size);
     rovei_text_add(why, " exceeds MAX_SNAPSHOT_CHUNK_SIZE (7000)");
-    return ROVE_E_TOO_LARGE;
+    return ROVE_E_BOUND;
 }
 
 static rove_err other_total(const struct entry *e, const rovei_netmove_chunk *k, rovei_text *why)

@@ -32,7 +32,7 @@ void rovei_chunks_fini(rovei_chunks *c);
 
 /* Takes one chunk. *ret is the whole when it was the last one, and then nothing of the origin is
  * kept but the sequence; else NULL. An error changes nothing of what is put together: E_BOUND (the
- * numbers cannot be), E_TOO_LARGE (length, or the bytes of one snapshot), E_STALE (an older one
+ * numbers or the length cannot be), E_TOO_LARGE (the bytes of one snapshot), E_STALE (an older one
  * than seen), E_FORMAT (another number of chunks than the first one said), E_FULL (bounds of all
  * together), E_NOMEM; `why`, unless NULL, has the sentence of the reference. */
 ROVE_MUST_USE rove_err rovei_chunks_feed(rovei_chunks *c, rovei_now now, uint64_t origin,

@@ -50,39 +50,6 @@ void rovei_net_order_peer_failed(struct rovei_net_order *o, rovei_now now, uint6
     (void)o, (void)now, (void)node_id;
 }
 
-const rovei_net_roles *rovei_net_target_roles(const struct rovei_net_target *t)
-{
-    return (const void *)t;
-}
-void rovei_net_target_chunk(rovei_node *n, rovei_now now, uint64_t from, uint64_t orchestrator,
-                            uint64_t origin, const rovei_netmove_chunk *c)
-{
-    (void)n, (void)now, (void)from, (void)orchestrator, (void)origin, (void)c;
-}
-void rovei_net_target_receive(struct rovei_net_target *t, rovei_now now, uint64_t from,
-                              const rovei_netmove_message *m)
-{
-    (void)t, (void)now, (void)from, (void)m;
-}
-bool rovei_net_target_activate_again(rovei_node *n, rovei_now now, uint64_t from, uint64_t origin)
-{
-    (void)n, (void)now, (void)from, (void)origin;
-    return false;
-}
-bool rovei_net_place_failed(rovei_node *n, uint64_t from, uint64_t origin)
-{
-    (void)n, (void)from, (void)origin;
-    return false;
-}
-void rovei_net_target_peer_up(struct rovei_net_target *t, rovei_now now, uint64_t node_id)
-{
-    (void)t, (void)now, (void)node_id;
-}
-void rovei_net_target_peer_failed(struct rovei_net_target *t, rovei_now now, uint64_t node_id)
-{
-    (void)t, (void)now, (void)node_id;
-}
-
 void rovei_net_source_free(struct rovei_net_source *s)
 {
     (void)s;
@@ -129,40 +96,8 @@ void rovei_net_order_limit(struct rovei_net_order *o, rovei_now now)
 {
     (void)o, (void)now;
 }
-void rovei_net_target_free(struct rovei_net_target *t)
+
+void rovei_net_source_proved(struct rovei_net_source *s, rovei_now now)
 {
-    (void)t;
-}
-bool rovei_net_place_answered(rovei_node *n, rovei_now now, uint64_t ticket, rovei_completion *c)
-{
-    (void)n, (void)now, (void)ticket, (void)c;
-    return false;
-}
-void rovei_net_target_restored(struct rovei_net_target *t, rovei_now now, rovei_completion *c)
-{
-    (void)t, (void)now, (void)c;
-}
-void rovei_net_target_activated(struct rovei_net_target *t, rovei_now now)
-{
-    (void)t, (void)now;
-}
-void rovei_net_target_applied(struct rovei_net_target *t, rovei_now now, rovei_completion *c)
-{
-    (void)t, (void)now, (void)c;
-}
-void rovei_net_target_repeat(struct rovei_net_target *t, rovei_now now)
-{
-    (void)t, (void)now;
-}
-void rovei_net_target_limit(struct rovei_net_target *t, rovei_now now)
-{
-    (void)t, (void)now;
-}
-void rovei_net_target_turn(struct rovei_net_target *t, rovei_now now)
-{
-    (void)t, (void)now;
-}
-void rovei_net_target_detach(struct rovei_net_target *t, rovei_now now, rove_err err)
-{
-    (void)t, (void)now, (void)err;
+    (void)s, (void)now;
 }

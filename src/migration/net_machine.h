@@ -10,6 +10,7 @@
 #include <migration/machine.h>
 #include <migration/net_chunks.h>
 #include <migration/net_moves.h>
+#include <state/snapshot.h>
 
 /* The three of a move, as node ids; this node's own among them. */
 typedef struct rovei_net_roles {
@@ -26,6 +27,14 @@ typedef struct rovei_net_note_to_self {
 } rovei_net_note_to_self;
 
 struct rovei_net_place; /* net_place.c: a snapshot that comes, before it is whole and accepted */
+
+/* Chunks that are still to come of a set that was refused. */
+typedef struct rovei_net_refused_set {
+    uint64_t from, origin;
+    uint32_t total, left;
+    uint64_t until; /* monotonic */
+} rovei_net_refused_set;
+#define ROVEI_NET_REFUSED_MAX 16
 
 /* What a target remembers of a move that it has completed: for a repeated ActivateTarget only. */
 typedef struct rovei_net_done {
@@ -44,6 +53,9 @@ struct rovei_net_moves {
     rovei_chunks chunks;
     struct rovei_net_place **places;
     size_t place_count, place_room;
+    rovei_timer sweep; /* of places without progress */
+    rovei_net_refused_set refused[ROVEI_NET_REFUSED_MAX];
+    size_t refused_next;
     rovei_net_done *done; /* the oldest first */
     size_t done_count, done_room;
     rovei_queue to_self; /* of rovei_net_note_to_self */
@@ -115,22 +127,78 @@ void rovei_net_order_peer_failed(struct rovei_net_order *o, rovei_now now, uint6
 void rovei_net_order_check(const struct rovei_net_order *o);
 
 /* ---- the target half: net_place.c until the snapshot is whole, then net_target.c ---- */
-struct rovei_net_target;
+/* What comes. */
+typedef struct rovei_net_arrival {
+    uint64_t from, orchestrator, origin;
+    rovei_attempt_id attempt;
+    rove_entity entity;
+    char kind[ROVEI_KIND_ROOM];
+    rove_buf *whole;
+    rovei_snapshot snapshot; /* inside of whole */
+    uint64_t seq_through;    /* as the chunks said */
+} rovei_net_arrival;
+/* The source of what is half here gives it up. False: nothing is. */
+bool rovei_net_place_failed(rovei_node *n, uint64_t from, uint64_t origin);
+/* The answer to the question whether it may come. False: not one of them. */
+bool rovei_net_place_answered(rovei_node *n, rovei_now now, uint64_t ticket, rovei_completion *c);
+void rovei_net_places_watch(rovei_node *n); /* sets their timer */
+void rovei_net_places_sweep(rovei_node *n, rovei_now now);
+void rovei_net_places_free(struct rovei_net_moves *m);
+void rovei_net_places_check(const rovei_node *n);
+
+/* The steps of a record; the daemon's roles follow them. */
+typedef enum rovei_net_target_step {
+    ROVEI_NET_TARGET_RESTORING,
+    ROVEI_NET_TARGET_RESTORED,   /* RESTORE_COMPLETE was said */
+    ROVEI_NET_TARGET_REPLAYED,   /* so was REPLAY_COMPLETE: the source may be gone from now on */
+    ROVEI_NET_TARGET_ACTIVATING, /* ACTIVATE is under way */
+} rovei_net_target_step;
+
+struct rovei_net_target {
+    rovei_attempt *a;
+    rovei_daemon *d;
+    rovei_net_roles roles;
+    rovei_net_target_step step;
+    uint64_t seq_through; /* as the chunks said: it is what RESTORE_COMPLETE repeats */
+    uint64_t digest;      /* of the snapshot's bytes, to know it again */
+    rove_link head;       /* of the restored chain */
+    /* Buffered events by the sequences of their links, from `replayed` + 1. */
+    uint64_t replayed;
+    rovei_map pending;
+    uint64_t pending_bytes;
+    bool applying;
+    unsigned owed;    /* REPLAY_COMPLETEs, once nothing is being applied */
+    bool wanted;      /* ACTIVATE_TARGET has come */
+    uint64_t inquiry; /* who else knows of the daemon; 0 when that is over */
+    bool activated;   /* the cell serves; the record waits for memory only */
+    uint64_t skipped; /* events that process refused when there was no way back */
+};
 const rovei_net_roles *rovei_net_target_roles(const struct rovei_net_target *t);
 void rovei_net_target_free(struct rovei_net_target *t);
 /* A chunk of `from`, who was found entitled. `orchestrator` hears of what becomes of it: `from`, or
  * this node where it ordered the move itself. */
 void rovei_net_target_chunk(rovei_node *n, rovei_now now, uint64_t from, uint64_t orchestrator,
                             uint64_t origin, const rovei_netmove_chunk *c);
+/* Begins with what is whole and may come: takes a reference of its bytes. The same bytes again are
+ * answered as before; others replace what was not active yet. E_IDENTITY_TRANSPORT: `why` has its
+ * text. The sender has not been told. */
+ROVE_MUST_USE rove_err rovei_net_target_begin(rovei_node *n, rovei_now now,
+                                              const rovei_net_arrival *arrival, rovei_text *why);
+/* Serves, as soon as nothing stands in the way. */
+void rovei_net_target_activate(struct rovei_net_target *t, rovei_now now);
+/* net_pending.c: buffered events */
+void rovei_net_pending_init(struct rovei_net_target *t, rovei_node *n);
+void rovei_net_pending_free(struct rovei_net_target *t);
+/* E_BUFFER_FULL, E_NOMEM: those before are kept. */
+ROVE_MUST_USE rove_err rovei_net_pending_add(struct rovei_net_target *t, rove_span items);
+/* Has the next one applied. E_NOT_FOUND: it is not here; E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_net_pending_apply(struct rovei_net_target *t);
+void rovei_net_pending_applied(struct rovei_net_target *t, const rovei_result *result);
 /* BUFFERED_EVENTS, ACTIVATE_TARGET, MIGRATION_FAILED. */
 void rovei_net_target_receive(struct rovei_net_target *t, rovei_now now, uint64_t from,
                               const rovei_netmove_message *m);
 /* Without a record: answers the orchestrator of a completed move. False: there is none. */
 bool rovei_net_target_activate_again(rovei_node *n, rovei_now now, uint64_t from, uint64_t origin);
-/* The source of what is half here gives it up. False: nothing is. */
-bool rovei_net_place_failed(rovei_node *n, uint64_t from, uint64_t origin);
-/* The answer to the question whether it may come. False: not one of them. */
-bool rovei_net_place_answered(rovei_node *n, rovei_now now, uint64_t ticket, rovei_completion *c);
 void rovei_net_target_restored(struct rovei_net_target *t, rovei_now now, rovei_completion *c);
 void rovei_net_target_activated(struct rovei_net_target *t, rovei_now now);
 void rovei_net_target_applied(struct rovei_net_target *t, rovei_now now, rovei_completion *c);

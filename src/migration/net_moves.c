@@ -14,6 +14,12 @@
 
 /* ---- life ---- */
 
+static void fire_sweep(rovei_timer *timer, void *user, rovei_now now)
+{
+    (void)timer;
+    rovei_net_places_sweep(user, now);
+}
+
 rove_err rovei_net_moves_new(struct rovei_net_moves **ret, rovei_node *n)
 {
     struct rovei_net_moves *m = ROVEI_NEW(n->alloc, struct rovei_net_moves);
@@ -22,7 +28,16 @@ rove_err rovei_net_moves_new(struct rovei_net_moves **ret, rovei_node *n)
     m->node = n;
     m->self = rovei_entity_node_id(&n->self);
     rovei_chunks_init(&m->chunks, n->alloc, rovei_rng_u64(&n->env->rng));
+    const rove_limits *limits = &n->env->limits;
+    m->chunks.bytes_max = limits->net_reassembly_bytes;
+    m->chunks.entries_max = limits->net_reassemblies;
+    m->chunks.age_max = limits->net_reassembly_age;
     rovei_queue_init(&m->to_self, n->alloc, sizeof(rovei_net_note_to_self));
+    rove_err err = rovei_timers_reserve(&n->timers, &m->sweep, fire_sweep, n);
+    if (err) {
+        rovei_net_moves_free(m);
+        return err;
+    }
     *ret = m;
     return ROVE_OK;
 }
@@ -32,6 +47,8 @@ void rovei_net_moves_free(struct rovei_net_moves *m)
     if (!m)
         return;
     const rove_alloc *alloc = m->node->alloc;
+    rovei_net_places_free(m);
+    rovei_timers_release(&m->node->timers, &m->sweep);
     rovei_chunks_fini(&m->chunks);
     rovei_queue_fini(&m->to_self);
     rovei_free(alloc, m->done, m->done_room * sizeof *m->done);
@@ -413,5 +430,6 @@ void rovei_net_moves_check(const rovei_node *n)
 {
     const struct rovei_net_moves *m = n->net_moves;
     rovei_chunks_check(&m->chunks);
+    rovei_net_places_check(n);
     ROVEI_CHECK(m->done_count <= ROVEI_NET_DONE_MAX && m->self_sent <= ROVEI_NETMOVE_SELF_MAX);
 }

@@ -22,6 +22,9 @@ void rovei_net_moves_peer_failed(rovei_node *n, rovei_now now, uint64_t node_id)
 void rovei_net_moves_turn(rovei_node *n, rovei_now now);
 void rovei_net_moves_check(const rovei_node *n);
 
+/* All that could be asked about a daemon that arrives was answered, or the time for it is over. */
+void rovei_net_target_asked(rovei_node *n, rovei_now now, const rove_entity *daemon);
+
 /* Messages by type (rovei_netmove_type_name); ROVEI_NETMOVE_TYPES: of no type. */
 typedef struct rovei_net_move_stats {
     uint64_t received[ROVEI_NETMOVE_TYPES + 1];

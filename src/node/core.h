@@ -25,6 +25,11 @@ void rovei_queue_fini(rovei_queue *q);
 /* Room for one more at the end, zeroed; NULL: out of memory. */
 void *rovei_queue_push(rovei_queue *q);
 bool rovei_queue_pop(rovei_queue *q, void *ret);
+/* The one that _push gave last; there must be one. */
+static inline void *rovei_queue_last(const rovei_queue *q)
+{
+    return q->items + ((q->first + q->count - 1) & (q->room - 1)) * q->item_size;
+}
 /* The one that _pop would give; there must be one. */
 static inline void *rovei_queue_first(const rovei_queue *q)
 {
@@ -76,6 +81,10 @@ rovei_note *rovei_node_note(rovei_node *n, rovei_note_kind kind);
  * be NULL. */
 uint64_t rovei_node_ask(rovei_node *n, rovei_question question, const rove_entity *daemon,
                         const rove_entity *peer, const rovei_attempt_id *attempt, const char *kind);
+
+/* ASK_PLACE for a daemon of which the kind is not known, nor the entity when that is NULL. */
+uint64_t rovei_node_ask_place(rovei_node *n, uint64_t origin, const rove_entity *daemon,
+                              const rove_entity *peer, const rovei_attempt_id *attempt);
 
 /* ---- pipes: streams to a node, this one included ---- */
 /* One direction, one tag. Zeroed = not open. It opens by itself at the first send, and again when

@@ -454,6 +454,19 @@ fail:
     return UINT64_MAX;
 }
 
+uint64_t rovei_node_ask_place(rovei_node *n, uint64_t origin, const rove_entity *daemon,
+                              const rove_entity *peer, const rovei_attempt_id *attempt)
+{
+    static const rove_entity unknown;
+    uint64_t ticket =
+        rovei_node_ask(n, ROVEI_ASK_PLACE, daemon ? daemon : &unknown, peer, attempt, NULL);
+    if (ticket == UINT64_MAX)
+        return ticket;
+    rovei_effect *e = rovei_queue_last(&n->effects);
+    e->origin = origin;
+    return ticket;
+}
+
 /* ---- completions ---- */
 
 static void complete_answer(rovei_node *n, rovei_now now, rovei_completion *c)

@@ -89,7 +89,9 @@ typedef enum rovei_effect_kind {
     ROVEI_EFFECT_FORGET,
     /* Stop serving but keep the cell aside for the operator. Local delivers get `err`. */
     ROVEI_EFFECT_ASIDE,
-    /* May a daemon come here? Runtime ready, expected here, kind known, policy. -> ANSWER. */
+    /* May a daemon come here? Runtime ready, expected here, kind known, policy. With no kind the
+     * one that is expected. Whether its origin is expected at all is asked without an entity: then
+     * policy comes later. -> ANSWER. */
     ROVEI_EFFECT_ASK_PLACE,
     /* Policy: may `peer` do `question` to `daemon`? -> ANSWER. */
     ROVEI_EFFECT_ASK,
@@ -133,8 +135,11 @@ void rovei_image_fini(rovei_image *image);
 
 typedef struct rovei_effect {
     rovei_effect_kind kind;
-    uint64_t cell; /* 0 for ASK, ASK_PLACE, OPEN_STATE; RESTORE: 0 or one that was opened. What is
-                      0 and made is chosen by the outside */
+    /* APPLY: also in a cell that does not serve yet, since it is being restored. */
+    bool replay;
+    uint64_t origin; /* ASK_PLACE: of a daemon whose entity is not known yet, which is zero then */
+    uint64_t cell;   /* 0 for ASK, ASK_PLACE, OPEN_STATE; RESTORE: 0 or one that was opened. What is
+                        0 and made is chosen by the outside */
     rove_entity daemon;
     rovei_attempt_id attempt; /* FREEZE, THAW, COMMIT, RESULT, RESTORE, ASK_PLACE, ..._STATE */
     uint64_t ticket;          /* repeated in the completion: lane, question, round of a transfer */
@@ -171,7 +176,7 @@ typedef enum rovei_completion_kind {
     ROVEI_DONE_FROZEN,        /* cell, attempt, err, image */
     ROVEI_DONE_DIVERTED,      /* cell, attempt, number from 1, link, payload (owner) */
     ROVEI_DONE_COMMITTED,     /* cell, attempt, number = how many were diverted */
-    ROVEI_DONE_ANSWER,        /* ticket, err */
+    ROVEI_DONE_ANSWER,        /* ticket, err; text: to ASK_PLACE the kind's name, without its end */
     ROVEI_DONE_RESTORED,      /* attempt, cell, err; key when the outside supplied it */
     ROVEI_DONE_ACTIVATED,     /* cell, attempt */
     ROVEI_DONE_STATE_READ,    /* cell, attempt, ticket, number = where, owner = the bytes, err */

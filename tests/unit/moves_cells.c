@@ -143,7 +143,7 @@ static void give_back(world *w, world_node *n, rovei_completion *c)
 static void apply(world *w, world_node *n, rovei_effect *e)
 {
     world_cell *c = cell_find(n, e->cell);
-    if (!c || c->state != CELL_SERVING)
+    if (!c || c->state != (e->replay ? CELL_RESTORED : CELL_SERVING))
         return;
     rovei_result *results = calloc(e->events, sizeof *results);
     rovei_completion done = {.kind = ROVEI_DONE_APPLIED,
@@ -355,6 +355,8 @@ void world_carry_out(world *w, world_node *n, rovei_effect *e)
         break;
     case ROVEI_EFFECT_ASK_PLACE:
         done.err = n->place;
+        if (!done.err)
+            assert_non_null(done.text = rovei_buf_copy(NULL, "log", 3));
         give_back(w, n, &done);
         break;
     case ROVEI_EFFECT_ASK:
