@@ -17,7 +17,7 @@ ninja -C "$folder" -j "$jobs" --quiet
 
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:abort_on_error=1
-export TSAN_OPTIONS="suppressions=$PWD/tools/tsan.supp:halt_on_error=1:second_deadlock_stack=1"
+export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1"
 set -- --timeout-multiplier 5
 [ "$sanitizers" != thread ] || set -- "$@" --suite threaded
 exec tools/test.sh "$folder" "$jobs" "$@"
