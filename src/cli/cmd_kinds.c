@@ -1,39 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * rove kinds: the kinds of daemon that a node can run. */
-#include "client.h"
+#include "list.h"
 
-static void show(void *user, json_object *o)
+static void titles(void)
 {
-    bool *titled = user;
+    printf("%-16s %4s  %s\n", "KIND", "ABI", "FILE");
+}
+
+static void show(json_object *o)
+{
     const char *file = cli_text(o, "file");
-    if (!*titled)
-        printf("%-16s %4s  %s\n", "KIND", "ABI", "FILE");
-    *titled = true;
     printf("%-16s %4s  %s\n", cli_show(o, "kind"), cli_show(o, "abi"), file ? file : "(built in)");
 }
 
 int cli_kinds(int argc, char **argv)
 {
-    const char *control = NULL;
-    bool json = false, titled = false;
-    cli_option options[] = {
-        {CLI_TEXT, "--control", "PATH", &control, "the node's control socket"},
-        {CLI_FLAG, "--json", NULL, &json, "one JSON object a line"},
+    static const cli_listing listing = {
+        .command = "kinds",
+        .about = "Lists the kinds of daemon that the node can run and where each came from. A\n"
+                 "node loads kinds when it starts: rove node --load KIND.so.",
+        .titles = titles,
+        .show = show,
+        .failure = "no list of kinds",
     };
-    cli_syntax syntax = {
-        "kinds",
-        "",
-        "Lists the kinds of daemon that the node can run and where each came from. A\n"
-        "node loads kinds when it starts: rove node --load KIND.so.",
-        options,
-        sizeof options / sizeof options[0],
-        0,
-        0,
-        NULL};
-    cli_operands operands;
-    int status;
-    if (!cli_parse(&syntax, argc, argv, &operands, &status))
-        return status;
-    return cli_client_ask(control, cli_request("kinds"), json, show, &titled, "no list of kinds");
+    return cli_list_things(&listing, argc, argv);
 }

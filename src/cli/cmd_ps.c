@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * rove ps: the daemons of a node, and those that left it. */
-#include "client.h"
+#include "list.h"
 
-static void show(void *user, json_object *o)
+static void titles(void)
 {
-    bool *titled = user;
-    if (!*titled)
-        printf("%-18s %-12s %-9s %-18s %6s %10s %6s  %s\n", "ORIGIN", "KIND", "STATE", "NODE",
-               "EPOCH", "EVENTS", "LANES", "NOTE");
-    *titled = true;
+    printf("%-18s %-12s %-9s %-18s %6s %10s %6s  %s\n", "ORIGIN", "KIND", "STATE", "NODE", "EPOCH",
+           "EVENTS", "LANES", "NOTE");
+}
+
+static void show(json_object *o)
+{
     printf("%-18s %-12s %-9s %-18s %6s %10s %6s  %s\n", cli_show(o, "origin"), cli_show(o, "kind"),
            cli_show(o, "state"), cli_show(o, "node_id"), cli_show(o, "epoch"),
            cli_show(o, "events"), cli_show(o, "lanes"), cli_show(o, "note"));
@@ -20,25 +21,13 @@ static void show(void *user, json_object *o)
 
 int cli_ps(int argc, char **argv)
 {
-    const char *control = NULL;
-    bool json = false, titled = false;
-    cli_option options[] = {
-        {CLI_TEXT, "--control", "PATH", &control, "the node's control socket"},
-        {CLI_FLAG, "--json", NULL, &json, "one JSON object a line"},
+    static const cli_listing listing = {
+        .command = "ps",
+        .about = "Lists each copy of a daemon that this node holds, whatever its state, and\n"
+                 "the daemons that left, with where they went.",
+        .titles = titles,
+        .show = show,
+        .failure = "no list of daemons",
     };
-    cli_syntax syntax = {
-        "ps",
-        "",
-        "Lists each copy of a daemon that this node holds, whatever its state, and\n"
-        "the daemons that left, with where they went.",
-        options,
-        sizeof options / sizeof options[0],
-        0,
-        0,
-        NULL};
-    cli_operands operands;
-    int status;
-    if (!cli_parse(&syntax, argc, argv, &operands, &status))
-        return status;
-    return cli_client_ask(control, cli_request("ps"), json, show, &titled, "no list of daemons");
+    return cli_list_things(&listing, argc, argv);
 }
