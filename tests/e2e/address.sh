@@ -5,54 +5,14 @@
 # right has two addresses, of which only one is in use. The session goes on, with everything that is
 # under way in both directions: no new handshake, nothing lost, nothing doubled. Skipped where no
 # namespace can be made.
-near=rove-stays-$$
-far=rove-moves-$$
-skip() {
-    echo "1..0 # SKIP $1"
-    exit 77
-}
-[ "$(id -u)" = 0 ] || skip "only root can make a network namespace"
-command -v ip >/dev/null 2>&1 || skip "ip is not installed (apt: iproute2)"
-ip netns add $near 2>/dev/null || skip "this machine lets nobody make a network namespace"
-. "$(dirname "$0")/lib.sh"
-close() {
-    trap - EXIT
-    for p in $pids; do kill -9 "$p" 2>/dev/null; done
-    ip netns del $near
-    ip netns del $far 2>/dev/null
-    finish
-}
-trap close EXIT
-trap 'bad=1; close' INT TERM
+. "$(dirname "$0")/lib_net.sh"
 
-if ! { ip netns add $far && ip link add rv-n$$ type veth peer name rv-f$$ &&
-    ip link set rv-n$$ netns $near && ip link set rv-f$$ netns $far; } 2>err; then
-    trap - EXIT
-    ip netns del $near
-    ip netns del $far 2>/dev/null
-    rm -rf "$work"
-    skip "no cable between network namespaces can be made here"
-fi
-ip -n $near addr add 10.84.0.1/24 dev rv-n$$
-ip -n $near link set rv-n$$ up
-ip -n $far link set rv-f$$ up
+ip -n $near addr add 10.84.0.1/24 dev $near_end
 
 now_at() { # ADDRESS [FORMER]: the right side speaks from there, and its former address is gone
-    ip -n $far addr add "$1/32" dev rv-f$$
-    ip -n $far route replace 10.84.0.0/24 dev rv-f$$ src "$1"
-    [ $# = 1 ] || ip -n $far addr del "$2/32" dev rv-f$$
-}
-
-machine() { # NAMESPACE NAME ADDRESS ARGUMENT...
-    namespace=$1
-    name=$2
-    address=$3
-    shift 3
-    ip netns exec "$namespace" "$rove" node --listen "$address:7000" --psk-file psk \
-        --control "$work/$name.sock" --json "$@" >"$name.out" 2>"$name.err" &
-    pids="$pids $!"
-    "$rove" status --ready --timeout 20 --control "$work/$name.sock" >/dev/null 2>&1 ||
-        fail "the node that $name starts" "$(cat "$name.err")"
+    ip -n $far addr add "$1/32" dev $far_end
+    ip -n $far route replace 10.84.0.0/24 dev $far_end src "$1"
+    [ $# = 1 ] || ip -n $far addr del "$2/32" dev $far_end
 }
 
 value() { # NODE FIELD: of its status

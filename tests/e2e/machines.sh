@@ -5,50 +5,10 @@
 # cable. A kind from outside of this project is compiled with the public headers alone, loaded by
 # both, and its daemon moves over the cable while somebody on the other side sends. Skipped where no
 # namespace can be made.
-near=rove-left-$$
-far=rove-right-$$
-skip() {
-    echo "1..0 # SKIP $1"
-    exit 77
-}
-[ "$(id -u)" = 0 ] || skip "only root can make a network namespace"
-command -v ip >/dev/null 2>&1 || skip "ip is not installed (apt: iproute2)"
-ip netns add $near 2>/dev/null || skip "this machine lets nobody make a network namespace"
-. "$(dirname "$0")/lib.sh"
-close() {
-    trap - EXIT
-    for p in $pids; do kill -9 "$p" 2>/dev/null; done
-    ip netns del $near
-    ip netns del $far 2>/dev/null
-    finish
-}
-trap close EXIT
-trap 'bad=1; close' INT TERM
+. "$(dirname "$0")/lib_net.sh"
 
-if ! { ip netns add $far && ip link add rv-l$$ type veth peer name rv-r$$ &&
-    ip link set rv-l$$ netns $near && ip link set rv-r$$ netns $far; } 2>err; then
-    trap - EXIT
-    ip netns del $near
-    ip netns del $far 2>/dev/null
-    rm -rf "$work"
-    skip "no cable between network namespaces can be made here"
-fi
-ip -n $near addr add 10.83.0.1/24 dev rv-l$$
-ip -n $far addr add 10.83.0.2/24 dev rv-r$$
-ip -n $near link set rv-l$$ up
-ip -n $far link set rv-r$$ up
-
-machine() { # NAMESPACE NAME ADDRESS ARGUMENT...
-    namespace=$1
-    name=$2
-    address=$3
-    shift 3
-    ip netns exec "$namespace" "$rove" node --listen "$address:7000" --psk-file psk \
-        --control "$work/$name.sock" --json "$@" >"$name.out" 2>"$name.err" &
-    pids="$pids $!"
-    "$rove" status --ready --timeout 20 --control "$work/$name.sock" >/dev/null 2>&1 ||
-        fail "the node on $name starts" "$(cat "$name.err")"
-}
+ip -n $near addr add 10.83.0.1/24 dev $near_end
+ip -n $far addr add 10.83.0.2/24 dev $far_end
 
 mkdir own
 cp "$here/../../examples/account.c" own/purse.c
