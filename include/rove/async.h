@@ -149,6 +149,11 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_start_migration_async(
     rove_runtime *rt, rove_daemon daemon, const rove_entity *target,
     const rove_migration_options *options, rove_migration_fn *done, void *user);
 
+/* As rove_runtime_start_migration_from; `options` may be NULL. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_start_migration_from_async(
+    rove_runtime *rt, rove_daemon daemon, const rove_entity *source, const rove_entity *target,
+    const rove_migration_options *options, rove_migration_fn *done, void *user);
+
 /* `info` is all that is known, whatever the error, but for ROVE_E_GONE. */
 typedef void rove_migration_info_fn(void *user, rove_err err, const rove_migration_info *info);
 ROVE_API ROVE_MUST_USE rove_err rove_migration_get_async(rove_runtime *rt, rove_migration migration,

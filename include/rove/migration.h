@@ -40,8 +40,10 @@ typedef enum rove_outcome {
 typedef struct rove_migration_info {
     rove_migration migration;
     rove_daemon daemon;
-    rove_entity entity, source, target;
-    uint64_t epoch; /* that the target gets */
+    rove_entity entity; /* zero while it is not known: of a daemon that was ordered by its hash */
+    rove_entity source, target;
+    rove_entity orchestrator; /* who ordered it: the source, or another node */
+    uint64_t epoch;           /* that the target gets; 0 while it is not known */
     rove_phase phase;
     rove_outcome outcome;
     rove_err reason;                    /* FAILED: why */
@@ -52,7 +54,9 @@ typedef struct rove_migration_info {
     uint64_t elapsed;  /* nanoseconds from the order to the end, or to now */
     uint64_t blackout; /* nanoseconds from the freeze to the word that the target serves; 0 while
                           that is not known */
-    bool outgoing;     /* this node gives the daemon away; else it receives it */
+    bool outgoing;     /* this node gives the daemon away; else it receives it, */
+    bool ordered;      /* or has ordered another node to give it away: then all of this is what that
+                          node has said last */
 } rove_migration_info;
 
 /* What is told of a move while it goes on. For each move, in this order:
@@ -89,6 +93,8 @@ typedef struct rove_migration_options {
     uint64_t
         retry_not_ready; /* nanoseconds for which a target that is not ready is asked again;
                             0 = not; ROVE_TIME_NEVER = as the node's limit says. Default that */
+    uint64_t deadline;   /* nanoseconds from the order within which the move has to be committed;
+                            past it it ends as TIMED_OUT. ROVE_TIME_NEVER = none. Default that */
     rove_move_fn *told;  /* of this move, maybe before the call that starts it has returned; NULL:
                             nobody. Default that */
     void *told_user;
@@ -99,6 +105,7 @@ static inline void rove_migration_options_init(rove_migration_options *options)
     options->struct_version = ROVE_MIGRATION_OPTIONS_VERSION;
     options->transport_identity = true;
     options->retry_not_ready = ROVE_TIME_NEVER;
+    options->deadline = ROVE_TIME_NEVER;
     options->told = 0;
     options->told_user = 0;
 }

@@ -312,6 +312,24 @@ ROVE_API ROVE_MUST_USE rove_err
 rove_runtime_start_migration_with(rove_runtime *rt, rove_daemon daemon, const rove_entity *target,
                                   const rove_migration_options *options, rove_migration *ret);
 
+/* Orders a daemon away from the node where it is, `source`, to `target`; either may be this node
+ * (source: as above; target: this node pulls the daemon, which it has to expect). The source asks
+ * its own policy (rove/policy.h), by default it refuses. This node decides nothing: once the source
+ * has the order the move goes on there, whatever becomes of this node. What the source says of it
+ * is seen here: phases, bytes and its one outcome. `daemon` needs no copy and no record here.
+ * Returns when the order is under way. Errors: ROVE_E_ALREADY_MIGRATING (ordered from here
+ * already), ROVE_E_SAME_NODE, ROVE_E_UNREACHABLE (no session with the source), ROVE_E_FULL
+ * (orders_max), ROVE_E_STRUCT_VERSION, ROVE_E_NOMEM. All else comes as the outcome of the move:
+ * ROVE_E_REFUSED, ROVE_E_NOT_FOUND, ROVE_E_MOVED, ROVE_E_TARGET_UNAVAILABLE (no session between the
+ * two), ROVE_E_FULL (orders_max of the source), and as of any move. A source that is lost, or that
+ * has lost the order in a crash, is ROVE_E_PEER_LOST, at the verdict of the failure detector; one
+ * that is there and says nothing for move_stall is ROVE_E_TIMED_OUT. What became of the daemon is
+ * then not known here. Blocking: for a turn of the node's thread. docs/protocol/moves.md, "Orders".
+ */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_start_migration_from(
+    rove_runtime *rt, rove_daemon daemon, const rove_entity *source, const rove_entity *target,
+    const rove_migration_options *options, rove_migration *ret);
+
 /* The phase of the move that this node drives for a daemon: ROVE_PHASE_NONE when there is none, or
  * `rt` is NULL. In any state. Blocking: for a turn of the node's thread. */
 ROVE_API rove_phase rove_runtime_migration_phase(rove_runtime *rt, rove_daemon daemon);
@@ -334,13 +352,18 @@ ROVE_API size_t rove_runtime_moves(rove_runtime *rt, rove_migration_info *ret, s
 ROVE_API ROVE_MUST_USE rove_err rove_migration_wait(rove_runtime *rt, rove_migration migration,
                                                     rove_migration_info *ret);
 /* As above, for at most so many nanoseconds. Past them: before the commit the move is aborted and
- * ends as ROVE_E_TIMED_OUT; after it ROVE_E_STILL_MOVING, and the move goes on. */
+ * ends as ROVE_E_TIMED_OUT; after it ROVE_E_STILL_MOVING, and the move goes on. Of a move that
+ * this node ordered from another one: which of the two it is, that node says, so it may take a
+ * little longer; ROVE_E_PEER_LOST when it cannot be reached. */
 ROVE_API ROVE_MUST_USE rove_err rove_migration_wait_with_timeout(rove_runtime *rt,
                                                                  rove_migration migration,
                                                                  uint64_t timeout_ns,
                                                                  rove_migration_info *ret);
 /* Asks a move to end. ROVE_OK: it ends as cancelled, and the daemon goes on here; ROVE_E_TOO_LATE:
- * it is committed; ROVE_E_GONE: unknown, or ended. Blocking: for a turn of the node's thread. */
+ * it is committed; ROVE_E_GONE: unknown, or ended. Blocking: for a turn of the node's thread; of a
+ * move that this node ordered from another one until that node has answered or is lost (then the
+ * reason with which the move ended). Where a call may not wait that is ROVE_E_WOULD_BLOCK, and the
+ * move was asked to end all the same. */
 ROVE_API ROVE_MUST_USE rove_err rove_migration_cancel(rove_runtime *rt, rove_migration migration);
 
 ROVE_END_DECLS

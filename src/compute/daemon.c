@@ -327,6 +327,8 @@ static void fill_move(const rovei_node *n, const rovei_daemon *d, rovei_daemon_i
     size_t it = 0;
     while (rovei_node_move_next(n, &it, &move)) {
         bool running = move.outcome == ROVEI_OUTCOME_RUNNING;
+        if (move.ordered && !rovei_entity_equal(&move.target, &n->self))
+            continue;
         if (!rovei_entity_equal(&move.daemon, &d->entity) || (!running && info->in_move) ||
             (!running && move.local_source != (d->source || d->net_source)))
             continue;

@@ -172,6 +172,9 @@ static void dump_counters(text *t, rovei_node *core)
     add_u64(t, "moves_cancelled", s.moves_cancelled);
     add_u64(t, "frames_malformed", s.frames_malformed);
     add_u64(t, "frames_refused", s.frames_refused);
+    add_u64(t, "orders_taken", s.orders_taken);
+    add_u64(t, "orders_refused", s.orders_refused);
+    add_u64(t, "orders_repeated", s.orders_repeated);
     close_object(t);
 }
 
@@ -283,6 +286,7 @@ static void dump_moves(text *t, rovei_node *core, rovei_now now)
         add_id(t, "origin", m.daemon.origin);
         add_id(t, "from", rovei_entity_node_id(&m.source));
         add_id(t, "to", rovei_entity_node_id(&m.target));
+        add_id(t, "by", rovei_entity_node_id(&m.orchestrator));
         add_u64(t, "epoch", m.epoch);
         add_name(t, "phase", rove_phase_name(m.phase));
         add_name(t, "outcome", rovei_outcome_name(i.outcome));

@@ -185,12 +185,14 @@ static void watch_running(struct rovei_host *h, rovei_node *core, rovei_now now,
 
 static void note(struct rovei_host *h, rovei_node *core, rovei_now now, rovei_note *n)
 {
-    if (n->kind == ROVEI_NOTE_SPAWNED)
+    if (n->kind == ROVEI_NOTE_SPAWNED) {
         rovei_host_spawned(h, core, now, n);
-    else if (n->kind == ROVEI_NOTE_MOVE)
+    } else if (n->kind == ROVEI_NOTE_MOVE) {
         watch_running(h, core, now, &n->attempt);
-    else if (n->kind == ROVEI_NOTE_MOVE_ENDED)
+        rovei_host_move_phase(h, core, now, n);
+    } else if (n->kind == ROVEI_NOTE_MOVE_ENDED) {
         rovei_host_move_ended(h, core, now, n);
+    }
 }
 
 /* Shutdown: what the core did not end by an effect of its own ends here. */

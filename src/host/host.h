@@ -228,6 +228,8 @@ void rovei_host_unlist(struct rovei_host *h, rovei_resident *r, rove_err err);
 void rovei_host_spawned(struct rovei_host *h, rovei_node *core, rovei_now now,
                         const rovei_note *note);
 void rovei_host_end_spawns(struct rovei_host *h, rovei_node *core, rovei_now now);
+void rovei_host_move_phase(struct rovei_host *h, rovei_node *core, rovei_now now,
+                           const rovei_note *note);
 void rovei_host_move_ended(struct rovei_host *h, rovei_node *core, rovei_now now,
                            const rovei_note *note);
 void rovei_host_end_waits(struct rovei_host *h, rove_err err);

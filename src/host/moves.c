@@ -25,10 +25,11 @@ const char *rove_phase_name(rove_phase phase)
 rove_migration_info rovei_migration_info(const rovei_move_info *i, rovei_now now)
 {
     rove_migration_info info = {
-        .daemon = {rovei_entity_origin(&i->daemon)},
+        .daemon = {i->origin},
         .entity = i->daemon,
         .source = i->source,
         .target = i->target,
+        .orchestrator = i->orchestrator,
         .epoch = i->epoch,
         .phase = (rove_phase)i->phase,
         .outcome = (rove_outcome)i->outcome,
@@ -36,6 +37,7 @@ rove_migration_info rovei_migration_info(const rovei_move_info *i, rovei_now now
         .attempts = i->attempts,
         .bytes = i->bytes,
         .outgoing = i->local_source,
+        .ordered = i->ordered,
     };
     if (i->text.size)
         memcpy(info.text, i->text.data, i->text.size); /* one byte shorter than the room */
@@ -59,17 +61,33 @@ struct start_call {
     rove_err err;
 };
 
+/* Of one that lives elsewhere the hash is enough. */
+static rove_err name_daemon(struct start_call *c, rovei_node *core)
+{
+    const rove_entity *source = &c->order.source;
+    rovei_resident *r = NULL;
+    c->order.origin = c->origin;
+    if (!rovei_entity_is_zero(source) && !rovei_entity_equal(source, rovei_node_entity(core))) {
+        if (rovei_node_find_origin(core, c->origin, &c->order.daemon) != ROVE_OK)
+            memset(&c->order.daemon, 0, sizeof c->order.daemon);
+        return ROVE_OK;
+    }
+    rove_err err = rovei_host_resident(c->host, c->origin, &r);
+    if (err)
+        return err;
+    c->order.daemon = r->entry.entity;
+    rovei_resident_drop(r);
+    return ROVE_OK;
+}
+
 static void start(void *arg, rovei_node *core, rovei_now now)
 {
     struct start_call *c = arg;
-    rovei_resident *r = NULL;
     c->err = rovei_host_gate(c->host);
     if (c->err == ROVE_OK)
-        c->err = rovei_host_resident(c->host, c->origin, &r);
+        c->err = name_daemon(c, core);
     if (c->err)
         return;
-    c->order.daemon = r->entry.entity;
-    rovei_resident_drop(r);
     rovei_attempt_id attempt;
     rovei_move_watch *watch = NULL;
     bool watched = c->told || c->host->told;
@@ -86,8 +104,9 @@ static void start(void *arg, rovei_node *core, rovei_now now)
         rovei_move_watch_begin(c->host, watch, now, &attempt, c->told, c->told_user);
 }
 
-static rove_err prepare_start(struct rovei_host *h, rove_daemon daemon, const rove_entity *target,
-                              const rove_migration_options *options, struct start_call *ret)
+static rove_err prepare_start(struct rovei_host *h, rove_daemon daemon, const rove_entity *source,
+                              const rove_entity *target, const rove_migration_options *options,
+                              struct start_call *ret)
 {
     rove_migration_options defaults;
     rove_migration_options_init(&defaults);
@@ -109,7 +128,35 @@ static rove_err prepare_start(struct rovei_host *h, rove_daemon daemon, const ro
                                .order = {.target = *target,
                                          .keep_identity = !options->transport_identity,
                                          .retry_not_ready = retry}};
+    if (source)
+        ret->order.source = *source;
+    if (options->deadline != ROVE_TIME_NEVER)
+        ret->order.deadline = options->deadline ? options->deadline : 1; /* 0: at once */
     return ROVE_OK;
+}
+
+static rove_err start_and_return(rove_runtime *rt, rove_daemon daemon, const rove_entity *source,
+                                 const rove_entity *target, const rove_migration_options *options,
+                                 rove_migration *ret)
+{
+    struct start_call c;
+    rove_err err = prepare_start(&rt->host, daemon, source, target, options, &c);
+    if (err)
+        return err;
+    rovei_node_call(rt->host.node, start, &c);
+    if (c.err == ROVE_OK)
+        *ret = c.migration;
+    return c.err;
+}
+
+rove_err rove_runtime_start_migration_from(rove_runtime *rt, rove_daemon daemon,
+                                           const rove_entity *source, const rove_entity *target,
+                                           const rove_migration_options *options,
+                                           rove_migration *ret)
+{
+    if (!rt || !source || !target || !ret)
+        return ROVE_E_USAGE;
+    return start_and_return(rt, daemon, source, target, options, ret);
 }
 
 rove_err rove_runtime_start_migration_with(rove_runtime *rt, rove_daemon daemon,
@@ -119,14 +166,7 @@ rove_err rove_runtime_start_migration_with(rove_runtime *rt, rove_daemon daemon,
 {
     if (!rt || !target || !ret)
         return ROVE_E_USAGE;
-    struct start_call c;
-    rove_err err = prepare_start(&rt->host, daemon, target, options, &c);
-    if (err)
-        return err;
-    rovei_node_call(rt->host.node, start, &c);
-    if (c.err == ROVE_OK)
-        *ret = c.migration;
-    return c.err;
+    return start_and_return(rt, daemon, NULL, target, options, ret);
 }
 
 rove_err rove_runtime_start_migration(rove_runtime *rt, rove_daemon daemon,
@@ -150,16 +190,13 @@ static void start_run(rovei_task *task, rovei_node *core, rovei_now now)
     rovei_pending_end(&s->pending);
 }
 
-rove_err rove_runtime_start_migration_async(rove_runtime *rt, rove_daemon daemon,
-                                            const rove_entity *target,
-                                            const rove_migration_options *options,
-                                            rove_migration_fn *done, void *user)
+static rove_err start_later(rove_runtime *rt, rove_daemon daemon, const rove_entity *source,
+                            const rove_entity *target, const rove_migration_options *options,
+                            rove_migration_fn *done, void *user)
 {
-    if (!rt || !target || !done)
-        return ROVE_E_USAGE;
     struct start_call call;
     struct starting *s;
-    rove_err err = prepare_start(&rt->host, daemon, target, options, &call);
+    rove_err err = prepare_start(&rt->host, daemon, source, target, options, &call);
     if (err == ROVE_OK)
         err = ROVEI_PENDING_NEW(&s, &rt->host.pendings);
     if (err)
@@ -169,6 +206,27 @@ rove_err rove_runtime_start_migration_async(rove_runtime *rt, rove_daemon daemon
     s->user = user;
     rovei_pending_post(&s->pending, start_run);
     return ROVE_OK;
+}
+
+rove_err rove_runtime_start_migration_async(rove_runtime *rt, rove_daemon daemon,
+                                            const rove_entity *target,
+                                            const rove_migration_options *options,
+                                            rove_migration_fn *done, void *user)
+{
+    if (!rt || !target || !done)
+        return ROVE_E_USAGE;
+    return start_later(rt, daemon, NULL, target, options, done, user);
+}
+
+rove_err rove_runtime_start_migration_from_async(rove_runtime *rt, rove_daemon daemon,
+                                                 const rove_entity *source,
+                                                 const rove_entity *target,
+                                                 const rove_migration_options *options,
+                                                 rove_migration_fn *done, void *user)
+{
+    if (!rt || !source || !target || !done)
+        return ROVE_E_USAGE;
+    return start_later(rt, daemon, source, target, options, done, user);
 }
 
 /* ---- one move ---- */
@@ -216,81 +274,37 @@ rove_phase rove_migration_phase(rove_runtime *rt, rove_migration migration)
     return rove_migration_get(rt, migration, &info) == ROVE_OK ? info.phase : ROVE_PHASE_NONE;
 }
 
-static void cancel(void *arg, rovei_node *core, rovei_now now)
-{
-    struct move_call *c = arg;
-    rovei_attempt_id attempt = rovei_migration_attempt(c->migration);
-    c->err = rovei_node_cancel(core, now, &attempt, ROVE_E_CANCELLED);
-    if (c->err == ROVE_E_NOT_FOUND)
-        c->err = ROVE_E_GONE;
-}
-
-rove_err rove_migration_cancel(rove_runtime *rt, rove_migration migration)
-{
-    if (!rt)
-        return ROVE_E_USAGE;
-    rove_err err = rovei_host_outside();
-    if (err)
-        return err;
-    struct move_call c = {.migration = migration};
-    rovei_node_call(rt->host.node, cancel, &c);
-    return c.err;
-}
-
-/* Either of the two with a completion. */
-struct moving_call {
+struct getting {
     rovei_pending pending;
     struct move_call call;
-    rove_migration_info_fn *got;
-    rove_done_fn *cancelled;
+    rove_migration_info_fn *done;
     void *user;
 };
 
 static void get_run(rovei_task *task, rovei_node *core, rovei_now now)
 {
-    struct moving_call *m = ROVEI_CONTAINER(task, struct moving_call, pending.task);
-    get(&m->call, core, now);
-    m->got(m->user, m->call.err, &m->call.info);
-    rovei_pending_end(&m->pending);
-}
-
-static void cancel_run(rovei_task *task, rovei_node *core, rovei_now now)
-{
-    struct moving_call *m = ROVEI_CONTAINER(task, struct moving_call, pending.task);
-    cancel(&m->call, core, now);
-    m->cancelled(m->user, m->call.err);
-    rovei_pending_end(&m->pending);
-}
-
-static rove_err begin_call(rove_runtime *rt, rove_migration migration, struct moving_call fields,
-                           void (*run)(rovei_task *task, rovei_node *core, rovei_now now))
-{
-    if (!rt || (!fields.got && !fields.cancelled))
-        return ROVE_E_USAGE;
-    struct moving_call *m;
-    rove_err err = rovei_host_outside();
-    if (err == ROVE_OK)
-        err = ROVEI_PENDING_NEW(&m, &rt->host.pendings);
-    if (err)
-        return err;
-    fields.pending = m->pending;
-    *m = fields;
-    m->call.migration = migration;
-    rovei_pending_post(&m->pending, run);
-    return ROVE_OK;
+    struct getting *g = ROVEI_CONTAINER(task, struct getting, pending.task);
+    get(&g->call, core, now);
+    g->done(g->user, g->call.err, &g->call.info);
+    rovei_pending_end(&g->pending);
 }
 
 rove_err rove_migration_get_async(rove_runtime *rt, rove_migration migration,
                                   rove_migration_info_fn *done, void *user)
 {
-    return begin_call(rt, migration, (struct moving_call){.got = done, .user = user}, get_run);
-}
-
-rove_err rove_migration_cancel_async(rove_runtime *rt, rove_migration migration, rove_done_fn *done,
-                                     void *user)
-{
-    return begin_call(rt, migration, (struct moving_call){.cancelled = done, .user = user},
-                      cancel_run);
+    if (!rt || !done)
+        return ROVE_E_USAGE;
+    struct getting *g;
+    rove_err err = rovei_host_outside();
+    if (err == ROVE_OK)
+        err = ROVEI_PENDING_NEW(&g, &rt->host.pendings);
+    if (err)
+        return err;
+    g->call.migration = migration;
+    g->done = done;
+    g->user = user;
+    rovei_pending_post(&g->pending, get_run);
+    return ROVE_OK;
 }
 
 /* ---- all that run ---- */
@@ -313,7 +327,7 @@ static void list_moves(void *arg, rovei_node *core, rovei_now now)
         if (c->count < c->room)
             c->ret[c->count] = rovei_migration_info(&info, now);
         c->count++;
-        if (info.local_source && rovei_entity_origin(&info.daemon) == c->origin)
+        if ((info.local_source || info.ordered) && info.origin == c->origin)
             c->phase = (rove_phase)info.phase;
     }
 }

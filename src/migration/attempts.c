@@ -17,6 +17,7 @@ rove_err rovei_moves_new(struct rovei_moves **ret, rovei_node *n)
         return ROVE_E_NOMEM;
     m->node = n;
     rovei_map_init(&m->by_id, n->alloc, sizeof(rovei_attempt_id), rovei_rng_u64(&n->env->rng));
+    rovei_map_init(&m->orders, n->alloc, sizeof(rovei_attempt_id), rovei_rng_u64(&n->env->rng));
     rovei_list_init(&m->running);
     *ret = m;
     return ROVE_OK;
@@ -28,6 +29,9 @@ static void attempt_free(rovei_attempt *a)
     rovei_timers_release(&n->timers, &a->repeat);
     rovei_timers_release(&n->timers, &a->limit);
     rove_buf_unref(a->text);
+    rovei_timers_release(&n->timers, &a->due);
+    if (a->order)
+        ROVEI_DELETE(n->alloc, a->order);
     ROVEI_DELETE(n->alloc, a);
 }
 
@@ -45,8 +49,10 @@ void rovei_moves_free(struct rovei_moves *m)
         attempt_free(m->all[i]);
     }
     rovei_map_fini(&m->by_id);
+    rovei_map_fini(&m->orders);
     rovei_free(alloc, m->all, m->room * sizeof *m->all);
     rovei_free(alloc, m->places, m->place_room * sizeof *m->places);
+    rovei_free(alloc, m->asked, m->asked_room * sizeof *m->asked);
     ROVEI_DELETE(alloc, m);
 }
 
@@ -55,9 +61,19 @@ rovei_attempt *rovei_attempt_find(const rovei_node *n, const rovei_attempt_id *i
     return rovei_map_get(&n->moves->by_id, id->bytes);
 }
 
+rovei_attempt *rovei_order_find(const rovei_node *n, const rovei_attempt_id *id)
+{
+    return rovei_map_get(&n->moves->orders, id->bytes);
+}
+
+static rovei_map *table_of(struct rovei_moves *m, const rovei_move_info *info)
+{
+    return info->ordered ? &m->orders : &m->by_id;
+}
+
 static bool running(const rovei_attempt *a)
 {
-    return a->source || a->target || a->net_source || a->net_target || a->net_order;
+    return a->source || a->target || a->order || a->net_source || a->net_target || a->net_order;
 }
 
 static void drop(rovei_attempt *a)
@@ -71,7 +87,7 @@ static void drop(rovei_attempt *a)
         m->count--;
         break;
     }
-    rovei_map_remove(&m->by_id, a->info.attempt.bytes);
+    rovei_map_remove(table_of(m, &a->info), a->info.attempt.bytes);
     rovei_pipe_finish(a->node, &a->pipe);
     attempt_free(a);
 }
@@ -126,6 +142,13 @@ void rovei_attempt_stop(rovei_attempt *a)
     rovei_timer_set(&a->node->timers, &a->limit, ROVE_TIME_NEVER);
 }
 
+static void due_fired(rovei_timer *timer, void *user, rovei_now now)
+{
+    rovei_attempt *a = user;
+    (void)timer;
+    (void)!rovei_node_cancel(a->node, now, &a->info.attempt, ROVE_E_TIMED_OUT); /* or it is late */
+}
+
 void rovei_attempt_progress(rovei_attempt *a, rovei_now now)
 {
     rovei_timer_set(&a->node->timers, &a->limit,
@@ -175,6 +198,8 @@ static void repeat_fired(rovei_timer *timer, void *user, rovei_now now)
         rovei_net_target_repeat(a->net_target, now);
     else if (a->net_order)
         rovei_net_order_repeat(a->net_order, now);
+    else if (a->order)
+        rovei_order_repeat(a, now);
     else
         say_owed(a, now);
 }
@@ -202,6 +227,8 @@ static void limit_fired(rovei_timer *timer, void *user, rovei_now now)
         rovei_net_target_limit(a->net_target, now);
     else if (a->net_order)
         rovei_net_order_limit(a->net_order, now);
+    else if (a->order)
+        rovei_order_limit(a, now);
     else if (a->owes_note ||
              (a->unanswered && !record_proves(a->node, &i->daemon, i->epoch, &i->target)))
         rovei_timer_set(&a->node->timers, timer,
@@ -216,8 +243,8 @@ rove_err rovei_attempt_new(rovei_attempt **ret, rovei_node *n, rovei_now now,
                            const rovei_move_info *info)
 {
     struct rovei_moves *m = n->moves;
-    rovei_attempt *old = rovei_attempt_find(n, &info->attempt);
-    if (old && (running(old) || old->info.local_source || info->local_source))
+    rovei_attempt *old = rovei_map_get(table_of(m, info), info->attempt.bytes);
+    if (old && (running(old) || old->info.local_source || info->local_source || info->ordered))
         return ROVE_E_EXISTS;
     rovei_attempt *a = ROVEI_NEW(n->alloc, rovei_attempt);
     if (!a)
@@ -228,18 +255,22 @@ rove_err rovei_attempt_new(rovei_attempt **ret, rovei_node *n, rovei_now now,
     if (!err)
         err = rovei_timers_reserve(&n->timers, &a->limit, limit_fired, a);
     if (!err)
+        err = rovei_timers_reserve(&n->timers, &a->due, due_fired, a);
+    if (!err)
         err = rovei_grow(n->alloc, &items, &m->room, m->count, sizeof *m->all, SIZE_MAX);
     m->all = items;
     if (!err && old)
         drop(old);
     if (!err)
-        err = rovei_map_put(&m->by_id, info->attempt.bytes, a);
+        err = rovei_map_put(table_of(m, info), info->attempt.bytes, a);
     if (err) {
         attempt_free(a);
         return err;
     }
     make_room(n, &info->daemon);
     a->info = *info;
+    if (!info->ordered)
+        a->info.origin = rovei_entity_origin(&info->daemon);
     a->info.begun = now.mono;
     a->pause = n->env->limits.move_repeat;
     rovei_list_add_tail(&m->running, &a->running);
@@ -278,10 +309,11 @@ void rovei_attempt_conclude(rovei_attempt *a, rovei_now now, rovei_move_outcome 
     a->info.outcome = outcome;
     a->info.reason = err;
     a->info.ended = now.mono;
-    if (!a->info.local_source)
-        return;
-    count_outcome(a);
-    tell_ended(a);
+    if (a->info.local_source)
+        count_outcome(a);
+    if (a->info.local_source || a->info.ordered)
+        tell_ended(a);
+    rovei_order_report(a);
 }
 
 /* The first bytes of a text in UTF-8, whole characters, that fit. */
@@ -323,6 +355,7 @@ void rovei_attempt_retire(rovei_attempt *a, rovei_now now)
     rovei_list_remove(&a->running);
     rovei_pipe_finish(a->node, &a->pipe);
     rovei_attempt_stop(a);
+    rovei_timer_set(&a->node->timers, &a->due, ROVE_TIME_NEVER);
     rovei_timer_set(&a->node->timers, &a->limit,
                     rovei_time_add(now.mono, a->node->env->limits.outcome_life));
     if (a->owes_note || a->unanswered)
@@ -331,6 +364,7 @@ void rovei_attempt_retire(rovei_attempt *a, rovei_now now)
 
 void rovei_attempt_tell_phase(rovei_attempt *a)
 {
+    rovei_order_report(a);
     rovei_note *note = rovei_node_note(a->node, ROVEI_NOTE_MOVE);
     if (!note)
         return; /* who missed it sees the phase in rovei_node_move_get */
@@ -345,7 +379,7 @@ void rovei_attempt_phase(rovei_attempt *a, rovei_phase phase)
     if (phase <= a->info.phase)
         return;
     a->info.phase = phase;
-    if (a->info.local_source)
+    if (a->info.local_source || a->info.ordered)
         rovei_attempt_tell_phase(a);
 }
 
@@ -362,7 +396,7 @@ rovei_move_header rovei_attempt_header(const rovei_attempt *a, rovei_move_type t
         .sinc = a->sinc,
         .source = a->info.source,
         .target = a->info.target,
-        .orchestrator = a->info.source,
+        .orchestrator = a->info.orchestrator,
     };
 }
 
@@ -435,16 +469,23 @@ void rovei_move_tell_record(rovei_node *n, const rove_entity *peer, const rovei_
 
 bool rovei_node_move_next(const rovei_node *n, size_t *it, rovei_move_info *ret)
 {
-    if (*it >= n->moves->count)
-        return false;
-    *ret = n->moves->all[(*it)++]->info;
-    return true;
+    while (*it < n->moves->count) {
+        const rovei_attempt *a = n->moves->all[(*it)++];
+        /* Of one that this node ordered to itself the order tells. */
+        if (!a->info.ordered && rovei_order_find(n, &a->info.attempt))
+            continue;
+        *ret = a->info;
+        return true;
+    }
+    return false;
 }
 
 rove_err rovei_node_move_get(const rovei_node *n, const rovei_attempt_id *attempt,
                              rovei_move_info *ret)
 {
-    const rovei_attempt *a = rovei_attempt_find(n, attempt);
+    const rovei_attempt *a = rovei_order_find(n, attempt);
+    if (!a)
+        a = rovei_attempt_find(n, attempt);
     if (!a)
         return ROVE_E_NOT_FOUND;
     *ret = a->info;

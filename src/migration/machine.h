@@ -10,6 +10,7 @@
 #include <migration/move_codec.h>
 #include <node/core.h>
 #include <rove/migration.h>
+#include <string.h>
 
 /* Bytes of a transfer or of results that may wait in a pipe. */
 #define ROVEI_MOVE_QUEUED_MAX (UINT64_C(8) << 20)
@@ -27,6 +28,7 @@ typedef struct rovei_attempt {
     rovei_sinc sinc;
     struct rovei_source *source; /* while this node gives the daemon away */
     struct rovei_target *target; /* from the acceptance until Closed */
+    struct rovei_order *order;   /* while another node was ordered to give it away */
     /* The same with a peer of class net (migration/net_machine.h). */
     struct rovei_net_source *net_source;
     struct rovei_net_target *net_target;
@@ -40,8 +42,9 @@ typedef struct rovei_attempt {
     rovei_list running;
     rovei_timer repeat; /* says the present step again */
     rovei_timer
-        limit;      /* while running: ends a phase without progress; later: forgets the outcome */
-    uint64_t pause; /* until the next repetition */
+        limit;       /* while running: ends a phase without progress; later: forgets the outcome */
+    rovei_timer due; /* the order's own deadline */
+    uint64_t pause;  /* until the next repetition */
 } rovei_attempt;
 
 struct rovei_moves {
@@ -49,13 +52,18 @@ struct rovei_moves {
     rovei_attempt **all; /* in the order in which they began */
     size_t count, room;
     rovei_map by_id;
+    rovei_map orders; /* the same, of what this node ordered elsewhere: it may be its target too */
     rovei_list running;
     struct rovei_place *places; /* Offers that wait for an answer */
     size_t place_count, place_room;
+    struct rovei_order_asked *asked; /* orders of other nodes that wait for policy */
+    size_t asked_count, asked_room;
 };
 
+/* One that this node gives away or takes in. */
 rovei_attempt *rovei_attempt_find(const rovei_node *n, const rovei_attempt_id *id);
-/* A new one, running; makes room among the daemon's kept outcomes first. E_EXISTS, E_NOMEM. */
+/* A new one, running; makes room among the daemon's kept outcomes first. `info` says who ordered
+ * it. E_EXISTS, E_NOMEM. */
 ROVE_MUST_USE rove_err rovei_attempt_new(rovei_attempt **ret, rovei_node *n, rovei_now now,
                                          const rovei_move_info *info);
 /* The one outcome, from now on. At the source the waiters are told. */
@@ -165,6 +173,49 @@ typedef struct rovei_diverted_list {
     size_t count, room;
 } rovei_diverted_list;
 void rovei_diverted_free(rovei_diverted_list *l, const rove_alloc *a);
+
+/* ---- orders: a third node, or the target itself, drives the move ---- */
+/* The orchestrator's half: what it asked for, said again until the source has answered. */
+struct rovei_order {
+    rovei_attempt *a;
+    bool keep_identity;
+    uint64_t retry_not_ready, deadline;
+    bool known;      /* the source has answered */
+    rove_err cancel; /* what it was asked to end by; OK: nothing */
+};
+/* An order of another node, until policy has answered. */
+typedef struct rovei_order_asked {
+    uint64_t ticket;
+    rovei_move_header head;
+    rovei_move_order_body order;
+} rovei_order_asked;
+ROVE_MUST_USE rove_err rovei_order_start(rovei_node *n, rovei_now now, const rovei_move_order *o,
+                                         rovei_attempt_id *ret);
+rovei_attempt *rovei_order_find(const rovei_node *n, const rovei_attempt_id *id);
+/* Order, Cancel and Outcome. */
+void rovei_order_receive(rovei_node *n, rovei_now now, const rove_entity *from,
+                         const rovei_move_message *m);
+/* False: the ticket is of no question about an order. */
+bool rovei_order_answered(rovei_node *n, rovei_now now, uint64_t ticket, rove_err verdict);
+/* At the source: tells the orchestrator of an attempt that it ordered. Lost, it asks again. */
+void rovei_order_report(rovei_attempt *a);
+rove_err rovei_order_cancel(rovei_attempt *a, rovei_now now, rove_err why);
+void rovei_order_repeat(rovei_attempt *a, rovei_now now);
+void rovei_order_limit(rovei_attempt *a, rovei_now now);
+void rovei_order_peer_up(rovei_attempt *a, rovei_now now);
+void rovei_order_peer_failed(rovei_attempt *a, rovei_now now);
+void rovei_order_check(const rovei_attempt *a);
+/* Moves of this node's daemons that go on, which other nodes ordered. */
+static inline bool rovei_attempt_is_foreign(const rovei_attempt *a)
+{
+    return a->info.local_source &&
+           memcmp(&a->info.orchestrator, &a->info.source, sizeof a->info.source) != 0;
+}
+
+/* A move of a daemon of this node, on whose order and under which number (NULL: one is drawn). */
+ROVE_MUST_USE rove_err rovei_moves_begin(rovei_node *n, rovei_now now, const rovei_move_order *o,
+                                         const rove_entity *orchestrator,
+                                         const rovei_attempt_id *attempt, rovei_attempt_id *ret);
 
 /* ---- the source half ---- */
 typedef enum rovei_source_step {

@@ -86,11 +86,14 @@ static void read_header(rovei_reader *r, rovei_move_header *h)
     h->source = rovei_read_entity(r);
     h->target = rovei_read_entity(r);
     h->orchestrator = rovei_read_entity(r);
-    /* The first epoch belongs to a spawn; a move gives a later one, to another node. */
+    /* The first epoch belongs to a spawn; a move gives a later one, to another node. Who orders
+     * from afar need not know it. */
+    bool unknown = h->type >= ROVEI_MOVE_ORDER && h->epoch == 0;
     if (rovei_reader_ok(r) && h->epoch > ROVEI_EPOCH_MAX)
         rovei_reader_fail(r, ROVE_E_BOUND);
     if (rovei_reader_ok(r) &&
-        (h->epoch < 2 || memcmp(h->source.bytes, h->target.bytes, sizeof h->source.bytes) == 0))
+        ((h->epoch < 2 && !unknown) ||
+         memcmp(h->source.bytes, h->target.bytes, sizeof h->source.bytes) == 0))
         rovei_reader_fail(r, ROVE_E_FORMAT);
 }
 
@@ -304,6 +307,52 @@ static void read_results(rovei_reader *r, rovei_move_results *s)
     s->bytes = read_part(r, s->total, s->offset);
 }
 
+/* ---- Order, Outcome ---- */
+
+static void write_order(rovei_writer *w, const rovei_move_order_body *o)
+{
+    rovei_write_u32(w, o->flags);
+    rovei_write_u64(w, o->deadline);
+    rovei_write_u64(w, o->retry_not_ready);
+    rovei_write_u64(w, o->origin);
+}
+
+static void read_order(rovei_reader *r, rovei_move_order_body *o)
+{
+    o->flags = read_flags(r, ROVEI_OFFER_IDENTITY | ROVEI_OFFER_LEVEL_MAY_FALL | ROVEI_ORDER_KNOWN);
+    o->deadline = rovei_read_u64(r);
+    o->retry_not_ready = rovei_read_u64(r);
+    o->origin = rovei_read_u64(r);
+}
+
+static void write_outcome(rovei_writer *w, const rovei_move_outcome_body *o)
+{
+    rovei_write_u8(w, (uint8_t)o->outcome);
+    write_err(w, o->reason);
+    rovei_write_u8(w, (uint8_t)o->phase);
+    rovei_write_u32(w, o->attempts);
+    rovei_write_u64(w, o->bytes);
+    rovei_write_u64(w, o->blackout);
+    rovei_write_u32(w, (uint32_t)o->text.size);
+    rovei_write_span(w, o->text);
+}
+
+static void read_outcome(rovei_reader *r, rovei_move_outcome_body *o)
+{
+    o->outcome = (rovei_move_outcome)read_choice(r, ROVEI_OUTCOME_RUNNING, ROVEI_OUTCOME_TIMED_OUT);
+    o->reason = read_err(r);
+    if (rovei_reader_ok(r) && o->outcome == ROVEI_OUTCOME_FAILED && o->reason == ROVE_OK)
+        rovei_reader_fail(r, ROVE_E_FORMAT);
+    o->phase = (rovei_phase)read_choice(r, ROVEI_PHASE_NONE, ROVEI_PHASE_COMPLETE);
+    o->attempts = rovei_read_u32(r);
+    o->bytes = rovei_read_u64(r);
+    o->blackout = rovei_read_u64(r);
+    uint32_t text = rovei_read_u32(r);
+    if (rovei_reader_ok(r) && text > ROVEI_MOVE_TEXT_MAX)
+        rovei_reader_fail(r, ROVE_E_BOUND);
+    o->text = rovei_read_span(r, text);
+}
+
 /* ---- all of them ---- */
 
 static void write_fields(const rovei_move_message *m, bool head_only, rovei_writer *w)
@@ -362,13 +411,10 @@ static void write_fields(const rovei_move_message *m, bool head_only, rovei_writ
         rovei_write_u64(w, m->progress.bytes);
         break;
     case ROVEI_MOVE_ORDER:
-        rovei_write_u32(w, m->order.flags);
-        rovei_write_u64(w, m->order.deadline);
-        rovei_write_u64(w, m->order.retry_not_ready);
+        write_order(w, &m->order);
         break;
     case ROVEI_MOVE_OUTCOME:
-        rovei_write_u8(w, (uint8_t)m->outcome.outcome);
-        write_err(w, m->outcome.reason);
+        write_outcome(w, &m->outcome);
         break;
     }
 }
@@ -429,14 +475,10 @@ static void read_fields(rovei_reader *r, rovei_move_message *m)
         m->progress.bytes = rovei_read_u64(r);
         break;
     case ROVEI_MOVE_ORDER:
-        m->order.flags = read_flags(r, ROVEI_OFFER_IDENTITY | ROVEI_OFFER_LEVEL_MAY_FALL);
-        m->order.deadline = rovei_read_u64(r);
-        m->order.retry_not_ready = rovei_read_u64(r);
+        read_order(r, &m->order);
         break;
     case ROVEI_MOVE_OUTCOME:
-        m->outcome.outcome =
-            (rovei_move_outcome)read_choice(r, ROVEI_OUTCOME_COMPLETED, ROVEI_OUTCOME_TIMED_OUT);
-        m->outcome.reason = read_err(r);
+        read_outcome(r, &m->outcome);
         break;
     }
 }

@@ -44,7 +44,7 @@ typedef struct rovei_move_header {
     rovei_level level;
     rovei_attempt_id attempt;
     rove_entity daemon;
-    uint64_t epoch; /* that the target gets */
+    uint64_t epoch; /* that the target gets; 0 in the orchestrator's messages: not known there */
     rovei_sinc sinc;
     rove_entity source, target, orchestrator;
 } rovei_move_header;
@@ -52,6 +52,9 @@ typedef struct rovei_move_header {
 enum {                                /* Offer */
        ROVEI_OFFER_IDENTITY = 1,      /* an envelope with the daemon's key will come */
        ROVEI_OFFER_LEVEL_MAY_FALL = 2 /* the target need not keep the daemon's level */
+};
+enum {                       /* Order: as in Offer, and */
+       ROVEI_ORDER_KNOWN = 4 /* the source has answered it: one that it does not know is over */
 };
 enum { /* Sealed */
        ROVEI_SEALED_STATE = 1,
@@ -104,6 +107,24 @@ typedef struct rovei_move_results {
     rove_span bytes;        /* at most ROVEI_MOVE_CHUNK; none only when total is 0 */
 } rovei_move_results;
 
+typedef struct rovei_move_order_body {
+    uint32_t flags;           /* as in Offer, and ROVEI_ORDER_... */
+    uint64_t deadline;        /* nanoseconds from the order to the commit; 0 = none */
+    uint64_t retry_not_ready; /* nanoseconds; 0 = off */
+    uint64_t origin;          /* of the daemon; its entity in the header may be zero: not known */
+} rovei_move_order_body;
+
+/* How it stands with an order, or how it ended. */
+typedef struct rovei_move_outcome_body {
+    rovei_move_outcome outcome; /* RUNNING: it goes on */
+    rove_err reason;            /* not OK when it failed */
+    rovei_phase phase;
+    uint32_t attempts;
+    uint64_t bytes;
+    uint64_t blackout; /* nanoseconds; 0 = not known */
+    rove_span text;    /* what a stock peer said; at most ROVEI_MOVE_TEXT_MAX */
+} rovei_move_outcome_body;
+
 typedef struct rovei_move_message {
     rovei_move_header head;
     union {
@@ -139,14 +160,8 @@ typedef struct rovei_move_message {
             rovei_phase phase;
             uint64_t bytes;
         } progress;
-        struct {
-            uint32_t flags; /* as in Offer */
-            uint64_t deadline, retry_not_ready;
-        } order;
-        struct {
-            rovei_move_outcome outcome;
-            rove_err reason;
-        } outcome;
+        rovei_move_order_body order;
+        rovei_move_outcome_body outcome;
     };
 } rovei_move_message;
 

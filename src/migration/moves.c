@@ -47,8 +47,9 @@ static rove_err may_order(const rovei_node *n, const rovei_move_order *o, rovei_
     return ROVE_OK;
 }
 
-rove_err rovei_node_move(rovei_node *n, rovei_now now, const rovei_move_order *o,
-                         rovei_attempt_id *ret)
+rove_err rovei_moves_begin(rovei_node *n, rovei_now now, const rovei_move_order *o,
+                           const rove_entity *orchestrator, const rovei_attempt_id *attempt,
+                           rovei_attempt_id *ret)
 {
     rovei_daemon *d;
     rove_err err = may_order(n, o, &d);
@@ -57,11 +58,15 @@ rove_err rovei_node_move(rovei_node *n, rovei_now now, const rovei_move_order *o
     rovei_move_info info = {.daemon = o->daemon,
                             .source = n->self,
                             .target = o->target,
+                            .orchestrator = *orchestrator,
                             .epoch = d->epoch + 1,
                             .phase = ROVEI_PHASE_SNAPSHOT,
                             .attempts = 0,
                             .local_source = true};
-    rovei_rng_fill(&n->env->rng, info.attempt.bytes, sizeof info.attempt.bytes);
+    if (attempt)
+        info.attempt = *attempt;
+    else
+        rovei_rng_fill(&n->env->rng, info.attempt.bytes, sizeof info.attempt.bytes);
     err = rovei_lanes_make(n, d);
     if (err)
         return err;
@@ -83,15 +88,28 @@ rove_err rovei_node_move(rovei_node *n, rovei_now now, const rovei_move_order *o
     s->retry_not_ready = o->retry_not_ready;
     d->source = s;
     rovei_lanes_forget_gap(d->lanes);
+    if (o->deadline)
+        rovei_timer_set(&n->timers, &a->due, rovei_time_add(now.mono, o->deadline));
     *ret = info.attempt;
     rovei_source_start(s, now);
     return ROVE_OK;
 }
 
+rove_err rovei_node_move(rovei_node *n, rovei_now now, const rovei_move_order *o,
+                         rovei_attempt_id *ret)
+{
+    if (!rovei_entity_is_zero(&o->source) && !rovei_entity_equal(&o->source, &n->self))
+        return rovei_order_start(n, now, o, ret);
+    return rovei_moves_begin(n, now, o, &n->self, NULL, ret);
+}
+
 rove_err rovei_node_cancel(rovei_node *n, rovei_now now, const rovei_attempt_id *attempt,
                            rove_err why)
 {
-    rovei_attempt *a = rovei_attempt_find(n, attempt);
+    rovei_attempt *a = rovei_order_find(n, attempt);
+    if (a)
+        return rovei_order_cancel(a, now, why);
+    a = rovei_attempt_find(n, attempt);
     if (!a || !a->info.local_source)
         return ROVE_E_NOT_FOUND;
     if (a->committed || a->info.outcome == ROVEI_OUTCOME_COMPLETED)
@@ -270,26 +288,6 @@ static bool same_attempt(const rovei_attempt *a, const rovei_move_header *h)
            rovei_entity_equal(&i->source, &h->source) && rovei_entity_equal(&i->target, &h->target);
 }
 
-/* A node that orders from afar is told that this is not offered. */
-static void of_orchestrator(rovei_node *n, const rove_entity *from, const rovei_move_message *m)
-{
-    n->stats.frames_refused++;
-    if (m->head.type != ROVEI_MOVE_ORDER || !rovei_entity_equal(from, &m->head.orchestrator) ||
-        !rovei_entity_equal(&n->self, &m->head.source))
-        return;
-    uint8_t bytes[ROVEI_MOVE_HEAD_MAX];
-    rovei_writer w = rovei_writer_of(bytes, sizeof bytes);
-    rovei_pipe pipe = {0};
-    rovei_move_message no = {.head = m->head};
-    no.head.type = ROVEI_MOVE_REFUSE;
-    no.answer.round = 1;
-    no.answer.reason = ROVE_E_REFUSED;
-    rovei_move_encode(&no, true, &w);
-    (void)!rovei_pipe_send(n, &pipe, from, ROVEI_TAG_MOVE,
-                           (rove_span){bytes, rovei_writer_size(&w)}, NULL);
-    rovei_pipe_finish(n, &pipe);
-}
-
 static void to_source(rovei_node *n, rovei_now now, const rovei_move_message *m, rovei_attempt *a)
 {
     if (a && a->source)
@@ -321,7 +319,7 @@ void rovei_moves_receive(rovei_node *n, rovei_now now, const rove_entity *from,
         return;
     }
     if (direction_of(m.head.type) == OF_ORCHESTRATOR) {
-        of_orchestrator(n, from, &m);
+        rovei_order_receive(n, now, from, &m);
         return;
     }
     rovei_attempt *a = rovei_attempt_find(n, &m.head.attempt);
@@ -382,7 +380,8 @@ void rovei_moves_complete(rovei_node *n, rovei_now now, rovei_completion *c)
             rovei_source_committed(s, now, c);
         break;
     case ROVEI_DONE_ANSWER:
-        rovei_target_placed(n, now, c->ticket, c->err);
+        if (!rovei_order_answered(n, now, c->ticket, c->err))
+            rovei_target_placed(n, now, c->ticket, c->err);
         break;
     case ROVEI_DONE_RESTORED:
         if (t && t->step == ROVEI_TARGET_RESTORING && !t->restored)
@@ -421,12 +420,16 @@ void rovei_moves_peer_up(rovei_node *n, rovei_now now, const rove_entity *peer)
     struct rovei_moves *m = n->moves;
     for (size_t i = 0; i < m->count; i++) {
         rovei_attempt *a = m->all[i];
+        if (rovei_attempt_is_foreign(a) && rovei_entity_equal(&a->info.orchestrator, peer))
+            rovei_order_report(a);
         if (!rovei_entity_equal(rovei_attempt_peer(a), peer))
             continue;
         if (a->source)
             rovei_source_peer_up(a->source, now);
         else if (a->target)
             rovei_target_peer_up(a->target, now);
+        else if (a->order)
+            rovei_order_peer_up(a, now);
         else if (a->unanswered)
             rovei_attempt_repeat(a, now);
     }
@@ -449,8 +452,12 @@ void rovei_moves_peer_failed(rovei_node *n, rovei_now now, const rove_entity *pe
     struct rovei_moves *m = n->moves;
     for (size_t i = 0; i < m->count; i++) {
         rovei_attempt *a = m->all[i];
-        if (a->source && rovei_entity_equal(rovei_attempt_peer(a), peer))
+        if (!rovei_entity_equal(rovei_attempt_peer(a), peer))
+            continue;
+        if (a->source)
             rovei_source_peer_lost(a->source, now);
+        else if (a->order)
+            rovei_order_peer_failed(a, now);
     }
 }
 
@@ -534,13 +541,18 @@ bool rovei_moves_accepted(const rovei_node *n, const rove_entity *daemon, const 
 void rovei_moves_check(const rovei_node *n)
 {
     const struct rovei_moves *m = n->moves;
-    ROVEI_CHECK(m->count == m->by_id.count && m->count <= m->room);
+    ROVEI_CHECK(m->count == m->by_id.count + m->orders.count && m->count <= m->room);
     ROVEI_CHECK(m->place_count <= ROVEI_MOVE_QUESTIONS_MAX);
+    ROVEI_CHECK(m->asked_count <= n->env->limits.orders_max);
     for (size_t i = 0; i < m->count; i++) {
         const rovei_attempt *a = m->all[i];
+        if (a->info.ordered) {
+            rovei_order_check(a);
+            continue;
+        }
         ROVEI_CHECK(rovei_attempt_find(n, &a->info.attempt) == a);
-        ROVEI_CHECK(!a->source || !a->target);
-        ROVEI_CHECK(a->source || a->target || a->net_source || a->net_target || a->net_order ||
+        ROVEI_CHECK((!a->source || !a->target) && !a->order);
+        ROVEI_CHECK(a->source || a->target || a->net_source || a->net_target ||
                     a->info.outcome != ROVEI_OUTCOME_RUNNING);
         if (a->source)
             rovei_source_check(a->source);

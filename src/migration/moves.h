@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Moves between Rove nodes (docs/protocol.md, "Moves"): one machine with a source half and a target
- * half; its messages are behind migration/move_codec.h. A third node as orchestrator and the
+ * half, and orders of other nodes to the source; its messages are behind migration/move_codec.h. The
  * reference's messages have their place beside it. */
 #ifndef ROVEI_MIGRATION_MOVES_H
 #define ROVEI_MIGRATION_MOVES_H
@@ -28,6 +28,8 @@ void rovei_moves_turn(rovei_node *n, rovei_now now);
 /* The daemon was superseded or is being removed: its attempts end with `err`, without touching the
  * daemon. */
 void rovei_moves_detach(rovei_node *n, rovei_now now, rovei_daemon *d, rove_err err);
+/* What this node ordered elsewhere ends here with E_SHUTTING_DOWN; the sources go on. */
+void rovei_orders_shutdown(rovei_node *n, rovei_now now);
 /* This node has accepted an attempt of `from` to give it the daemon with this epoch, or the one
  * after it: what that source says of its right is believed. */
 bool rovei_moves_accepted(const rovei_node *n, const rove_entity *daemon, const rove_entity *from,

@@ -262,6 +262,7 @@ static rove_err make_target(rovei_node *n, rovei_now now, const rovei_place *p,
                             .daemon = h->daemon,
                             .source = h->source,
                             .target = h->target,
+                            .orchestrator = h->orchestrator,
                             .epoch = h->epoch,
                             .phase = ROVEI_PHASE_TRANSFER,
                             .attempts = 1};

@@ -137,6 +137,11 @@ void rovei_node_free(rovei_node *n)
     ROVEI_DELETE(n->alloc, n);
 }
 
+const rove_entity *rovei_node_entity(const rovei_node *n)
+{
+    return &n->self;
+}
+
 rovei_mesh *rovei_node_mesh(rovei_node *n)
 {
     return n->mesh;
@@ -551,6 +556,7 @@ void rovei_node_shutdown(rovei_node *n, rovei_now now)
         rovei_moves_detach(n, now, d, ROVE_E_SHUTTING_DOWN);
         rovei_daemon_remove(n, d, ROVE_E_SHUTTING_DOWN);
     }
+    rovei_orders_shutdown(n, now);
 }
 
 rovei_node_stats rovei_node_stats_get(const rovei_node *n)

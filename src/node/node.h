@@ -49,6 +49,7 @@ ROVE_MUST_USE rove_err rovei_node_connect(rovei_node *n, rovei_now now, const ro
 ROVE_MUST_USE rove_err rovei_node_peer(const rovei_node *n, const rove_entity *peer,
                                        rovei_peer_info *ret);
 bool rovei_node_peer_next(const rovei_node *n, size_t *it, rovei_peer_info *ret);
+const rove_entity *rovei_node_entity(const rovei_node *n);
 /* The addresses under which others reach this node, once the socket is bound. */
 void rovei_node_set_addrs(rovei_node *n, const rovei_addr *addrs, size_t count);
 
@@ -258,16 +259,23 @@ void rovei_node_shutdown(rovei_node *n, rovei_now now);
 
 typedef struct rovei_move_order {
     rove_entity daemon, target;
+    rove_entity source;       /* who has the daemon; zero: this node */
+    uint64_t origin;          /* of the daemon, where its entity is not known (zero) */
     bool keep_identity;       /* do not transport the key */
     uint64_t retry_not_ready; /* budget in nanoseconds, 0 = off */
+    uint64_t deadline;        /* nanoseconds from now to the commit, 0 = none */
 } rovei_move_order;
 /* Starts a move of a daemon of this node. E_NOT_FOUND, E_ALREADY_MIGRATING, E_SAME_NODE,
  * E_TARGET_UNAVAILABLE (no session), E_REFUSED. The phases come as notes. When the former move is
- * not closed yet the order waits for that within its deadline. */
+ * not closed yet the order waits for that within its deadline.
+ * With another source the order is sent there, and what it says of it comes as notes of an attempt
+ * of this node: E_ALREADY_MIGRATING (ordered already), E_SAME_NODE, E_UNREACHABLE (no session with
+ * the source), E_FULL (orders_max). */
 ROVE_MUST_USE rove_err rovei_node_move(rovei_node *n, rovei_now now, const rovei_move_order *o,
                                        rovei_attempt_id *ret);
 /* Asks a running move to end: OK (it will end as aborted with `why`: E_CANCELLED or E_TIMED_OUT),
- * E_TOO_LATE, E_NOT_FOUND. */
+ * E_TOO_LATE, E_NOT_FOUND. One that another node gives away is only asked for by OK: either it
+ * ends, or it comes to the phase CUTOVER. */
 ROVE_MUST_USE rove_err rovei_node_cancel(rovei_node *n, rovei_now now,
                                          const rovei_attempt_id *attempt, rove_err why);
 
@@ -292,7 +300,9 @@ typedef enum rovei_move_outcome {
 typedef struct rovei_move_info {
     rovei_attempt_id attempt;
     rove_entity daemon, source, target;
-    uint64_t epoch; /* that the target gets */
+    rove_entity orchestrator; /* who ordered it; of one that comes here: as the source says */
+    uint64_t origin;          /* of the daemon, whose entity an ordered one may not know: zero */
+    uint64_t epoch;           /* that the target gets */
     rovei_phase phase;
     rovei_move_outcome outcome;
     rove_err reason;
@@ -308,7 +318,8 @@ typedef struct rovei_move_info {
     uint64_t held_back;      /* events that came between freeze and commit: held or diverted */
     uint64_t applied_frozen; /* events applied in that time: always 0 */
     uint32_t attempts;       /* Offers made, NotReady retries included */
-    bool local_source;       /* this node gives the daemon away; else it receives it */
+    bool local_source;       /* this node gives the daemon away; else it receives it, */
+    bool ordered;            /* or has ordered another node to give it away */
     bool closed;             /* it has ended, and nothing more is said about it between the two */
 } rovei_move_info;
 /* Running attempts and kept outcomes: start with *it = 0. */
@@ -418,6 +429,8 @@ typedef struct rovei_node_stats {
     uint64_t redirects, moves_completed, moves_aborted, moves_refused, moves_cancelled;
     uint64_t frames_malformed,
         frames_refused; /* message dropped: bytes wrong; sender not entitled */
+    /* of other nodes: that a move was begun for; refused; come again */
+    uint64_t orders_taken, orders_refused, orders_repeated;
 } rovei_node_stats;
 rovei_node_stats rovei_node_stats_get(const rovei_node *n);
 

@@ -110,9 +110,10 @@ void control_moves(connection *c, rovei_node *core, rovei_now now, json_object *
     for (size_t it = 0; !c->closing && rovei_node_move_next(core, &it, &m);) {
         json_object *o = json_object_new_object();
         control_add(o, "attempt", control_attempt(&m.attempt));
-        control_add(o, "origin", control_id(rovei_entity_origin(&m.daemon)));
+        control_add(o, "origin", control_id(m.origin));
         control_add(o, "from", control_id(rovei_entity_node_id(&m.source)));
         control_add(o, "to", control_id(rovei_entity_node_id(&m.target)));
+        control_add(o, "by", control_id(rovei_entity_node_id(&m.orchestrator)));
         control_add(o, "epoch", control_u64(m.epoch));
         control_add(o, "phase", control_text(rovei_phase_name(m.phase)));
         bool ended = m.outcome != ROVEI_OUTCOME_RUNNING;

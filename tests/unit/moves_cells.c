@@ -360,6 +360,7 @@ void world_carry_out(world *w, world_node *n, rovei_effect *e)
         give_back(w, n, &done);
         break;
     case ROVEI_EFFECT_ASK:
+        done.err = n->policy;
         give_back(w, n, &done);
         break;
     case ROVEI_EFFECT_RESTORE:

@@ -64,6 +64,7 @@ typedef struct world_node {
     world_cell cells[WORLD_CELLS];
     uint64_t next_cell;
     rove_err place;         /* what ASK_PLACE is answered */
+    rove_err policy;        /* what ASK is answered */
     rove_err restore;       /* what RESTORE is answered */
     rove_err freeze;        /* what FREEZE is answered */
     rove_err read, write;   /* what READ_STATE and WRITE_STATE are answered */

@@ -144,10 +144,16 @@ static rovei_move_message example(rovei_move_type type)
         m.order.flags = ROVEI_OFFER_IDENTITY;
         m.order.deadline = 1;
         m.order.retry_not_ready = 2;
+        m.order.origin = 3;
         break;
     case ROVEI_MOVE_OUTCOME:
-        m.outcome.outcome = ROVEI_OUTCOME_TIMED_OUT;
-        m.outcome.reason = ROVE_E_TIMED_OUT;
+        m.outcome = (rovei_move_outcome_body){.outcome = ROVEI_OUTCOME_TIMED_OUT,
+                                              .reason = ROVE_E_TIMED_OUT,
+                                              .phase = ROVEI_PHASE_RESTORE,
+                                              .attempts = 2,
+                                              .bytes = 4096,
+                                              .blackout = 7,
+                                              .text = {"went wrong", 10}};
         break;
     }
     return m;
@@ -173,6 +179,31 @@ static void there_and_back(void **state)
         bytes[size] = 0;
         assert_int_equal(decode(bytes, size + 1, NULL), ROVE_E_TRAILING);
     }
+}
+
+/* What an orchestrator and the source say to each other, byte by byte behind the header. */
+static void orders_are_these_bytes(void **state)
+{
+    (void)state;
+    static const uint8_t order[] = {[0] = 1, [4] = 1, [12] = 2, [20] = 3, [27] = 0};
+    static const uint8_t cancel[] = {76, 0};
+    static const uint8_t outcome[] = {4, 77, 0,   3,   2,   0,   0,   0,   0,   16,  0,   0,  0,
+                                      0, 0,  0,   7,   0,   0,   0,   0,   0,   0,   0,   10, 0,
+                                      0, 0,  'w', 'e', 'n', 't', ' ', 'w', 'r', 'o', 'n', 'g'};
+    uint8_t bytes[ROOM];
+    rovei_move_message m = example(ROVEI_MOVE_ORDER), back;
+    m.head.epoch = 0; /* nor need the daemon's entity be known */
+    memset(&m.head.daemon, 0, sizeof m.head.daemon);
+    assert_int_equal(encode(&m, bytes), ROVEI_MOVE_HEADER_SIZE + sizeof order);
+    assert_memory_equal(bytes + ROVEI_MOVE_HEADER_SIZE, order, sizeof order);
+    assert_ok(decode(bytes, ROVEI_MOVE_HEADER_SIZE + sizeof order, &back));
+    assert_int_equal(back.order.origin, 3);
+    m = example(ROVEI_MOVE_CANCEL);
+    assert_int_equal(encode(&m, bytes), ROVEI_MOVE_HEADER_SIZE + sizeof cancel);
+    assert_memory_equal(bytes + ROVEI_MOVE_HEADER_SIZE, cancel, sizeof cancel);
+    m = example(ROVEI_MOVE_OUTCOME);
+    assert_int_equal(encode(&m, bytes), ROVEI_MOVE_HEADER_SIZE + sizeof outcome);
+    assert_memory_equal(bytes + ROVEI_MOVE_HEADER_SIZE, outcome, sizeof outcome);
 }
 
 static void fields_arrive(void **state)
@@ -377,9 +408,16 @@ static void bad_choices(void **state)
     assert_int_equal(with_byte(ROVEI_MOVE_UNKNOWN, FIELDS, 20), ROVE_E_FLAG);
     assert_int_equal(with_byte(ROVEI_MOVE_PROGRESS, FIELDS, 0), ROVE_E_FLAG);
     assert_int_equal(with_byte(ROVEI_MOVE_PROGRESS, FIELDS, 7), ROVE_E_FLAG);
-    assert_int_equal(with_byte(ROVEI_MOVE_OUTCOME, FIELDS, 0), ROVE_E_FLAG);
     assert_int_equal(with_byte(ROVEI_MOVE_OUTCOME, FIELDS, 5), ROVE_E_FLAG);
-    assert_int_equal(with_byte(ROVEI_MOVE_ORDER, FIELDS, 4), ROVE_E_FLAG);
+    assert_int_equal(with_byte(ROVEI_MOVE_OUTCOME, FIELDS + 3, 7), ROVE_E_FLAG);
+    assert_int_equal(with_byte(ROVEI_MOVE_ORDER, FIELDS, 8), ROVE_E_FLAG);
+    rovei_move_message m = example(ROVEI_MOVE_OUTCOME);
+    m.outcome.outcome = ROVEI_OUTCOME_FAILED;
+    m.outcome.reason = ROVE_OK;
+    assert_int_equal(changed(m), ROVE_E_FORMAT);
+    /* The text's length. */
+    assert_int_equal(with_byte(ROVEI_MOVE_OUTCOME, FIELDS + 1 + 2 + 1 + 4 + 8 + 8 + 2, 1),
+                     ROVE_E_BOUND);
     assert_int_equal(with_byte(ROVEI_MOVE_PREPARED, FIELDS + 40, 5), ROVE_E_BOUND);
     assert_int_equal(with_byte(ROVEI_MOVE_PREPARED, FIELDS + 41, 5), ROVE_E_FLAG);
 }
@@ -436,6 +474,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(there_and_back),
+        cmocka_unit_test(orders_are_these_bytes),
         cmocka_unit_test(fields_arrive),
         cmocka_unit_test(head_only_leaves_the_tail),
         cmocka_unit_test(bad_headers),
