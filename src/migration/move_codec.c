@@ -3,6 +3,7 @@
  * Bytes of the messages of a move, encode beside decode. */
 #include <base/alloc.h>
 #include <base/check.h>
+#include <base/text.h>
 #include <migration/move_codec.h>
 #include <state/chain.h>
 #include <string.h>
@@ -351,6 +352,8 @@ static void read_outcome(rovei_reader *r, rovei_move_outcome_body *o)
     if (rovei_reader_ok(r) && text > ROVEI_MOVE_TEXT_MAX)
         rovei_reader_fail(r, ROVE_E_BOUND);
     o->text = rovei_read_span(r, text);
+    if (rovei_reader_ok(r) && !rovei_is_utf8(o->text))
+        rovei_reader_fail(r, ROVE_E_FORMAT);
 }
 
 /* ---- all of them ---- */

@@ -214,6 +214,8 @@ static void outcome(rovei_attempt *a, rovei_now now, const rovei_move_message *m
     a->order->known = true;
     take_numbers(a, now, m);
     rovei_attempt_progress(a, now);
+    if (o->text.size)
+        rovei_attempt_text(a, o->text);
     if (o->outcome == ROVEI_OUTCOME_RUNNING)
         a->info.reason = o->reason; /* why it stands */
     else
@@ -242,6 +244,7 @@ void rovei_order_report(rovei_attempt *a)
     m.outcome.bytes = i->bytes;
     if (i->frozen_at && i->active_at > i->frozen_at)
         m.outcome.blackout = i->active_at - i->frozen_at;
+    m.outcome.text = i->text;
     say(a->node, &i->orchestrator, &m);
 }
 
