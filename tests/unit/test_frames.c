@@ -197,76 +197,75 @@ static void packets_need_frames(void **state)
     done(p);
 }
 
+static const struct {
+    rove_err first, second;
+    uint8_t size[2];
+    uint8_t frames[2][64];
+} wrong[] = {
+    /* by themselves well-formed */
+    /* an ACK of what was never sent */
+    {ROVE_E_BOUND, 0, {18, 0}, {{2, 1, U32(0), U64(1), U32(0)}}},
+    /* words about streams that we never opened */
+    {ROVE_E_STREAM_STATE, 0, {17, 0}, {{5, U64(1), U64(1)}}},
+    {ROVE_E_STREAM_STATE, 0, {9, 0}, {{7, U64(1)}}},
+    /* an id far ahead of all others */
+    {ROVE_E_STREAM_STATE, 0, {21, 0}, {{8, U64(20000), U64(0), U16(0), U16(0)}}},
+    {ROVE_E_STREAM_STATE, 0, {21, 0}, {{8, U64(UINT64_MAX), U64(0), U16(0), U16(0)}}},
+    {ROVE_E_STREAM_STATE, 0, {19, 0}, {{6, U64(20000), U16(0), U64(0)}}},
+    /* beyond a stream's window, and beyond all windows together */
+    {ROVE_E_FLOW, 0, {22, 0}, {{8, U64(1), U64(65536), U16(0), U16(1), 0}}},
+    {0,
+     ROVE_E_FLOW,
+     {22, 22},
+     {{8, U64(1), U64(65535), U16(0), U16(1), 0}, {8, U64(2), U64(34464), U16(0), U16(1), 0}}},
+    {ROVE_E_FLOW, 0, {19, 0}, {{6, U64(1), U16(0), U64(65537)}}},
+    /* another tag, data beyond the end, another end */
+    {0,
+     ROVE_E_STREAM_STATE,
+     {21, 21},
+     {{8, U64(1), U64(0), U16(1), U16(0)}, {8, U64(1), U64(0), U16(2), U16(0)}}},
+    {0,
+     ROVE_E_STREAM_STATE,
+     {21, 22},
+     {{9, U64(1), U64(8), U16(1), U16(0)}, {8, U64(1), U64(8), U16(1), U16(1), 0}}},
+    {0,
+     ROVE_E_STREAM_STATE,
+     {21, 21},
+     {{9, U64(1), U64(8), U16(1), U16(0)}, {9, U64(1), U64(9), U16(1), U16(0)}}},
+    {0,
+     ROVE_E_STREAM_STATE,
+     {22, 21},
+     {{8, U64(1), U64(8), U16(1), U16(1), 0}, {9, U64(1), U64(8), U16(1), U16(0)}}},
+    {0,
+     ROVE_E_STREAM_STATE,
+     {22, 19},
+     {{8, U64(1), U64(8), U16(1), U16(1), 0}, {6, U64(1), U16(1), U64(8)}}},
+    {0,
+     ROVE_E_STREAM_STATE,
+     {21, 19},
+     {{8, U64(1), U64(0), U16(1), U16(0)}, {6, U64(1), U16(2), U64(8)}}},
+    /* the end inside of a message, and of its length */
+    {ROVE_E_STREAM_STATE, 0, {26, 0}, {{9, U64(1), U64(0), U16(1), U16(5), U32(2), 0}}},
+    {ROVE_E_STREAM_STATE, 0, {23, 0}, {{9, U64(1), U64(0), U16(1), U16(2), 0, 0}}},
+    /* a message that is too large, its length whole or in two parts */
+    {ROVE_E_BOUND, 0, {25, 0}, {{8, U64(1), U64(0), U16(1), U16(4), U32(ROVEI_MESSAGE_MAX + 1)}}},
+    {0,
+     ROVE_E_BOUND,
+     {23, 23},
+     {{8, U64(1), U64(0), U16(1), U16(2), 0xff, 0xff},
+      {8, U64(1), U64(2), U16(1), U16(2), 0xff, 0xff}}},
+};
+
 static void wrong_for_the_state(void **state)
 {
     (void)state;
-    static const struct {
-        rove_err first, second;
-        uint8_t size[2];
-        uint8_t frames[2][64];
-    } cases[] = {
-        /* an ACK of what was never sent */
-        {ROVE_E_BOUND, 0, {18, 0}, {{2, 1, U32(0), U64(1), U32(0)}}},
-        /* words about streams that we never opened */
-        {ROVE_E_STREAM_STATE, 0, {17, 0}, {{5, U64(1), U64(1)}}},
-        {ROVE_E_STREAM_STATE, 0, {9, 0}, {{7, U64(1)}}},
-        /* an id far ahead of all others */
-        {ROVE_E_STREAM_STATE, 0, {21, 0}, {{8, U64(20000), U64(0), U16(0), U16(0)}}},
-        {ROVE_E_STREAM_STATE, 0, {21, 0}, {{8, U64(UINT64_MAX), U64(0), U16(0), U16(0)}}},
-        {ROVE_E_STREAM_STATE, 0, {19, 0}, {{6, U64(20000), U16(0), U64(0)}}},
-        /* beyond a stream's window, and beyond all windows together */
-        {ROVE_E_FLOW, 0, {22, 0}, {{8, U64(1), U64(65536), U16(0), U16(1), 0}}},
-        {0,
-         ROVE_E_FLOW,
-         {22, 22},
-         {{8, U64(1), U64(65535), U16(0), U16(1), 0}, {8, U64(2), U64(34464), U16(0), U16(1), 0}}},
-        {ROVE_E_FLOW, 0, {19, 0}, {{6, U64(1), U16(0), U64(65537)}}},
-        /* another tag, data beyond the end, another end */
-        {0,
-         ROVE_E_STREAM_STATE,
-         {21, 21},
-         {{8, U64(1), U64(0), U16(1), U16(0)}, {8, U64(1), U64(0), U16(2), U16(0)}}},
-        {0,
-         ROVE_E_STREAM_STATE,
-         {21, 22},
-         {{9, U64(1), U64(8), U16(1), U16(0)}, {8, U64(1), U64(8), U16(1), U16(1), 0}}},
-        {0,
-         ROVE_E_STREAM_STATE,
-         {21, 21},
-         {{9, U64(1), U64(8), U16(1), U16(0)}, {9, U64(1), U64(9), U16(1), U16(0)}}},
-        {0,
-         ROVE_E_STREAM_STATE,
-         {22, 21},
-         {{8, U64(1), U64(8), U16(1), U16(1), 0}, {9, U64(1), U64(8), U16(1), U16(0)}}},
-        {0,
-         ROVE_E_STREAM_STATE,
-         {22, 19},
-         {{8, U64(1), U64(8), U16(1), U16(1), 0}, {6, U64(1), U16(1), U64(8)}}},
-        {0,
-         ROVE_E_STREAM_STATE,
-         {21, 19},
-         {{8, U64(1), U64(0), U16(1), U16(0)}, {6, U64(1), U16(2), U64(8)}}},
-        /* the end inside of a message, and of its length */
-        {ROVE_E_STREAM_STATE, 0, {26, 0}, {{9, U64(1), U64(0), U16(1), U16(5), U32(2), 0}}},
-        {ROVE_E_STREAM_STATE, 0, {23, 0}, {{9, U64(1), U64(0), U16(1), U16(2), 0, 0}}},
-        /* a message that is too large, its length whole or in two parts */
-        {ROVE_E_BOUND,
-         0,
-         {25, 0},
-         {{8, U64(1), U64(0), U16(1), U16(4), U32(ROVEI_MESSAGE_MAX + 1)}}},
-        {0,
-         ROVE_E_BOUND,
-         {23, 23},
-         {{8, U64(1), U64(0), U16(1), U16(2), 0xff, 0xff},
-          {8, U64(1), U64(2), U16(1), U16(2), 0xff, 0xff}}},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         pair *p = victim();
-        assert_int_equal(feed(p, 1, (rove_span){cases[i].frames[0], cases[i].size[0]}),
-                         cases[i].first);
-        if (cases[i].second)
-            assert_int_equal(feed(p, 2, (rove_span){cases[i].frames[1], cases[i].size[1]}),
-                             cases[i].second);
+        assert_int_equal(feed(p, 1, (rove_span){wrong[i].frames[0], wrong[i].size[0]}),
+                         wrong[i].first);
+        if (wrong[i].second)
+            assert_int_equal(feed(p, 2, (rove_span){wrong[i].frames[1], wrong[i].size[1]}),
+                             wrong[i].second);
         done(p);
     }
 }

@@ -159,6 +159,35 @@ static void assert_same(const rove_snapshot *a, const rove_snapshot *b)
     assert_span(rove_buf_span(a->positions.lanes), lanes.data, lanes.size);
 }
 
+/* `kept` as it comes back out of a file; a snapshot for moves, `light`, goes into none. */
+static rove_snapshot *through_a_file(const rove_snapshot *kept, const rove_snapshot *light)
+{
+    rove_snapshot *back;
+    int fd = memfd_create("backup", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(rove_snapshot_write_fd(light, fd), ROVE_E_USAGE); /* it has no lanes */
+    assert_ok(rove_snapshot_write_fd(kept, fd));
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    assert_ok(rove_snapshot_read_fd(&back, fd, NULL, NULL));
+    assert_same(kept, back);
+    close(fd);
+    assert_int_equal(rove_snapshot_write_fd(kept, -1), ROVE_E_IO);
+    assert_int_equal(rove_snapshot_read_fd(&back, -1, NULL, NULL), ROVE_E_IO);
+    return back;
+}
+
+static void expect_lost(rove_sender *sender, uint64_t first, uint64_t last)
+{
+    rove_sent sent;
+    do
+        assert_ok(rove_sender_next(sender, 30 * ROVE_SECOND, &sent));
+    while (sent.kind == ROVE_SENT_UNREACHABLE || sent.kind == ROVE_SENT_REACHED);
+    assert_int_equal(sent.kind, ROVE_SENT_LOST);
+    assert_int_equal(sent.number, first);
+    assert_int_equal(sent.last, last);
+    rove_sent_fini(&sent);
+}
+
 /* The chain goes on from the backup's head on another node, the sender hears what is lost, and the
  * first copy stands aside. */
 static void test_back_with_its_chain(void **state)
@@ -190,16 +219,7 @@ static void test_back_with_its_chain(void **state)
     for (uint64_t i = 8; i <= 12; i++)
         send_one(sender, i, &link, text);
     assert_ok(rove_runtime_snapshot(a.rt, d, &light, NULL));
-    int fd = memfd_create("backup", MFD_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_int_equal(rove_snapshot_write_fd(light, fd), ROVE_E_USAGE); /* it has no lanes */
-    assert_ok(rove_snapshot_write_fd(kept, fd));
-    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-    assert_ok(rove_snapshot_read_fd(&back, fd, NULL, NULL));
-    assert_same(kept, back);
-    close(fd);
-    assert_int_equal(rove_snapshot_write_fd(kept, -1), ROVE_E_IO);
-    assert_int_equal(rove_snapshot_read_fd(&back, -1, NULL, NULL), ROVE_E_IO);
+    back = through_a_file(kept, light);
 
     rove_spawn_options_init(&options);
     rove_daemon there;
@@ -215,14 +235,7 @@ static void test_back_with_its_chain(void **state)
     assert_ok(rove_runtime_spawn_from_snapshot(c.rt, "probe", id, back, &options, &there, NULL));
     rove_snapshot_unref(back);
 
-    rove_sent sent;
-    do
-        assert_ok(rove_sender_next(sender, 30 * ROVE_SECOND, &sent));
-    while (sent.kind == ROVE_SENT_UNREACHABLE || sent.kind == ROVE_SENT_REACHED);
-    assert_int_equal(sent.kind, ROVE_SENT_LOST);
-    assert_int_equal(sent.number, 8);
-    assert_int_equal(sent.last, 12);
-    rove_sent_fini(&sent);
+    expect_lost(sender, 8, 12);
     for (uint64_t i = 13; i <= 15; i++) {
         send_one(sender, i, &link, text);
         assert_ok(rovei_link_validate(&head, span_of(head_text), &link, NULL));
