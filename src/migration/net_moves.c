@@ -83,8 +83,8 @@ rove_err rovei_netmove_send(rovei_node *n, rovei_now now, uint64_t to,
     rove_span span = {bytes, rovei_writer_size(&w)};
     if (to == m->self)
         return send_to_self(m, span);
-    (void)now;
-    rove_err err = ROVE_E_UNREACHABLE;
+    rove_err err = n->net ? rovei_net_send(n->net, now, to, ROVEI_NETMOVE_SUBPROTOCOL, span)
+                          : ROVE_E_UNREACHABLE;
     if (err)
         m->stats.unsent++;
     else

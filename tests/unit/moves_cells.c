@@ -156,8 +156,11 @@ static void apply(world *w, world_node *n, rovei_effect *e)
     rove_span payload;
     assert_non_null(results);
     for (size_t it = 0; rovei_effect_event(e, &it, &link, &payload);)
-        results[done.events++] =
-            (rovei_result){.output_count = 1, .outputs = cell_apply(c, payload), .at = w->now.mono};
+        if (e->replay && payload.size && *(const char *)payload.data == '!') /* it is refused */
+            results[done.events++] = (rovei_result){.err = ROVE_E_PROCESS, .at = w->now.mono};
+        else
+            results[done.events++] = (rovei_result){
+                .output_count = 1, .outputs = cell_apply(c, payload), .at = w->now.mono};
     assert_int_equal(done.events, e->events);
     give_back(w, n, &done);
     free(results);

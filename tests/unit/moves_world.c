@@ -3,7 +3,7 @@
  * Nodes and link of the tests of moves. */
 #include "moves_world.h"
 
-#define DATAGRAM 1500
+#define DATAGRAM ROVEI_NET_DATAGRAM_MAX
 
 typedef struct packet {
     rovei_list list;
@@ -35,9 +35,8 @@ static bool see(void *user, const rove_entity *to, uint16_t tag, rove_span head,
     return true;
 }
 
-void world_init(world *w, size_t count)
+static void start_all(world *w, size_t count)
 {
-    memset(w, 0, sizeof *w);
     w->count = count;
     w->now = (rovei_now){.mono = 1000 * ROVE_SECOND, .wall = 1700000000 * ROVE_SECOND};
     w->delay = ROVE_MILLISECOND;
@@ -55,6 +54,20 @@ void world_init(world *w, size_t count)
     world_run(w, ROVE_SECOND);
 }
 
+void world_init(world *w, size_t count)
+{
+    memset(w, 0, sizeof *w);
+    start_all(w, count);
+}
+
+void world_init_net(world *w, size_t count, const world_outside *outside)
+{
+    memset(w, 0, sizeof *w);
+    w->outside = outside;
+    w->net = true;
+    start_all(w, count);
+}
+
 static rovei_addr addr_of(size_t i)
 {
     return (rovei_addr){.family = 4, .ip = {10, 0, 0, (uint8_t)(i + 1)}, .port = 4000};
@@ -70,6 +83,7 @@ void world_start(world *w, size_t i)
                              .identity = n->id,
                              .incarnation = n->incarnation,
                              .handshake_time = n->handshake_time,
+                             .net = w->net,
                              .addr_count = 1};
     cfg.addrs[0] = self;
     memset(cfg.psk, 0x42, sizeof cfg.psk);
@@ -165,6 +179,10 @@ static bool drain(world *w, world_node *n)
 static void carry(world *w, size_t from, const rovei_addr *to, const uint8_t *bytes, size_t size)
 {
     size_t i = to->ip[3] - 1u;
+    if (i >= w->count && w->outside) {
+        w->outside->receive(w, from, to, bytes, size);
+        return;
+    }
     assert_true(i < w->count);
     if (w->cut[from][i])
         return;
@@ -218,6 +236,8 @@ static uint64_t next_time(const world *w, uint64_t end)
     for (size_t i = 0; i < w->count; i++)
         if (w->nodes[i].node)
             at = rovei_time_min(at, rovei_node_deadline(w->nodes[i].node));
+    if (w->outside)
+        at = rovei_time_min(at, w->outside->deadline(w));
     return at;
 }
 
@@ -228,6 +248,8 @@ void world_run(world *w, uint64_t time)
         deliver(w);
         for (size_t i = 0; i < w->count; i++)
             turn(w, i);
+        if (w->outside)
+            w->outside->turn(w);
         uint64_t at = next_time(w, end);
         if (at > w->now.mono)
             still = 0;

@@ -83,9 +83,20 @@ typedef struct world_node {
     rovei_node_tap tap;
 } world_node;
 
+struct world;
+/* Who else is on the link, beside the nodes (tests/unit/outsiders.h). */
+typedef struct world_outside {
+    void (*receive)(struct world *w, size_t from, const rovei_addr *to, const uint8_t *bytes,
+                    size_t size);
+    void (*turn)(struct world *w);
+    uint64_t (*deadline)(const struct world *w);
+} world_outside;
+
 typedef struct world {
     world_node nodes[WORLD_NODES];
     size_t count;
+    const world_outside *outside; /* NULL: nobody */
+    bool net;                     /* nodes that start serve class net */
     rovei_now now;
     uint64_t delay;
     bool cut[WORLD_NODES][WORLD_NODES];
@@ -94,6 +105,7 @@ typedef struct world {
 } world;
 
 void world_init(world *w, size_t count);
+void world_init_net(world *w, size_t count, const world_outside *outside);
 void world_fini(world *w);
 void world_start(world *w, size_t i); /* also again, as another incarnation that knows nothing */
 void world_stop(world *w, size_t i);
