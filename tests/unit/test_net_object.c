@@ -838,7 +838,7 @@ static void test_garbage(void **state)
     begin_as_initiator(&k, &d, false);
     uint64_t random = 5, sent = k.sent;
     static const uint8_t heads[][3] = {
-        {0x45, 0x4E, 1}, {0x54, 0x52, 8}, {0x52, 0x48, 0}, {0x50, 0x48, 0}, {0x48, 0x52, 1}};
+        {0x45, 0x4E, 1}, {0x52, 0x54, 8}, {0x48, 0x50, 0}, {0x50, 0x48, 0}, {0x48, 0x52, 1}};
     for (unsigned i = 0; i < 20000; i++) {
         uint8_t bytes[300];
         size_t size = below(&random, 5) ? below(&random, sizeof bytes + 1)
@@ -850,7 +850,7 @@ static void test_garbage(void **state)
             rovei_store64(bytes + 24, d.s.id);
             bytes[65] = bytes[67] = 0;
         }
-        if (size > 18 && below(&random, 2) && bytes[0] == 0x54)
+        if (size > 18 && below(&random, 2) && bytes[1] == 0x54)
             rovei_store64(bytes + 10, k.nodes[0].node_id);
         (void)rovei_net_receive(k.nodes[0].net, k.now, &elsewhere, bytes, size);
         rovei_net_check(k.nodes[0].net);
