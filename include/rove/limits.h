@@ -47,6 +47,8 @@ ROVE_BEGIN_DECLS
       "bytes of all streams of a peer that may be under way unread")                               \
     X(send_buffer, B, UINT64_C(256) << 20, 65536, UINT64_C(1) << 34,                               \
       "bytes queued towards one peer; at the bound a send is refused with FULL")                   \
+    X(net_streams, N, 1024, 1, 65536,                                                              \
+      "streams kept per session of class net; above it the one that was silent for longest goes")  \
     X(datagram_max, B, 1200, 512, 1452,                                                            \
       "largest datagram sent; 1200 passes every path that carries IPv6")                           \
     /* sessions of class net (docs/protocol/net.md) */                                             \
