@@ -56,6 +56,8 @@ static const char *lane_name(rovei_lane_type type)
         return "Record";
     case ROVEI_LANE_CLOSE_DONE:
         return "CloseDone";
+    case ROVEI_LANE_ENDED:
+        return "Ended";
     }
     return "?";
 }

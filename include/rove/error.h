@@ -144,7 +144,8 @@ typedef enum rove_err_class {
     X(E_SNAPSHOT_DIGEST, 106, PEER, "the snapshot is damaged: its digest does not fit its bytes")  \
     X(E_SNAPSHOT_KIND, 107, USAGE, "the snapshot is of a daemon of another kind")                  \
     /* class net */                                                                                \
-    X(E_TARGET_KEY, 108, USAGE, "the target's key is not known, so nothing can be sealed to it")
+    X(E_TARGET_KEY, 108, USAGE, "the target's key is not known, so nothing can be sealed to it")   \
+    X(E_NO_LANES, 109, USAGE, "the daemon lives on a node of class net, where no lane goes")
 
 typedef enum rove_err {
 #define ROVE_ERR_ENUM(name, number, class, text) ROVE_##name = -(number),

@@ -122,6 +122,8 @@ ROVE_BEGIN_DECLS
       "memory of all of them together; more is refused as not ready")                              \
     X(net_reassembly_age, T, 300 * ROVE_SECOND, ROVE_MILLISECOND, 86400 * ROVE_SECOND,             \
       "time without a further chunk after which one is given up")                                  \
+    X(net_move_stall, T, 100 * ROVE_SECOND, ROVE_MILLISECOND, 14400 * ROVE_SECOND,                 \
+      "as move_stall, to a node of class net, which says nothing while it receives")               \
     /* embedding: rove/observer.h, rove/async.h */                                                 \
     X(dump_bytes, B, UINT64_C(1) << 20, 16384, UINT64_C(1) << 30, "text of one dump")              \
     X(observers_max, N, 64, 1, 65536, "observers of one daemon")                                   \

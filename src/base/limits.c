@@ -127,6 +127,7 @@ static const char *misfit(const rove_limits *l, const char **ret_name)
         {l->fail_after < l->move_stall, "move_stall", "must be above fail_after"},
         {l->net_heartbeat < l->net_suspect, "net_suspect", "must be above net_heartbeat"},
         {l->net_suspect < l->net_fail, "net_fail", "must be above net_suspect"},
+        {l->net_fail < l->net_move_stall, "net_move_stall", "must be above net_fail"},
         {l->send_giveup + 2 * l->reject_time < l->lane_expiry, "lane_expiry",
          "must be above send_giveup and twice reject_time together"},
     };

@@ -23,7 +23,11 @@
     X(GAP_IN_SILENCE, "gap-in-silence")                                                            \
     X(MOVING_IS_AN_OUTCOME, "moving-is-an-outcome")                                                \
     X(PATH_UNCHALLENGED, "path-unchallenged")                                                      \
-    X(AMPLIFIES, "amplifies")
+    X(AMPLIFIES, "amplifies")                                                                      \
+    X(CUTOVER_FROM_ANYONE, "cutover-from-anyone")                                                  \
+    X(FAILURE_FROM_ANYONE, "failure-from-anyone")                                                  \
+    X(FINAL_BATCH_RACES, "final-batch-races")                                                      \
+    X(NO_RESEND_TO_STOCK, "no-resend-to-stock")
 
 #ifdef ROVEI_MUTANTS
 enum rovei_mutant_id {

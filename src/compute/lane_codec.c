@@ -59,6 +59,10 @@ void rovei_lane_frame_write(rovei_writer *w, const rovei_lane_frame *f)
     case ROVEI_LANE_RECORD:
         rovei_record_write(w, &f->record);
         break;
+    case ROVEI_LANE_ENDED:
+        rovei_write_u64(w, f->position);
+        rovei_record_write(w, &f->record);
+        break;
     }
 }
 
@@ -160,6 +164,10 @@ static void read_fields(rovei_reader *r, rovei_lane_frame *f)
             read_record(r, f);
         break;
     case ROVEI_LANE_RECORD:
+        read_record(r, f);
+        break;
+    case ROVEI_LANE_ENDED:
+        f->position = read_sequence(r);
         read_record(r, f);
         break;
     default:

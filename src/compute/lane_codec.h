@@ -25,6 +25,7 @@ typedef enum rovei_lane_type {
     ROVEI_LANE_NOT_HERE,
     ROVEI_LANE_RECORD,
     ROVEI_LANE_CLOSE_DONE,
+    ROVEI_LANE_ENDED,
 } rovei_lane_type;
 enum {
     ROVEI_NOT_HERE_RECORD = 1,  /* the highest record known follows */
@@ -38,7 +39,7 @@ enum {
 #define ROVEI_LANE_EVENTS_SIZE  (ROVEI_LANE_HEADER_SIZE + 8 + 8 + 4) /* before the events */
 #define ROVEI_LANE_OUTCOME_SIZE (1 + 2 + 4 + 4 + 4)                  /* before text and outputs */
 #define ROVEI_LANE_PLAIN_SIZE   (1 + 4)                              /* of a run of them */
-#define ROVEI_LANE_FRAME_MAX    (ROVEI_LANE_HEADER_SIZE + 1 + ROVEI_RECORD_SIZE_MAX)
+#define ROVEI_LANE_FRAME_MAX    (ROVEI_LANE_HEADER_SIZE + 8 + ROVEI_RECORD_SIZE_MAX)
 /* Outputs of one event that a message can carry. */
 #define ROVEI_LANE_OUTPUTS_MAX (ROVEI_MESSAGE_MAX - 4096)
 
@@ -50,13 +51,13 @@ typedef struct rovei_lane_frame {
     rovei_sinc sinc;
     uint64_t first;      /* EVENTS, OUTCOMES: sequence of the first of them */
     uint64_t upto;       /* EVENTS, CONFIRM, ASK_POSITION: outcomes confirmed; GAP: gone up to */
-    uint64_t position;   /* OPENED, OUTCOMES, POSITION: what has its outcome at the host */
+    uint64_t position;   /* OPENED, OUTCOMES, POSITION, ENDED: what has its outcome at the host */
     uint64_t held;       /* POSITION: what is applied or waits in order at the host */
     uint32_t count;      /* EVENTS, OUTCOMES: events, not items */
     rove_err err;        /* REFUSED */
     uint8_t flags;       /* NOT_HERE */
     rove_span run;       /* EVENTS, OUTCOMES: the items, borrowed */
-    rovei_record record; /* RECORD; NOT_HERE where flagged; else undefined */
+    rovei_record record; /* RECORD, ENDED; NOT_HERE where flagged; else undefined */
 } rovei_lane_frame;
 
 /* Writes the frame; of EVENTS and OUTCOMES the fixed part and then `run`, which may be empty when

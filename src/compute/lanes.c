@@ -387,6 +387,7 @@ void rovei_lanes_serve(struct rovei_lanes *l, rovei_now now)
 void rovei_lanes_depart(struct rovei_lanes *l, rovei_now now, const rovei_record *record)
 {
     (void)now;
+    bool net = rovei_entity_is_net(&record->holder);
     if (!l)
         return;
     l->held_back = NULL;
@@ -394,8 +395,11 @@ void rovei_lanes_depart(struct rovei_lanes *l, rovei_now now, const rovei_record
         rovei_lane *lane = ROVEI_CONTAINER(it, rovei_lane, all);
         rovei_lane_forget(lane, true);
         rovei_list_remove(&lane->owing);
+        if (net && lane->state == ROVEI_LANE_IS_OPEN)
+            rovei_lane_end(lane, record);
     }
-    say_record(l, ROVEI_LANE_RECORD, 0, record);
+    if (!net)
+        say_record(l, ROVEI_LANE_RECORD, 0, record);
 }
 
 void rovei_lanes_stop(struct rovei_lanes *l, rovei_now now)

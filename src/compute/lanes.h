@@ -23,7 +23,8 @@ void rovei_lanes_freeze(struct rovei_lanes *l, rovei_now now, uint64_t *held_bac
  * where it stands. */
 void rovei_lanes_serve(struct rovei_lanes *l, rovei_now now);
 /* The daemon was given away: pushes the record to every open lane (W2). From now on frames are
- * answered with the record. */
+ * answered with the record. To a holder of class net no lane goes: then each is ended, with all
+ * outcomes and the position that they lead to, so that its sender knows of every event. */
 void rovei_lanes_depart(struct rovei_lanes *l, rovei_now now, const rovei_record *record);
 /* An event was applied (or reported an error): position, outcome and outputs move together. */
 void rovei_lanes_applied(struct rovei_lanes *l, rovei_now now, rovei_completion *c);

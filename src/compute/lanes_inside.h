@@ -154,6 +154,8 @@ void rovei_lane_forget(rovei_lane *lane, bool all);
 void rovei_lanes_feed(struct rovei_lanes *l, rovei_now now);
 
 /* ---- lanes_tell.c ---- */
+/* Says all outcomes that were not said, and that none follows. */
+void rovei_lane_end(rovei_lane *lane, const rovei_record *record);
 void rovei_lanes_tell(struct rovei_lanes *l);
 
 /* ---- lanes_receive.c ---- */

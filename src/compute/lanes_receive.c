@@ -70,6 +70,22 @@ static void answer_moving(struct rovei_lanes *l, const rove_entity *from, const 
     say(l, from, lane, f->lane, ROVEI_LANE_MOVING, ROVE_OK);
 }
 
+/* No lane goes where the daemon went; what became of its events is known here as long as the frozen
+ * copy is. */
+static void answer_ended(struct rovei_lanes *l, const rove_entity *from, rovei_lane *lane,
+                         const rovei_lane_frame *f, const rovei_record *record)
+{
+    if (!lane || lane->state != ROVEI_LANE_IS_OPEN) {
+        say(l, from, lane, f->lane, lane ? ROVEI_LANE_CLOSE_DONE : ROVEI_LANE_NO_LANE, ROVE_OK);
+        return;
+    }
+    if (f->type == ROVEI_LANE_ASK_POSITION) {
+        rovei_lane_confirm(lane, f->upto);
+        lane->told = rovei_lane_confirmed(lane);
+    }
+    rovei_lane_end(lane, record);
+}
+
 static void answer_record(struct rovei_lanes *l, const rove_entity *from, const rovei_lane_frame *f)
 {
     rovei_lane *lane = rovei_lane_find(l, from, f->lane);
@@ -78,6 +94,10 @@ static void answer_record(struct rovei_lanes *l, const rove_entity *from, const 
     count_held_back(l, lane, f);
     if (!at)
         return;
+    if (rovei_entity_is_net(&at->record.holder) && f->type != ROVEI_LANE_OPEN) {
+        answer_ended(l, from, lane, f, &at->record);
+        return;
+    }
     rovei_lane_head(l, &a, ROVEI_LANE_RECORD, f->lane);
     a.record = at->record;
     if (lane)

@@ -81,6 +81,18 @@ static bool tell_some(rovei_lane *lane)
     return true;
 }
 
+void rovei_lane_end(rovei_lane *lane, const rovei_record *record)
+{
+    rovei_lane_frame f;
+    /* What cannot be sent is asked for: the sender sees by the position what it lacks. */
+    while (lane->told < lane->position && tell_some(lane)) {
+    }
+    rovei_lane_head(lane->set, &f, ROVEI_LANE_ENDED, lane->number);
+    f.position = lane->position;
+    f.record = *record;
+    rovei_lane_send(lane->set->node, &lane->reply, &lane->owner->entity, ROVEI_TAG_OUTCOME, &f);
+}
+
 void rovei_lanes_tell(struct rovei_lanes *l)
 {
     while (!rovei_list_empty(&l->owing)) {

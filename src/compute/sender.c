@@ -16,6 +16,12 @@ rovei_route *rovei_route_get(const rovei_node *n, const rove_entity *daemon)
     return rovei_map_get(&n->locations->routes, daemon->bytes);
 }
 
+static void follow(rovei_route *r, const rovei_record *record)
+{
+    r->ended = rovei_entity_is_net(&record->holder);
+    r->holder = r->ended ? record->giver : record->holder;
+}
+
 static rovei_route *route_make(rovei_node *n, const rove_entity *daemon)
 {
     rovei_route *r = rovei_route_get(n, daemon);
@@ -33,7 +39,7 @@ static rovei_route *route_make(rovei_node *n, const rove_entity *daemon)
     }
     const rovei_location *at = rovei_location_get(n, daemon);
     if (at)
-        r->holder = at->record.holder;
+        follow(r, &at->record);
     return r;
 }
 
@@ -102,12 +108,13 @@ void rovei_senders_located(rovei_node *n, rovei_now now, const rove_entity *daem
     const rovei_location *at = rovei_location_get(n, daemon);
     if (!r || !at)
         return;
-    bool moved = !rovei_entity_equal(&r->holder, &at->record.holder);
-    if (moved && !rovei_entity_is_zero(&r->holder)) {
+    rove_entity before = r->holder;
+    follow(r, &at->record);
+    bool moved = !rovei_entity_equal(&r->holder, &before);
+    if (moved && !rovei_entity_is_zero(&before)) {
         n->stats.redirects++;
         r->hops++;
     }
-    r->holder = at->record.holder;
     if (r->hops > ROVEI_SENDER_HOPS)
         rovei_route_trouble(r, now);
     ROVEI_LIST_EACH (it, next, &r->senders) {

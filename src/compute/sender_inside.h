@@ -11,6 +11,8 @@ typedef struct rovei_route {
     rovei_node *node;
     rove_entity daemon;
     rove_entity holder; /* of the record that is followed; zero: none known */
+    bool ended;         /* the record's holder is of class net, where no lane goes: `holder` is then
+                           who gave the daemon away, and knows what became of the events */
     rovei_sinc sinc;    /* (0, 0): not known yet */
     rovei_list senders;
     uint32_t hops; /* redirects since the last frame of a holder */
@@ -110,6 +112,8 @@ void rovei_sender_busy(rovei_sender *s);
 /* The first of the queue leaves it: it has its outcome. */
 void rovei_sender_pop(rovei_sender *s);
 void rovei_sender_room(rovei_sender *s);
+/* The lane is over: what it has no outcome for is refused. */
+void rovei_sender_refuse_all(rovei_sender *s, rove_err err);
 /* Tells what is abandoned and refused. False: out of memory, not all could be told yet. */
 bool rovei_sender_drain(rovei_sender *s);
 /* The present lane is not used any more, and a new one begins with what was never sent. */

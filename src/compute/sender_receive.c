@@ -261,7 +261,7 @@ static void handle_no_lane(rovei_sender *s, bool raised)
 }
 
 /* The lane will never be: what it had not been given is refused. */
-static void refuse_all(rovei_sender *s, rove_err err)
+void rovei_sender_refuse_all(rovei_sender *s, rove_err err)
 {
     s->refuse = s->next;
     s->refuse_err = err;
@@ -273,7 +273,7 @@ static void refuse_all(rovei_sender *s, rove_err err)
 static void handle_refused(rovei_sender *s, rove_err err)
 {
     if (s->state == ROVEI_SENDER_OPENING)
-        refuse_all(s, err);
+        rovei_sender_refuse_all(s, err);
 }
 
 static void handle_opened(rovei_sender *s)
@@ -297,6 +297,15 @@ static void handle_moving(rovei_sender *s, rovei_now now)
     hold_back(s, now, ROVEI_SENDER_HOLD_MAX);
 }
 
+/* All outcomes that there are were said before this. */
+static void handle_ended(rovei_sender *s, rovei_now now, uint64_t position)
+{
+    if (s->state == ROVEI_SENDER_SYNC && position > s->acked && position <= s->high)
+        retry_from(s, rovei_time_add(now.mono, s->pause)); /* some were lost on the way */
+    else
+        rovei_sender_refuse_all(s, ROVE_E_NO_LANES);
+}
+
 static void handle_close_done(rovei_sender *s, rovei_now now)
 {
     if (!s->closing || s->queue_count) {
@@ -310,12 +319,13 @@ static void handle_close_done(rovei_sender *s, rovei_now now)
 
 /* ---- where it is not ---- */
 
-/* The daemon was ended by its holder: what was sent may have been applied, the rest was not. */
-static void handle_stopped(rovei_sender *s)
+/* Nobody knows any more what the holder did: what was sent may have been applied, the rest was not.
+ */
+static void give_up(rovei_sender *s, rove_err err)
 {
     if (s->high > s->abandon)
         s->abandon = s->high;
-    refuse_all(s, ROVE_E_STOPPED);
+    rovei_sender_refuse_all(s, err);
 }
 
 static void handle_not_here(rovei_route *r, rovei_now now, const rove_entity *from,
@@ -334,7 +344,14 @@ static void handle_not_here(rovei_route *r, rovei_now now, const rove_entity *fr
         if (o)
             o->checking = false; /* there is no state any more that could have lost something */
         else
-            handle_stopped(s);
+            give_up(s, ROVE_E_STOPPED);
+        return;
+    }
+    if (r->ended) { /* it had the frozen copy, and has forgotten it */
+        if (o)
+            o->checking = false;
+        else
+            give_up(s, ROVE_E_NO_LANES);
         return;
     }
     rovei_route_trouble(r, now);
@@ -409,6 +426,10 @@ static void holder_says(rovei_route *r, rovei_now now, const rovei_lane_frame *f
     case ROVEI_LANE_CLOSE_DONE:
         handle_close_done(s, now);
         break;
+    case ROVEI_LANE_ENDED:
+        if (r->ended)
+            handle_ended(s, now, f->position);
+        break;
     default:
         break;
     }
@@ -418,12 +439,12 @@ void rovei_senders_receive(rovei_node *n, rovei_now now, const rove_entity *from
                            const rovei_lane_frame *f, rove_buf *message)
 {
     rovei_route *r = rovei_route_get(n, &f->daemon);
-    if (f->type == ROVEI_LANE_RECORD) {
+    if (f->type == ROVEI_LANE_RECORD || f->type == ROVEI_LANE_ENDED) {
         if (rovei_location_learn(n, now, &f->record, from))
             n->stats.frames_refused++;
-        return;
+        r = rovei_route_get(n, &f->daemon);
     }
-    if (!r)
+    if (!r || f->type == ROVEI_LANE_RECORD)
         return;
     if (f->type == ROVEI_LANE_NOT_HERE)
         handle_not_here(r, now, from, f);

@@ -228,6 +228,19 @@ static void write_state(rovei_sender *s, rovei_now now)
     ask_old(s, now);
 }
 
+/* Where no lane goes, what was never sent is certainly not applied; what was sent has to be asked
+ * for. */
+static bool settle_ended(rovei_sender *s)
+{
+    bool sent = s->state == ROVEI_SENDER_OPEN || s->state == ROVEI_SENDER_SYNC;
+    if (!s->route->ended || (sent && s->high > s->acked))
+        return false;
+    s->old_count = 0;
+    if (s->state != ROVEI_SENDER_NONE || s->queue_count)
+        rovei_sender_refuse_all(s, ROVE_E_NO_LANES);
+    return true;
+}
+
 /* A closing sender that owes and is owed nothing, or has tried for long enough, is over. */
 static bool may_end(const rovei_sender *s, rovei_now now)
 {
@@ -246,7 +259,7 @@ void rovei_sender_write(rovei_sender *s, rovei_now now)
         if (rovei_sender_end(s))
             return;
         s->hold_until = rovei_time_add(now.mono, RETRY_FULL);
-    } else if (now.mono >= s->hold_until) {
+    } else if (!settle_ended(s) && now.mono >= s->hold_until) {
         bool known = !rovei_entity_is_zero(&s->route->holder);
         if (known && rovei_node_reaches(s->node, &s->route->holder)) {
             write_state(s, now);

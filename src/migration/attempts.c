@@ -8,6 +8,10 @@
 #include <migration/net_machine.h>
 #include <string.h>
 
+/* First pause after NotReady; doubles up to the longest. */
+#define NOT_READY_PAUSE   (ROVE_SECOND / 2)
+#define NOT_READY_DOUBLES 5
+
 /* ---- the table ---- */
 
 rove_err rovei_moves_new(struct rovei_moves **ret, rovei_node *n)
@@ -136,6 +140,16 @@ void rovei_attempt_back_off(rovei_attempt *a, rovei_now now)
     set_pause(a, now);
 }
 
+uint64_t rovei_attempt_retry(const rovei_attempt *a, rovei_now now, uint64_t budget)
+{
+    uint64_t spent = now.mono - a->info.begun;
+    uint32_t doubles = a->info.attempts - 1;
+    if (budget == 0 || spent >= budget)
+        return 0;
+    uint64_t pause = NOT_READY_PAUSE << (doubles < NOT_READY_DOUBLES ? doubles : NOT_READY_DOUBLES);
+    return rovei_time_min(pause, budget - spent);
+}
+
 void rovei_attempt_stop(rovei_attempt *a)
 {
     rovei_timer_set(&a->node->timers, &a->repeat, ROVE_TIME_NEVER);
@@ -178,7 +192,9 @@ static void say_owed(rovei_attempt *a, rovei_now now)
         rovei_move_header h = rovei_attempt_header(a, ROVEI_MOVE_ABORT);
         rovei_move_say_abort(a->node, &h, a->info.reason);
     }
-    if (a->owes_note || a->unanswered)
+    if (a->farewells)
+        rovei_net_source_farewell(a, now);
+    if (a->owes_note || a->unanswered || a->farewells)
         rovei_attempt_back_off(a, now);
 }
 
@@ -316,16 +332,6 @@ void rovei_attempt_conclude(rovei_attempt *a, rovei_now now, rovei_move_outcome 
     rovei_order_report(a);
 }
 
-/* The first bytes of a text in UTF-8, whole characters, that fit. */
-static size_t cut(rove_span text, size_t most)
-{
-    const uint8_t *at = text.data;
-    size_t size = text.size < most ? text.size : most;
-    while (size && size < text.size && (at[size] & 0xc0) == 0x80)
-        size--;
-    return size;
-}
-
 /* It will be shown on a terminal: no control characters, of either set. */
 static void plain(uint8_t *at, size_t size)
 {
@@ -339,10 +345,10 @@ static void plain(uint8_t *at, size_t size)
 
 void rovei_attempt_text(rovei_attempt *a, rove_span text)
 {
-    size_t size = cut(text, ROVE_MIGRATION_TEXT_MAX - 1);
-    rove_buf *kept = size ? rovei_buf_copy(a->node->alloc, text.data, size) : NULL;
+    text = rovei_utf8_cut(text, ROVE_MIGRATION_TEXT_MAX - 1);
+    rove_buf *kept = text.size ? rovei_buf_copy(a->node->alloc, text.data, text.size) : NULL;
     if (kept)
-        plain(rovei_buf_data(kept), size);
+        plain(rovei_buf_data(kept), text.size);
     rove_buf_unref(a->text);
     a->text = kept;
     a->info.text = rove_buf_span(kept);
@@ -358,7 +364,7 @@ void rovei_attempt_retire(rovei_attempt *a, rovei_now now)
     rovei_timer_set(&a->node->timers, &a->due, ROVE_TIME_NEVER);
     rovei_timer_set(&a->node->timers, &a->limit,
                     rovei_time_add(now.mono, a->node->env->limits.outcome_life));
-    if (a->owes_note || a->unanswered)
+    if (a->owes_note || a->unanswered || a->farewells)
         rovei_attempt_repeat(a, now);
 }
 
@@ -381,6 +387,61 @@ void rovei_attempt_phase(rovei_attempt *a, rovei_phase phase)
     a->info.phase = phase;
     if (a->info.local_source || a->info.ordered)
         rovei_attempt_tell_phase(a);
+}
+
+/* ---- the source's cell ---- */
+
+static rovei_effect *cell_effect(rovei_attempt *a, const rovei_daemon *d, rovei_effect_kind kind)
+{
+    rovei_effect *e = rovei_node_effect(a->node, kind);
+    if (!e)
+        return NULL;
+    e->cell = d->cell;
+    e->daemon = d->entity;
+    e->attempt = a->info.attempt;
+    return e;
+}
+
+bool rovei_attempt_thaw(rovei_attempt *a, rovei_now now, rovei_daemon *d)
+{
+    if (!cell_effect(a, d, ROVEI_EFFECT_THAW))
+        return false;
+    rovei_daemon_set_role(a->node, now, d, ROVEI_ROLE_SERVING);
+    rovei_lanes_serve(d->lanes, now);
+    return true;
+}
+
+rove_err rovei_attempt_commit(rovei_attempt *a, rovei_now now, rovei_daemon *d,
+                              const rovei_addr *addrs, size_t addr_count, rovei_record *ret)
+{
+    rovei_node *n = a->node;
+    rovei_record record;
+    rove_err err = rovei_record_give(n, now, d->key, a->info.epoch, &a->info.target, addrs,
+                                     addr_count, &record);
+    if (!err) /* from the commit on nothing that is said of it may be refused for want of memory */
+        err = rovei_location_reserve(n, &d->entity);
+    if (!err && !cell_effect(a, d, ROVEI_EFFECT_COMMIT))
+        err = ROVE_E_NOMEM;
+    if (err)
+        return err;
+    *ret = record;
+    rovei_attempt_phase(a, ROVEI_PHASE_RESTORE);
+    rovei_attempt_phase(a, ROVEI_PHASE_REPLAY);
+    rovei_daemon_set_role(n, now, d, ROVEI_ROLE_COMMITTING);
+    a->committed = true;
+    rovei_attempt_stop(a);
+    return ROVE_OK;
+}
+
+bool rovei_attempt_publish(rovei_attempt *a, rovei_now now, rovei_daemon *d,
+                           const rovei_record *record)
+{
+    rovei_node *n = a->node;
+    if (rovei_location_learn(n, now, record, &n->self))
+        return false;
+    rovei_location_mark(n, now, &d->entity, false, true, d->kind);
+    rovei_lanes_depart(d->lanes, now, record);
+    return true;
 }
 
 /* ---- messages out ---- */

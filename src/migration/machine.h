@@ -38,6 +38,10 @@ typedef struct rovei_attempt {
     bool unanswered; /* source: Abort was said and not answered */
     bool owes_note;  /* MOVE_ENDED could not be queued yet */
     bool refused;    /* source: the target said no */
+    /* Source in class net. */
+    bool net_leftover; /* chunks of this attempt may lie half put together at the other side */
+    uint8_t farewells; /* how often MigrationFailed is still to be said */
+    uint64_t net_told; /* to whom; an orchestrator, when one ordered the snapshot */
     rovei_pipe pipe;
     rovei_list running;
     rovei_timer repeat; /* says the present step again */
@@ -81,8 +85,24 @@ void rovei_attempt_tell_phase(rovei_attempt *a);
 void rovei_attempt_repeat(rovei_attempt *a, rovei_now now);
 void rovei_attempt_back_off(rovei_attempt *a, rovei_now now);
 void rovei_attempt_stop(rovei_attempt *a); /* neither repeats nor ends by time */
+/* The pause before a target that was not ready is asked again; 0: the budget is spent. */
+uint64_t rovei_attempt_retry(const rovei_attempt *a, rovei_now now, uint64_t budget);
 /* Something went on: the present phase has move_stall again. */
 void rovei_attempt_progress(rovei_attempt *a, rovei_now now);
+
+/* ---- the source's cell, in whichever class ---- */
+/* Whether a daemon may be given away. E_NOT_FOUND, E_ALREADY_MIGRATING, E_SHUTTING_DOWN, E_BOUND.
+ */
+ROVE_MUST_USE rove_err rovei_moves_may_leave(const rovei_daemon *d);
+/* The daemon goes on here. False: out of memory, nothing was done. */
+bool rovei_attempt_thaw(rovei_attempt *a, rovei_now now, rovei_daemon *d);
+/* Asks for the commit point, with the record that names the target. E_NOMEM: nothing was done. */
+ROVE_MUST_USE rove_err rovei_attempt_commit(rovei_attempt *a, rovei_now now, rovei_daemon *d,
+                                            const rovei_addr *addrs, size_t addr_count,
+                                            rovei_record *ret);
+/* Tells lanes and all who ask where the daemon went. False: out of memory. */
+bool rovei_attempt_publish(rovei_attempt *a, rovei_now now, rovei_daemon *d,
+                           const rovei_record *record);
 
 /* ---- messages out ---- */
 rovei_move_header rovei_attempt_header(const rovei_attempt *a, rovei_move_type type);

@@ -10,11 +10,8 @@
 
 /* ---- orders ---- */
 
-static rove_err may_order(const rovei_node *n, const rovei_move_order *o, rovei_daemon **ret)
+rove_err rovei_moves_may_leave(const rovei_daemon *d)
 {
-    rovei_daemon *d = rovei_daemon_find(n, &o->daemon);
-    if (!d)
-        return ROVE_E_NOT_FOUND;
     switch (d->role) {
     case ROVEI_ROLE_SERVING:
         break;
@@ -31,16 +28,23 @@ static rove_err may_order(const rovei_node *n, const rovei_move_order *o, rovei_
     case ROVEI_ROLE_ASIDE:
         return ROVE_E_NOT_FOUND;
     }
-    if (d->source)
+    if (d->source || d->net_source)
         return ROVE_E_ALREADY_MIGRATING;
     if (d->shutting_down)
         return ROVE_E_SHUTTING_DOWN;
+    return d->epoch < ROVEI_EPOCH_MAX ? ROVE_OK : ROVE_E_BOUND;
+}
+
+static rove_err may_order(const rovei_node *n, const rovei_move_order *o, rovei_daemon **ret)
+{
+    rovei_daemon *d = rovei_daemon_find(n, &o->daemon);
+    rove_err err = d ? rovei_moves_may_leave(d) : ROVE_E_NOT_FOUND;
+    if (err)
+        return err;
     if (rovei_entity_equal(&o->target, &n->self))
         return ROVE_E_SAME_NODE;
     if (!rovei_node_reaches(n, &o->target))
         return ROVE_E_TARGET_UNAVAILABLE;
-    if (d->epoch >= ROVEI_EPOCH_MAX)
-        return ROVE_E_BOUND;
     if (!o->keep_identity && (!d->key || rovei_keypair_is_read_only(d->key)))
         return ROVE_E_IDENTITY_TRANSPORT;
     *ret = d;
@@ -55,6 +59,8 @@ rove_err rovei_moves_begin(rovei_node *n, rovei_now now, const rovei_move_order 
     rove_err err = may_order(n, o, &d);
     if (err)
         return err;
+    if (rovei_entity_is_net(&o->target))
+        return rovei_net_source_order(n, now, d, o, ret);
     rovei_move_info info = {.daemon = o->daemon,
                             .source = n->self,
                             .target = o->target,
@@ -114,11 +120,15 @@ rove_err rovei_node_cancel(rovei_node *n, rovei_now now, const rovei_attempt_id 
         return ROVE_E_NOT_FOUND;
     if (a->committed || a->info.outcome == ROVEI_OUTCOME_COMPLETED)
         return ROVE_E_TOO_LATE;
-    if (!a->source)
+    if (!a->source && !a->net_source)
         return ROVE_E_NOT_FOUND;
     rovei_move_outcome outcome = why == ROVE_E_CANCELLED   ? ROVEI_OUTCOME_CANCELLED
                                  : why == ROVE_E_TIMED_OUT ? ROVEI_OUTCOME_TIMED_OUT
                                                            : ROVEI_OUTCOME_FAILED;
+    if (a->net_source) {
+        rovei_net_source_cancel(a->net_source, now, outcome, why);
+        return ROVE_OK;
+    }
     /* Its own deadline ended an order that had to wait for the move before. */
     if (a->source->step == ROVEI_SOURCE_WAIT && why == ROVE_E_TIMED_OUT)
         why = ROVE_E_MOVE_NOT_CLOSED;
@@ -469,8 +479,6 @@ void rovei_moves_turn(rovei_node *n, rovei_now now)
             rovei_source_turn(a->source, now);
         else if (a->target)
             rovei_target_turn(a->target, now);
-        else if (a->net_source)
-            rovei_net_source_turn(a->net_source, now);
         else if (a->net_target)
             rovei_net_target_turn(a->net_target, now);
     }
@@ -558,5 +566,7 @@ void rovei_moves_check(const rovei_node *n)
             rovei_source_check(a->source);
         if (a->target)
             rovei_target_check(a->target);
+        if (a->net_source)
+            rovei_net_source_check(a->net_source);
     }
 }

@@ -58,6 +58,8 @@ struct rovei_net_moves {
     size_t refused_next;
     rovei_net_done *done; /* the oldest first */
     size_t done_count, done_room;
+    struct rovei_net_asked *asked; /* net_ordered.c: orders of others that policy looks at */
+    size_t asked_count, asked_room;
     rovei_queue to_self; /* of rovei_net_note_to_self */
     unsigned self_sent;  /* since the last message or turn */
     bool draining;
@@ -89,12 +91,13 @@ void rovei_net_source_free(struct rovei_net_source *s);
  * policy comes first, and the answer to a refusal. */
 void rovei_net_source_ordered(rovei_node *n, rovei_now now, uint64_t from, uint64_t origin,
                               uint64_t target);
+void rovei_net_asked_free(struct rovei_net_moves *m);
 /* The answer to a question of _ordered. False: not one of them. */
 bool rovei_net_source_answered(rovei_node *n, rovei_now now, uint64_t ticket, rove_err verdict);
 /* RESTORE_COMPLETE, REPLAY_COMPLETE, ACTIVATE_ACK of the target, when this node drives its own
  * move; CUTOVER_NOTIFY of the orchestrator that names the recorded target; MIGRATION_FAILED of
  * either. */
-void rovei_net_source_receive(struct rovei_net_source *s, rovei_now now, uint64_t from,
+void rovei_net_source_receive(struct rovei_net_source *s, rovei_now now,
                               const rovei_netmove_message *m);
 /* The target has shown that it serves: as if its ACTIVATE_ACK had come, once committed. */
 void rovei_net_source_proved(struct rovei_net_source *s, rovei_now now);
@@ -105,10 +108,23 @@ void rovei_net_source_repeat(struct rovei_net_source *s, rovei_now now); /* its 
 void rovei_net_source_limit(struct rovei_net_source *s, rovei_now now);
 void rovei_net_source_peer_up(struct rovei_net_source *s, rovei_now now, uint64_t node_id);
 void rovei_net_source_peer_failed(struct rovei_net_source *s, rovei_now now, uint64_t node_id);
-void rovei_net_source_turn(struct rovei_net_source *s, rovei_now now);
 /* Ends it without touching the daemon (rovei_moves_detach). */
 void rovei_net_source_detach(struct rovei_net_source *s, rovei_now now, rove_err err);
 void rovei_net_source_check(const struct rovei_net_source *s);
+/* This node's own order for a daemon that may leave, to a peer of class net. E_TARGET_KEY; E_NOMEM.
+ */
+ROVE_MUST_USE rove_err rovei_net_source_order(rovei_node *n, rovei_now now, rovei_daemon *d,
+                                              const rovei_move_order *o, rovei_attempt_id *ret);
+/* Before the commit. */
+void rovei_net_source_cancel(struct rovei_net_source *s, rovei_now now, rovei_move_outcome outcome,
+                             rove_err why);
+/* The former move of its daemon is closed. */
+void rovei_net_source_begin(struct rovei_net_source *s, rovei_now now);
+/* Says MIGRATION_FAILED of an attempt that has ended. */
+void rovei_net_source_farewell(rovei_attempt *a, rovei_now now);
+/* CUTOVER_NOTIFY for a move that is over here: false, the sender did not order one. */
+bool rovei_net_source_cutover_again(rovei_node *n, rovei_now now, uint64_t from,
+                                    const rovei_netmove_message *m);
 
 /* ---- the orchestrator's half (net_orders.c), for a source or target in class net ---- */
 struct rovei_net_order;

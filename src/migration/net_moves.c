@@ -51,6 +51,7 @@ void rovei_net_moves_free(struct rovei_net_moves *m)
     rovei_timers_release(&m->node->timers, &m->sweep);
     rovei_chunks_fini(&m->chunks);
     rovei_queue_fini(&m->to_self);
+    rovei_net_asked_free(m);
     rovei_free(alloc, m->done, m->done_room * sizeof *m->done);
     ROVEI_DELETE(alloc, m);
 }
@@ -216,7 +217,7 @@ static void of_target(rovei_node *n, rovei_now now, uint64_t from, const rovei_n
     if (o && rovei_net_order_roles(o)->target == from)
         rovei_net_order_receive(o, now, from, m);
     else if (roles && roles->orchestrator == n->net_moves->self && roles->target == from)
-        rovei_net_source_receive(s, now, from, m);
+        rovei_net_source_receive(s, now, m);
     else
         rovei_netmove_refused(n, m->type);
 }
@@ -227,9 +228,10 @@ static void on_cutover(rovei_node *n, rovei_now now, uint64_t from, const rovei_
 {
     struct rovei_net_source *s = source_of(n, m->origin);
     const rovei_net_roles *roles = s ? rovei_net_source_roles(s) : NULL;
-    if (roles && roles->orchestrator == from && roles->target == m->node)
-        rovei_net_source_receive(s, now, from, m);
-    else
+    if (roles && ((roles->orchestrator == from && roles->target == m->node) ||
+                  ROVEI_MUTANT(CUTOVER_FROM_ANYONE)))
+        rovei_net_source_receive(s, now, m);
+    else if (roles || !rovei_net_source_cutover_again(n, now, from, m))
         rovei_netmove_refused(n, m->type);
 }
 
@@ -257,8 +259,9 @@ static void on_failed(rovei_node *n, rovei_now now, uint64_t from, const rovei_n
     roles = s ? rovei_net_source_roles(s) : NULL;
     uint64_t self = n->net_moves->self;
     if (roles &&
-        (roles->orchestrator == from || (roles->orchestrator == self && roles->target == from))) {
-        rovei_net_source_receive(s, now, from, m);
+        (roles->orchestrator == from || (roles->orchestrator == self && roles->target == from) ||
+         ROVEI_MUTANT(FAILURE_FROM_ANYONE))) {
+        rovei_net_source_receive(s, now, m);
         heard = true;
     }
     if (t && rovei_net_target_roles(t)->orchestrator == from) {

@@ -8,9 +8,6 @@
 #include <migration/machine.h>
 #include <string.h>
 
-/* First pause after NotReady; doubles up to the longest. */
-#define NOT_READY_PAUSE   (ROVE_SECOND / 2)
-#define NOT_READY_DOUBLES 5
 /* A restore that is said to go on may take so many times move_stall. */
 #define RESTORE_STALLS 40
 /* Rounds that the target may be ahead with: it counts on by itself when a chunk was lost. */
@@ -172,16 +169,13 @@ void rovei_source_start(struct rovei_source *s, rovei_now now)
 static void not_ready(struct rovei_source *s, rovei_now now)
 {
     rovei_attempt *a = s->a;
-    uint64_t spent = now.mono - a->info.begun;
-    if (s->retry_not_ready == 0 || spent >= s->retry_not_ready) {
+    uint64_t pause = rovei_attempt_retry(a, now, s->retry_not_ready);
+    if (!pause) {
         a->refused = true;
         rovei_source_abort(s, now, ROVEI_OUTCOME_FAILED,
                            s->retry_not_ready ? ROVE_E_NOT_READY_TIMEOUT : ROVE_E_TARGET_NOT_READY);
         return;
     }
-    uint32_t doubles = a->info.attempts - 1;
-    uint64_t pause = NOT_READY_PAUSE << (doubles < NOT_READY_DOUBLES ? doubles : NOT_READY_DOUBLES);
-    pause = rovei_time_min(pause, s->retry_not_ready - spent);
     rovei_source_set_step(s, ROVEI_SOURCE_PAUSE);
     rovei_attempt_stop(a);
     rovei_timer_set(&a->node->timers, &a->repeat, rovei_time_add(now.mono, pause));
@@ -209,7 +203,6 @@ void rovei_source_abort(struct rovei_source *s, rovei_now now, rovei_move_outcom
                         rove_err err)
 {
     rovei_attempt *a = s->a;
-    rovei_daemon *d = s->d;
     ROVEI_CHECK(!a->committed);
     if (s->ending == ROVEI_OUTCOME_RUNNING) {
         s->ending = outcome;
@@ -218,17 +211,9 @@ void rovei_source_abort(struct rovei_source *s, rovei_now now, rovei_move_outcom
     /* What was asked of the cell has to come back before the cell can be asked otherwise. */
     if (s->step == ROVEI_SOURCE_FREEZE)
         return;
-    if (transferring(s)) {
-        rovei_effect *e = rovei_node_effect(a->node, ROVEI_EFFECT_THAW);
-        if (!e) {
-            rovei_attempt_repeat(a, now);
-            return;
-        }
-        e->cell = d->cell;
-        e->daemon = d->entity;
-        e->attempt = a->info.attempt;
-        rovei_daemon_set_role(a->node, now, d, ROVEI_ROLE_SERVING);
-        rovei_lanes_serve(d->lanes, now);
+    if (transferring(s) && !rovei_attempt_thaw(a, now, s->d)) {
+        rovei_attempt_repeat(a, now);
+        return;
     }
     end(s, now, s->ending, s->ending_reason);
 }

@@ -12,34 +12,15 @@
 
 static void commit(struct rovei_source *s, rovei_now now, const rovei_move_prepared *p)
 {
-    rovei_attempt *a = s->a;
-    rovei_daemon *d = s->d;
-    rovei_node *n = a->node;
-    rovei_record record;
-    rove_err err = rovei_record_give(n, now, d->key, a->info.epoch, &a->info.target, p->addrs,
-                                     p->addr_count, &record);
-    if (!err) /* from the commit on nothing that is said of it may be refused for want of memory */
-        err = rovei_location_reserve(n, &d->entity);
+    rove_err err = rovei_attempt_commit(s->a, now, s->d, p->addrs, p->addr_count, &s->record);
     if (err == ROVE_E_NOMEM)
         return; /* the target says Prepared again */
     if (err) {
         rovei_source_abort(s, now, ROVEI_OUTCOME_FAILED, err);
         return;
     }
-    rovei_effect *e = rovei_node_effect(n, ROVEI_EFFECT_COMMIT);
-    if (!e)
-        return;
-    e->cell = d->cell;
-    e->daemon = d->entity;
-    e->attempt = a->info.attempt;
-    s->record = record;
     s->ticket = p->ticket;
-    rovei_attempt_phase(a, ROVEI_PHASE_RESTORE);
-    rovei_attempt_phase(a, ROVEI_PHASE_REPLAY);
     rovei_source_set_step(s, ROVEI_SOURCE_COMMITTING);
-    rovei_daemon_set_role(n, now, d, ROVEI_ROLE_COMMITTING);
-    a->committed = true;
-    rovei_attempt_stop(a);
 }
 
 /* Another preparation than the one committed to: the target may have served in between, so what it
@@ -62,13 +43,8 @@ static void say_commit(struct rovei_source *s)
 
 static void publish(struct rovei_source *s, rovei_now now)
 {
-    rovei_node *n = s->a->node;
-    rovei_daemon *d = s->d;
-    if (s->published || rovei_location_learn(n, now, &s->record, &n->self))
-        return;
-    rovei_location_mark(n, now, &d->entity, false, true, d->kind);
-    rovei_lanes_depart(d->lanes, now, &s->record);
-    s->published = true;
+    if (!s->published)
+        s->published = rovei_attempt_publish(s->a, now, s->d, &s->record);
 }
 
 void rovei_source_prepared(struct rovei_source *s, rovei_now now, const rovei_move_prepared *p)

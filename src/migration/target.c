@@ -5,7 +5,7 @@
 #include <base/check.h>
 #include <base/mutant.h>
 #include <identity/envelope.h>
-#include <migration/machine.h>
+#include <migration/net_machine.h>
 #include <string.h>
 
 /* Bytes between two Progress messages. */
@@ -465,6 +465,8 @@ static void on_closed(struct rovei_target *t, rovei_now now)
     rovei_attempt_retire(a, now);
     if (d->source && d->source->step == ROVEI_SOURCE_WAIT)
         rovei_source_start(d->source, now);
+    if (d->net_source)
+        rovei_net_source_begin(d->net_source, now);
 }
 
 static void on_abort(struct rovei_target *t, rovei_now now, const rovei_move_message *m)
