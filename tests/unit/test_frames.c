@@ -197,12 +197,12 @@ static void packets_need_frames(void **state)
     done(p);
 }
 
+/* Well-formed frames that nobody may send as things stand. */
 static const struct {
     rove_err first, second;
     uint8_t size[2];
     uint8_t frames[2][64];
 } wrong[] = {
-    /* by themselves well-formed */
     /* an ACK of what was never sent */
     {ROVE_E_BOUND, 0, {18, 0}, {{2, 1, U32(0), U64(1), U32(0)}}},
     /* words about streams that we never opened */
