@@ -63,7 +63,9 @@ static void test_wrong_key(void **state)
     assert_int_equal(spot_stats(&a).handshakes_answered, 0);
     spot_meet(&b, &c); /* another address for the same peer */
     assert_int_equal(spot_sessions(&a), 0);
-    rove_entity bad = {{2}};
+    rove_entity bad = {{2}}; /* the form of a peer of class net, which has no key that is known */
+    assert_int_equal(rove_node_connect(a.node, &bad, c.info.address), ROVE_E_NO_IMAGE);
+    memset(&bad, 2, sizeof bad);
     assert_int_equal(rove_node_connect(a.node, &bad, c.info.address), ROVE_E_PUBLIC_KEY);
     assert_int_equal(rove_node_connect(a.node, &a.info.entity, c.info.address), ROVE_E_SAME_NODE);
     assert_int_equal(rove_node_connect(a.node, &c.info.entity, "127.0.0.1"), ROVE_E_ADDRESS);
