@@ -38,6 +38,9 @@ ROVE_API rove_entity rove_identity_entity(const rove_identity *identity);
 ROVE_API uint64_t rove_identity_origin(const rove_identity *identity);
 /* The origin hash of any entity. As above. */
 ROVE_API uint64_t rove_entity_origin(const rove_entity *entity);
+/* How a peer of class net is written where an entity stands for a node: it has a node id (not 0)
+ * and no entity. As above. */
+ROVE_API rove_entity rove_entity_of_net(uint64_t node_id);
 
 /* Signs. Errors: ROVE_E_READ_ONLY, ROVE_E_USAGE; `ret_signature` is untouched then. Threads: any.
  * Re-entry: allowed. */

@@ -40,6 +40,10 @@ typedef struct rove_node_config {
      * bytes, copied) or, when that is NULL too, drawn at random. */
     const char *identity_file;
     const uint8_t *seed;
+    /* Serves peers of the reference's session class `net` as well: those that rove_node_list_net
+     * lists, and nobody else. What that class does not protect stands in SECURITY.md. Default
+     * false. */
+    bool compat_net;
     rove_alloc alloc; /* `alloc` NULL: the C library's */
     rove_limits limits;
 } rove_node_config;
@@ -121,6 +125,20 @@ ROVE_API void rove_node_get_info(const rove_node *node, rove_node_info *ret);
  * "Sessions". */
 ROVE_API ROVE_MUST_USE rove_err rove_node_connect(rove_node *node, const rove_entity *peer,
                                                   const char *address);
+
+/* Lists a peer of class net, for a node that has `compat_net`: from now on it may connect. With its
+ * static X25519 key (32 bytes, copied) daemons can be moved to it with their identity; with an
+ * `address` ("HOST:PORT") too it is dialled and kept. Either may be NULL, but no address goes
+ * without a key. Once more for the same id replaces both. Elsewhere such a peer is named by
+ * rove_entity_of_net. Errors: ROVE_E_USAGE (NULL, no class net, an address without a key),
+ * ROVE_E_ADDRESS, ROVE_E_RESERVED_ID (0, or an id that looks like a packet), ROVE_E_SAME_NODE (this
+ * node's id, or its low half), ROVE_E_EXISTS (another listed id has the same low half, which is all
+ * that a handshake shows), ROVE_E_REFUSED (the id is that of a node of class rove),
+ * ROVE_E_WEAK_SECRET (no key that a node can have), ROVE_E_FULL (net_peers), ROVE_E_REENTRANT
+ * (inside of a daemon), ROVE_E_NOMEM. Threads: any. Blocking: as rove_node_connect.
+ * docs/protocol/net.md. */
+ROVE_API ROVE_MUST_USE rove_err rove_node_list_net(rove_node *node, uint64_t node_id,
+                                                   const uint8_t *x25519, const char *address);
 
 /* Waits until a session with the peer stands; with `timeout_ns` 0 it only looks. Errors:
  * ROVE_E_TIMED_OUT (it does not), ROVE_E_WOULD_BLOCK (nor here: on the node's own thread),

@@ -2,6 +2,7 @@
  *
  * rove node: runs a node in the foreground until it is told to stop. */
 #include "client.h"
+#include "net_peer.h"
 #include "node_log.h"
 
 #include <crypto/crypto.h>
@@ -26,7 +27,8 @@ const rove_kind *rove_wordcount_kind(void);
 
 typedef struct server {
     const char *listen, *psk_file, *identity, *control_path;
-    cli_list load, peers, set;
+    const char *compat;
+    cli_list load, peers, net_peers, set;
     bool json, allow_loss;
 
     char control_room[256];
@@ -113,7 +115,7 @@ static int explain_listen(const char *listen)
                         "[::1]:7001 or 0.0.0.0:0",
                         listen);
     address.port = 0;
-    if (rovei_udp_new(&udp, &rovei_alloc_libc, &address))
+    if (rovei_udp_new(&udp, &rovei_alloc_libc, &address, false))
         return cli_fail("%s cannot be listened on: no interface of this machine has that address "
                         "(0.0.0.0 stands for all)",
                         listen);
@@ -161,6 +163,7 @@ static int start_node(server *s)
     cfg.listen = s->listen;
     cfg.psk = psk;
     cfg.identity_file = s->identity;
+    cfg.compat_net = s->compat != NULL;
     err = rove_node_new(&s->node, &cfg);
     rovei_wipe(psk, sizeof psk);
     if (!err)
@@ -223,6 +226,41 @@ static int connect_peers(server *s)
             return cli_fail("the peer's address %s cannot be resolved: it is HOST:PORT", address);
         if (err)
             return cli_fail("the peer %s cannot be had: %s", s->peers.items[i], rove_strerror(err));
+    }
+    return CLI_DONE;
+}
+
+static int explain_net_peer(const char *text, rove_err err)
+{
+    static const struct {
+        rove_err err;
+        const char *what;
+    } known[] = {
+        {ROVE_E_ADDRESS, "its address cannot be resolved"},
+        {ROVE_E_RESERVED_ID, "no node can have that id"},
+        {ROVE_E_SAME_NODE, "that is the id of this node, or its low half"},
+        {ROVE_E_EXISTS, "another one that is listed has the same low 32 bits, and a handshake does "
+                        "not tell the two apart"},
+        {ROVE_E_REFUSED, "that id is known as a node of class rove"},
+        {ROVE_E_WEAK_SECRET, "no node can have that key: see that it was copied whole"},
+    };
+    const char *what = rove_strerror(err);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (known[i].err == err)
+            what = known[i].what;
+    return cli_fail("the net peer %s cannot be listed: %s", text, what);
+}
+
+static int list_net_peers(server *s)
+{
+    for (size_t i = 0; i < s->net_peers.count; i++) {
+        net_peer p;
+        int status = net_peer_parse(s->net_peers.items[i], &p);
+        if (status != CLI_DONE)
+            return status;
+        rove_err err = rove_node_list_net(s->node, p.node_id, p.has_key ? p.key : NULL, p.address);
+        if (err)
+            return explain_net_peer(s->net_peers.items[i], err);
     }
     return CLI_DONE;
 }
@@ -352,6 +390,8 @@ static int run(server *s)
     if (status == CLI_DONE)
         status = connect_peers(s);
     if (status == CLI_DONE)
+        status = list_net_peers(s);
+    if (status == CLI_DONE)
         status = open_control(s);
     if (status == CLI_DONE) {
         say_ready(s);
@@ -384,6 +424,16 @@ static int check_options(const server *s)
         if (!cli_check_peer("--peer", s->peers.items[i], &peer, &address, &status))
             return status;
     }
+    if (s->compat && strcmp(s->compat, "net") != 0)
+        return cli_usage("--compat knows only \"net\", not \"%s\"", s->compat);
+    if (s->net_peers.count && !s->compat)
+        return cli_usage("--net-peer needs --compat net: class net is served only on request");
+    for (size_t i = 0; i < s->net_peers.count; i++) {
+        net_peer p;
+        int status = net_peer_parse(s->net_peers.items[i], &p);
+        if (status != CLI_DONE)
+            return status;
+    }
     return set_limits(&limits, &s->set);
 }
 
@@ -399,6 +449,11 @@ int cli_node(int argc, char **argv)
         {CLI_LIST, "--load", "KIND.so", &s->load, "a kind of daemon; may be given several times"},
         {CLI_LIST, "--peer", "ENTITY@HOST:PORT", &s->peers,
          "a node to talk to; may be given several times"},
+        {CLI_TEXT, "--compat", "net", &s->compat,
+         "serve nodes of the reference too, those that --net-peer lists"},
+        {CLI_LIST, "--net-peer", "ID[:X25519[@HOST:PORT]]", &s->net_peers,
+         "such a node, by its node id (0x...): with its key daemons move to it with their\n"
+         "                          identity, with its address it is dialled; several times"},
         {CLI_FLAG, "--allow-loss", NULL, &s->allow_loss,
          "stop at the first signal, also with daemons on board"},
         {CLI_LIST, "--set", "LIMIT=VALUE", &s->set, "change a limit or timer, see below"},
@@ -425,6 +480,7 @@ int cli_node(int argc, char **argv)
     }
     cli_list_free(&s->load);
     cli_list_free(&s->peers);
+    cli_list_free(&s->net_peers);
     cli_list_free(&s->set);
     return status;
 }

@@ -84,10 +84,11 @@ static void say_daemon(const report *r)
 
 static void say_peer(const rovei_peer_info *peer)
 {
-    char address[64] = "an unknown address", entity[65];
+    char address[64] = "an unknown address", entity[65], id[19];
     if (peer->addr.family)
         rovei_address_format(&peer->addr, address, sizeof address);
     rovei_hex_encode(peer->entity.bytes, sizeof peer->entity.bytes, entity);
+    (void)snprintf(id, sizeof id, "0x%" PRIx64, peer->node_id);
     switch (peer->state) {
     case ROVEI_PEER_UP:
         fprintf(stderr, "peer 0x%" PRIx64 " at %s: up\n", peer->node_id, address);
@@ -100,7 +101,7 @@ static void say_peer(const rovei_peer_info *peer)
         fprintf(stderr,
                 "no answer from %s: it cannot be reached, has another psk, or is not %s; it is "
                 "tried again\n",
-                address, entity);
+                address, peer->session_class == ROVEI_CLASS_NET ? id : entity);
         break;
     case ROVEI_PEER_SUSPECT:
         break;

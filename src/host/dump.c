@@ -224,12 +224,13 @@ static void dump_peers(text *t, rovei_node *core)
 {
     listing l = list_begin(t, "peers");
     rovei_peer_info p;
-    for (size_t it = 0; rovei_mesh_peer_next(rovei_node_mesh(core), &it, &p);) {
+    for (size_t it = 0; rovei_node_peer_next(core, &it, &p);) {
         char address[64] = "";
         if (p.addr.family)
             rovei_address_format(&p.addr, address, sizeof address);
         item_begin(&l);
         add_id(t, "node_id", p.node_id);
+        add_name(t, "class", p.session_class == ROVEI_CLASS_NET ? "net" : "rove");
         add_name(t, "state", rovei_peer_state_name(p.state));
         add_name(t, "address", address);
         add_id(t, "session", p.association);

@@ -100,6 +100,11 @@ uint64_t rove_identity_origin(const rove_identity *identity)
     return rovei_keypair_origin(identity->key);
 }
 
+rove_entity rove_entity_of_net(uint64_t node_id)
+{
+    return node_id ? rovei_entity_of_net(node_id) : (rove_entity){{0}};
+}
+
 uint64_t rove_entity_origin(const rove_entity *entity)
 {
     return rovei_entity_origin(entity);

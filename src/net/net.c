@@ -179,6 +179,11 @@ bool rovei_net_reaches(const rovei_net *t, uint64_t node_id)
     return l && l->current && l->state != ROVEI_PEER_FAILED;
 }
 
+uint64_t rovei_net_places(const rovei_net *t)
+{
+    return t->places;
+}
+
 static void describe(const rovei_net_link *l, rovei_net_info *ret)
 {
     const rovei_net_held *s = l->current;
@@ -231,8 +236,10 @@ static rovei_net_drop receive_sealed(rovei_net *t, const rovei_addr *from,
     rovei_net_heard(s);
     if (p->type == ROVEI_NET_PACKET_DATA)
         return rovei_net_receive_text(s, p, text);
-    if (newest)
+    if (newest && !rovei_addr_equal(&s->addr, from)) {
         s->addr = *from;
+        t->places++;
+    }
     return ROVEI_NET_DROP_COUNT;
 }
 

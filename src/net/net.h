@@ -99,6 +99,8 @@ typedef struct rovei_net_info {
 } rovei_net_info;
 /* E_UNKNOWN_PEER: not listed. */
 ROVE_MUST_USE rove_err rovei_net_peer(const rovei_net *t, uint64_t node_id, rovei_net_info *ret);
+/* Grows whenever a peer comes to stand at an address or leaves it. */
+uint64_t rovei_net_places(const rovei_net *t);
 /* Walks the listed peers that are not fenced: start with *it = 0, false at the end. */
 bool rovei_net_peer_next(const rovei_net *t, size_t *it, rovei_net_info *ret);
 

@@ -104,6 +104,7 @@ void rovei_net_link_end(rovei_net_link *l)
     ROVEI_LIST_EACH (it, next, &l->sessions)
         end_session(ROVEI_CONTAINER(it, rovei_net_held, list));
     l->current = NULL;
+    t->places++;
     rovei_net_drop_outgoing(l);
     l->beat_due = l->wave_due = false;
     l->beat_again = 0;
@@ -161,6 +162,7 @@ static void make_current(rovei_net_link *l, rovei_net_held *s)
         before->until = rovei_time_add(t->now.mono, t->env->limits.net_keep);
     s->until = ROVE_TIME_NEVER;
     l->current = s;
+    l->net->places++;
     size_t count;
     rovei_net_held *worst = least(l, &count);
     if (count > ROVEI_NET_OTHERS)

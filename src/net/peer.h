@@ -131,6 +131,7 @@ struct rovei_net {
     size_t inbox_count;
     uint64_t budget[2]; /* when the handshakes of strangers, of known addresses are worked off */
     uint64_t next_serial;
+    uint64_t places;
     uint64_t wave_seq;
     rovei_net_stats stats;
 };

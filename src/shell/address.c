@@ -36,6 +36,13 @@ static bool split(const char *text, char *host, size_t room, uint16_t *ret_port)
     return true;
 }
 
+bool rovei_address_is_well_formed(const char *text)
+{
+    char host[256];
+    uint16_t port = 0;
+    return split(text, host, sizeof host, &port) && port;
+}
+
 rove_err rovei_address_parse(const char *text, bool names, rovei_addr *ret)
 {
     char host[256];

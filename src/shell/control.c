@@ -278,7 +278,7 @@ static void on_note(void *user, rovei_node *core, rovei_now now, const rovei_not
     rovei_control *control = user;
     rovei_peer_info peer;
     if (note->kind == ROVEI_NOTE_PEER && control->peer_changed &&
-        rovei_mesh_peer(rovei_node_mesh(core), &note->peer, &peer) == ROVE_OK)
+        rovei_node_peer(core, &note->peer, &peer) == ROVE_OK)
         control->peer_changed(control->user, &peer);
     if (note->kind == ROVEI_NOTE_FORCED && control->forced)
         control->forced(control->user, &note->daemon, &note->peer, note->value);

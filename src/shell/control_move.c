@@ -22,7 +22,7 @@ static bool find_node(connection *c, rovei_node *core, json_object *request, rov
         return false;
     }
     rovei_peer_info peer;
-    for (size_t it = 0; rovei_mesh_peer_next(rovei_node_mesh(core), &it, &peer);)
+    for (size_t it = 0; rovei_node_peer_next(core, &it, &peer);)
         if (peer.node_id == id) {
             *ret = peer.entity;
             return true;
@@ -144,8 +144,7 @@ static bool wait_meeting(connection *c, rovei_node *core, const rovei_move_order
     if (json_object_object_get_ex(request, "timeout_ns", &timeout) &&
         json_object_get_uint64(timeout) < wait)
         wait = json_object_get_uint64(timeout);
-    if (c->met || !wait ||
-        rovei_mesh_peer(rovei_node_mesh(core), &order->target, &peer) != ROVE_OK ||
+    if (c->met || !wait || rovei_node_peer(core, &order->target, &peer) != ROVE_OK ||
         peer.state != ROVEI_PEER_CONNECTING)
         return false;
     c->met = true;

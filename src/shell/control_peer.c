@@ -69,7 +69,7 @@ static void connect_finish(job *j, rovei_node *core, rovei_now now)
     (void)now;
     connection *c = j->connection;
     rovei_peer_info peer;
-    if (!j->err && rovei_mesh_peer(rovei_node_mesh(core), &j->entity, &peer) == ROVE_OK)
+    if (!j->err && rovei_node_peer(core, &j->entity, &peer) == ROVE_OK)
         control_say(c, control_peer(&peer));
     if (c->closing)
         return;

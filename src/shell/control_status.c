@@ -5,13 +5,14 @@
 #include <identity/entity.h>
 #include <shell/control_inside.h>
 #include <shell/udp.h>
+#include <stdio.h>
 #include <unistd.h>
 
 static size_t count_peers(rovei_node *core)
 {
     rovei_peer_info peer;
     size_t count = 0;
-    for (size_t it = 0; rovei_mesh_peer_next(rovei_node_mesh(core), &it, &peer);)
+    for (size_t it = 0; rovei_node_peer_next(core, &it, &peer);)
         count += peer.state != ROVEI_PEER_CONNECTING;
     return count;
 }
@@ -26,6 +27,24 @@ static size_t count_daemons(rovei_node *core)
     return count;
 }
 
+static void add_net_drop(json_object *drops, const char *prefix, const char *name, uint64_t count)
+{
+    char key[64];
+    (void)snprintf(key, sizeof key, "%s%s", prefix, name);
+    control_add(drops, key, control_u64(count));
+}
+
+/* What class net dropped: datagrams, and messages that nothing here is for. */
+static void add_net_drops(json_object *drops, const rovei_net *net)
+{
+    rovei_net_stats stats = rovei_net_stats_get(net);
+    for (unsigned i = 0; i < ROVEI_NET_DROP_COUNT; i++)
+        add_net_drop(drops, "net_", rovei_net_drop_name((rovei_net_drop)i), stats.drops[i]);
+    for (unsigned i = 0; i < ROVEI_NET_SUBPROTOCOL_COUNT; i++)
+        add_net_drop(drops, "net_message_", rovei_net_subprotocol_name((rovei_net_subprotocol)i),
+                     stats.dropped_messages[i]);
+}
+
 void control_status(connection *c, rovei_node *core, rovei_now now, json_object *request)
 {
     (void)now;
@@ -37,6 +56,9 @@ void control_status(connection *c, rovei_node *core, rovei_now now, json_object 
     json_object *drops = json_object_new_object(), *o = json_object_new_object();
     for (unsigned i = 0; i < ROVEI_DROP_COUNT; i++)
         control_add(drops, rovei_drop_name((rovei_drop)i), control_u64(stats.drops[i]));
+    const rovei_net *net = rovei_node_net(core);
+    if (net)
+        add_net_drops(drops, net);
     control_add(o, "entity", control_hex(info.entity.bytes, sizeof info.entity.bytes));
     control_add(o, "node_id", control_id(info.node_id));
     control_add(o, "x25519", control_hex(info.x25519, sizeof info.x25519));
@@ -66,9 +88,11 @@ json_object *control_peer(const rovei_peer_info *peer)
     if (peer->addr.family)
         rovei_address_format(&peer->addr, address, sizeof address);
     json_object *o = json_object_new_object();
-    control_add(o, "entity", control_hex(peer->entity.bytes, sizeof peer->entity.bytes));
+    bool net = peer->session_class == ROVEI_CLASS_NET; /* has no entity that anybody knows */
+    control_add(o, "entity",
+                net ? NULL : control_hex(peer->entity.bytes, sizeof peer->entity.bytes));
     control_add(o, "node_id", control_id(peer->node_id));
-    control_add(o, "class", control_text(peer->session_class == ROVEI_CLASS_NET ? "net" : "rove"));
+    control_add(o, "class", control_text(net ? "net" : "rove"));
     control_add(o, "state", control_text(peer_word(peer)));
     control_add(o, "addr", peer->addr.family ? control_text(address) : NULL);
     control_add(o, "rtt_us", peer->rtt ? control_us(peer->rtt) : NULL);
@@ -80,7 +104,7 @@ void control_peers(connection *c, rovei_node *core, rovei_now now, json_object *
     (void)now;
     (void)request;
     rovei_peer_info peer;
-    for (size_t it = 0; !c->closing && rovei_mesh_peer_next(rovei_node_mesh(core), &it, &peer);)
+    for (size_t it = 0; !c->closing && rovei_node_peer_next(core, &it, &peer);)
         control_say(c, control_peer(&peer));
     if (!c->closing)
         control_end_err(c, ROVE_OK);

@@ -112,15 +112,16 @@ static void send_datagrams(rove_node *node, rovei_now now)
  * its own. */
 static void favour_peers(rove_node *node)
 {
-    const rovei_mesh *mesh = rovei_node_mesh(node->core);
-    uint64_t places = rovei_mesh_places(mesh);
+    const rovei_net *net = rovei_node_net(node->core);
+    uint64_t places =
+        rovei_mesh_places(rovei_node_mesh(node->core)) + (net ? rovei_net_places(net) : 0);
     if (places == node->places)
         return;
     node->places = places;
     rovei_addr addrs[ROVEI_UDP_PEERS];
     size_t count = 0;
     rovei_peer_info peer;
-    for (size_t it = 0; count < ROVEI_UDP_PEERS && rovei_mesh_peer_next(mesh, &it, &peer);)
+    for (size_t it = 0; count < ROVEI_UDP_PEERS && rovei_node_peer_next(node->core, &it, &peer);)
         if (peer.association)
             addrs[count++] = peer.addr;
     rovei_udp_favour(node->udp, addrs, count);

@@ -127,7 +127,8 @@ static rove_err make_core(rove_node *node, const rove_node_config *cfg, uint64_t
     rovei_node_config core = {.env = &node->env,
                               .identity = node->identity,
                               .incarnation = node->incarnation,
-                              .handshake_time = handshake_time};
+                              .handshake_time = handshake_time,
+                              .net = cfg->compat_net};
     rovei_addr bound = rovei_udp_address(node->udp);
     core.addr_count = reachable_addrs(&bound, core.addrs);
     memcpy(core.psk, cfg->psk, sizeof core.psk);
@@ -207,7 +208,7 @@ rove_err rove_node_new(rove_node **ret, const rove_node_config *cfg)
     if (!err)
         err = rovei_postbox_init(&node->postbox);
     if (!err)
-        err = rovei_udp_new(&node->udp, &node->env.alloc, &listen);
+        err = rovei_udp_new(&node->udp, &node->env.alloc, &listen, cfg->compat_net);
     if (!err)
         err = make_core(node, cfg, handshake_time);
     if (!err)

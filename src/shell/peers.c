@@ -36,6 +36,34 @@ rove_err rove_node_connect(rove_node *node, const rove_entity *peer, const char 
     return c.err;
 }
 
+typedef struct listing {
+    rovei_net_listing what;
+    rove_err err;
+} listing;
+
+static void list_on_loop(void *arg, rovei_node *core, rovei_now now)
+{
+    listing *l = arg;
+    rovei_net *net = rovei_node_net(core);
+    l->err = net ? rovei_net_list(net, now, &l->what) : ROVE_E_USAGE;
+}
+
+rove_err rove_node_list_net(rove_node *node, uint64_t node_id, const uint8_t *x25519,
+                            const char *address)
+{
+    if (!node)
+        return ROVE_E_USAGE;
+    if (rovei_thread_is_inside())
+        return ROVE_E_REENTRANT;
+    listing l = {.what = {.node_id = node_id, .has_key = x25519, .has_addr = address}};
+    if (x25519)
+        memcpy(l.what.key, x25519, sizeof l.what.key);
+    if (address && (rovei_address_parse(address, true, &l.what.addr) || !l.what.addr.port))
+        return ROVE_E_ADDRESS;
+    rovei_node_call(node, list_on_loop, &l);
+    return l.err;
+}
+
 typedef struct connecting {
     rovei_pending pending;
     rovei_lookup lookup;
@@ -119,8 +147,7 @@ static void time_out(rovei_timer *timer, void *user, rovei_now now)
 static bool is_up(rove_node *node, const rove_entity *peer)
 {
     rovei_peer_info info;
-    return !rovei_mesh_peer(rovei_node_mesh(node->core), peer, &info) &&
-           info.state == ROVEI_PEER_UP;
+    return !rovei_node_peer(node->core, peer, &info) && info.state == ROVEI_PEER_UP;
 }
 
 void rovei_node_wake_waiters(rove_node *node, const rove_entity *peer)

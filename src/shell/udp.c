@@ -17,8 +17,9 @@
 #define UDP_GRO 104
 #endif
 
-#define SEGMENTS_MAX 44 /* the kernel takes 64; 44 full datagrams of 1,452 bytes fit the buffer */
-#define READY_MAX    16 /* sockets that are looked at in one call */
+#define SEGMENTS_MAX     44 /* the kernel takes 64; 44 full datagrams of 1,452 bytes fit the buffer */
+#define SEGMENT_SIZE_MAX 1472
+#define READY_MAX        16 /* sockets that are looked at in one call */
 
 /* ---- receiving ---- */
 
@@ -170,13 +171,15 @@ static bool flush(rovei_udp *u)
 }
 
 /* Adds one datagram to the run: false when it does not belong there. Only the last of a run may be
- * shorter than the others. */
+ * shorter than the others. What is larger than an ordinary link takes goes alone: the system cuts
+ * it into fragments, but refuses to cut a run into such pieces. */
 static bool gather(rovei_udp *u, const uint8_t *bytes, size_t size, const rovei_addr *to)
 {
-    bool fits = u->out_count == 0 ||
-                (rovei_addr_equal(to, &u->out_to) && size <= u->out_segment &&
-                 u->out_size == u->out_count * u->out_segment && u->out_count < SEGMENTS_MAX &&
-                 u->out_size + size <= BATCH_BYTES - 64);
+    bool fits =
+        u->out_count == 0 ||
+        (rovei_addr_equal(to, &u->out_to) && size <= u->out_segment &&
+         u->out_segment <= SEGMENT_SIZE_MAX && u->out_size == u->out_count * u->out_segment &&
+         u->out_count < SEGMENTS_MAX && u->out_size + size <= BATCH_BYTES - 64);
     if (!fits)
         return false;
     if (u->out_count == 0) {

@@ -21,11 +21,14 @@ typedef struct rovei_udp rovei_udp;
 
 /* Parses "ADDR:PORT" or "[V6]:PORT"; `host` allows names (may block to resolve). E_ADDRESS. */
 ROVE_MUST_USE rove_err rovei_address_parse(const char *text, bool names, rovei_addr *ret);
+/* Whether it has that shape, with a port that is not 0; nothing is resolved. */
+bool rovei_address_is_well_formed(const char *text);
 void rovei_address_format(const rovei_addr *a, char *ret, size_t size);
 
 /* Binds without SO_REUSEADDR: E_ADDRESS when the port is taken or the address is not ours. E_IO,
- * E_NOMEM. */
-ROVE_MUST_USE rove_err rovei_udp_new(rovei_udp **ret, const rove_alloc *a, const rovei_addr *bind);
+ * E_NOMEM. With `net` datagrams of class net are let in during a flood as well. */
+ROVE_MUST_USE rove_err rovei_udp_new(rovei_udp **ret, const rove_alloc *a, const rovei_addr *bind,
+                                     bool net);
 void rovei_udp_free(rovei_udp *u);
 /* Readable when _receive or _send has something to do. */
 int rovei_udp_fd(const rovei_udp *u);

@@ -5,6 +5,7 @@
 #ifndef ROVEI_SHELL_UDP_INSIDE_H
 #define ROVEI_SHELL_UDP_INSIDE_H
 
+#include <net/wire.h>
 #include <shell/udp.h>
 
 #define BATCH_MESSAGES 16
@@ -20,7 +21,7 @@ struct rovei_udp {
     const rove_alloc *alloc;
     int poll_fd, timer_fd;
     udp_socket sockets[1 + ROVEI_UDP_PEERS]; /* the first is everybody's */
-    bool offload;
+    bool offload, net;
     rovei_addr bound;
     uint64_t unread; /* dropped by the kernel, of all sockets that ever were */
     /* a flood at everybody's socket */
@@ -39,7 +40,7 @@ struct rovei_udp {
     uint8_t out[BATCH_BYTES];
     size_t out_size, out_segment, out_count;
     rovei_addr out_to;
-    uint8_t spare[2048];
+    uint8_t spare[ROVEI_NET_DATAGRAM_MAX];
     size_t spare_size;
     rovei_addr spare_to;
 };

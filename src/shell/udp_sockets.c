@@ -204,7 +204,14 @@ void udp_set_full(rovei_udp *u, bool full)
  * first one, and the length of all. */
 static void set_filter(rovei_udp *u, bool on)
 {
-    enum { UDP_HEADER = 8, START = ROVEI_PACKET_MAGIC0 << 24 | ROVEI_PACKET_MAGIC1 << 16 };
+    enum {
+        UDP_HEADER = 8,
+        START = ROVEI_PACKET_MAGIC0 << 24 | ROVEI_PACKET_MAGIC1 << 16,
+        NET_START = START | ROVEI_NET_VERSION << 8,
+        NET_ROUTED = (ROVEI_NET_ROUTE_MAGIC & 0xFF) << 8 | ROVEI_NET_ROUTE_MAGIC >> 8,
+        NET_CODE = 9, /* instructions for class net in front of the others */
+        REST = 13,    /* and those between them and the two at the end */
+    };
 #define LEAST(type, size)                                                                          \
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, START | ROVEI_PACKET_VERSION << 8 | (type), 0, 2),         \
         BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),                                                     \
@@ -213,6 +220,17 @@ static void set_filter(rovei_udp *u, bool on)
 #define DROP_FROM(type) (3 * (ROVEI_PACKET_DATA - (type)))
 #define PASS_FROM(type) (DROP_FROM(type) + 1)
     struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, UDP_HEADER),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xFFFFFF00),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NET_START, 0, 2),
+        BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, UDP_HEADER + ROVEI_NET_OVERHEAD, 4 + REST + 1,
+                 4 + REST),
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, UDP_HEADER),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NET_ROUTED, 0, 2),
+        BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, UDP_HEADER + ROVEI_NET_ROUTE_SIZE + ROVEI_NET_OVERHEAD,
+                 REST + 1, REST),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, UDP_HEADER),
         LEAST(ROVEI_PACKET_INITIATION, ROVEI_INITIATION_SIZE),
         LEAST(ROVEI_PACKET_RESPONSE, ROVEI_RESPONSE_SIZE),
@@ -224,7 +242,9 @@ static void set_filter(rovei_udp *u, bool on)
 #undef LEAST
 #undef DROP_FROM
 #undef PASS_FROM
-    struct sock_fprog program = {sizeof code / sizeof code[0], code};
+    _Static_assert(sizeof code / sizeof code[0] == NET_CODE + REST + 2, "jumps end in the end");
+    struct sock_filter *begin = u->net ? code : code + NET_CODE;
+    struct sock_fprog program = {(unsigned short)(code + NET_CODE + REST + 2 - begin), begin};
     int none = 0;
     if (on)
         (void)setsockopt(u->sockets[0].fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
@@ -303,13 +323,14 @@ static rove_err open_watch(rovei_udp *u)
     return ROVE_OK;
 }
 
-rove_err rovei_udp_new(rovei_udp **ret, const rove_alloc *a, const rovei_addr *bind_to)
+rove_err rovei_udp_new(rovei_udp **ret, const rove_alloc *a, const rovei_addr *bind_to, bool net)
 {
     rovei_udp *u = ROVEI_NEW(a, rovei_udp);
     if (!u)
         return ROVE_E_NOMEM;
     u->alloc = a;
     u->offload = true;
+    u->net = net;
     u->poll_fd = u->timer_fd = -1;
     for (size_t i = 0; i <= ROVEI_UDP_PEERS; i++)
         u->sockets[i].fd = -1;

@@ -195,6 +195,8 @@ static void test_node(void **state)
     assert_usage(rove_node_connect(NULL, peer, "127.0.0.1:1"));
     assert_usage(rove_node_connect(p.node, NULL, "127.0.0.1:1"));
     assert_usage(rove_node_connect(p.node, peer, NULL));
+    assert_usage(rove_node_list_net(NULL, 1, NULL, NULL));
+    assert_usage(rove_node_list_net(p.node, 1, NULL, NULL)); /* has no class net */
     assert_usage(rove_node_connect_async(NULL, peer, "127.0.0.1:1", no_done, NULL));
     assert_usage(rove_node_connect_async(p.node, peer, NULL, no_done, NULL));
     assert_usage(rove_node_connect_async(p.node, peer, "127.0.0.1:1", NULL, NULL));
