@@ -84,16 +84,17 @@ static rove_err make(rovei_node *n, rovei_net_place **ret)
 
 /* ---- refused sets ---- */
 
-static void remember_refused(struct rovei_net_moves *m, rovei_now now, const rovei_net_place *p)
+static void remember_refused(struct rovei_net_moves *m, rovei_now now, uint64_t from,
+                             uint64_t origin, uint32_t total, uint32_t seen)
 {
-    if (p->seen >= p->total)
+    if (seen >= total)
         return;
-    rovei_net_refused_set *r = &m->refused[m->refused_next++ % ROVEI_NET_REFUSED_MAX];
-    *r = (rovei_net_refused_set){.from = p->arrival.from,
-                                 .origin = p->arrival.origin,
-                                 .total = p->total,
-                                 .left = p->total - p->seen,
-                                 .until = rovei_time_add(now.mono, REFUSED_LIFE)};
+    m->refused[m->refused_next++ % ROVEI_NET_REFUSED_MAX] =
+        (rovei_net_refused_set){.from = from,
+                                .origin = origin,
+                                .total = total,
+                                .left = total - seen,
+                                .until = rovei_time_add(now.mono, REFUSED_LIFE)};
 }
 
 /* More of a set that was refused already. */
@@ -126,7 +127,7 @@ static void fail(rovei_node *n, rovei_now now, rovei_net_place *p, rove_err err,
         rovei_netmove_refused(n, ROVEI_NETMOVE_SNAPSHOT_READY);
     else
         rovei_netmove_say_failed(n, now, p->arrival.from, p->arrival.origin, err, text);
-    remember_refused(n->net_moves, now, p);
+    remember_refused(n->net_moves, now, p->arrival.from, p->arrival.origin, p->total, p->seen);
     drop(n, p);
 }
 
@@ -328,6 +329,8 @@ void rovei_net_target_chunk(rovei_node *n, rovei_now now, uint64_t from, uint64_
         return;
     if (!p && !has_room(n, from)) {
         rovei_netmove_refused(n, ROVEI_NETMOVE_SNAPSHOT_READY);
+        rovei_netmove_say_failed(n, now, from, origin, ROVE_E_TARGET_NOT_READY, NULL);
+        remember_refused(n->net_moves, now, from, origin, c->total, 1);
         return;
     }
     if (!p && make(n, &p))

@@ -120,9 +120,8 @@ static void discard(struct rovei_net_target *t, rovei_now now, rove_err err, con
 void rovei_net_target_detach(struct rovei_net_target *t, rovei_now now, rove_err err)
 {
     rovei_attempt *a = t->a;
-    if (t->step <= ROVEI_NET_TARGET_RESTORED || err == ROVE_E_SHUTTING_DOWN)
-        rovei_netmove_say_failed(a->node, now, t->roles.orchestrator,
-                                 rovei_entity_origin(&t->d->entity), err, NULL);
+    rovei_netmove_say_failed(a->node, now, t->roles.orchestrator,
+                             rovei_entity_origin(&t->d->entity), err, NULL);
     detach(t);
     rovei_attempt_conclude(a, now, ROVEI_OUTCOME_FAILED, err);
     rovei_attempt_retire(a, now);
@@ -229,10 +228,13 @@ static rove_err make_target(rovei_node *n, rovei_now now, const rovei_net_arriva
                             .daemon = arrival->entity,
                             .source = rovei_entity_of_net(arrival->from),
                             .target = n->self,
+                            .orchestrator = n->self,
                             .epoch = epoch_above(n, &arrival->entity),
                             .phase = ROVEI_PHASE_TRANSFER,
                             .bytes = arrival->snapshot.state.size,
                             .attempts = 1};
+    if (arrival->orchestrator != n->net_moves->self)
+        info.orchestrator = rovei_entity_of_net(arrival->orchestrator);
     if (info.epoch > ROVEI_EPOCH_MAX)
         return ROVE_E_BOUND;
     struct rovei_net_target *t = ROVEI_NEW(n->alloc, struct rovei_net_target);
@@ -405,6 +407,18 @@ static void drain(struct rovei_net_target *t, rovei_now now)
 /* At most so many answers are kept back for batches that came meanwhile. */
 #define OWED_MAX 8
 
+/* No room, while the source still has the daemon. */
+static void overfull(struct rovei_net_target *t, rovei_now now)
+{
+    rovei_text text;
+    rovei_text_set(&text, "migration buffer full: ");
+    rovei_text_add_number(&text, t->pending.count);
+    rovei_text_add(&text, " events / ");
+    rovei_text_add_number(&text, t->pending_bytes);
+    rovei_text_add(&text, " bytes");
+    discard(t, now, ROVE_E_BUFFER_FULL, text.chars);
+}
+
 static void on_events(struct rovei_net_target *t, rovei_now now, const rovei_netmove_message *m)
 {
     if (t->step == ROVEI_NET_TARGET_RESTORING || t->step == ROVEI_NET_TARGET_ACTIVATING) {
@@ -412,10 +426,12 @@ static void on_events(struct rovei_net_target *t, rovei_now now, const rovei_net
         return;
     }
     rove_err err = rovei_net_pending_add(t, m->events.items);
-    if (err == ROVE_E_NOMEM)
-        return; /* as if lost */
+    if (err == ROVE_E_BUFFER_FULL && t->step == ROVEI_NET_TARGET_RESTORED && !t->wanted) {
+        overfull(t, now);
+        return;
+    }
     if (err) {
-        rovei_netmove_say_failed(t->a->node, now, t->roles.orchestrator, m->origin, err, NULL);
+        rovei_netmove_out_of_phase(t->a->node, m->type); /* as if lost: no answer is one too */
         return;
     }
     rovei_attempt_progress(t->a, now);
