@@ -68,7 +68,7 @@ bool rovei_net_poll(rovei_net *t, rovei_net_event *ret)
 {
     while (!rovei_list_empty(&t->untold)) {
         rovei_net_link *l = ROVEI_CONTAINER(t->untold.next, rovei_net_link, untold);
-        if (next_state(l, ret))
+        if (next_state(l, ret) || rovei_net_poll_streams(l, ret))
             return true;
         rovei_list_remove(&l->untold);
     }
@@ -77,10 +77,7 @@ bool rovei_net_poll(rovei_net *t, rovei_net_event *ret)
     rovei_net_incoming *in = ROVEI_CONTAINER(t->inbox.next, rovei_net_incoming, list);
     rovei_list_remove(&in->list);
     t->inbox_count--;
-    *ret = (rovei_net_event){.kind = ROVEI_NET_MESSAGE,
-                             .node_id = in->node_id,
-                             .subprotocol = in->subprotocol,
-                             .message = in->message};
+    *ret = in->event;
     ROVEI_DELETE(&t->env->alloc, in);
     return true;
 }
@@ -100,6 +97,7 @@ static size_t check_link(const rovei_net *t, const rovei_net_link *l)
         const rovei_net_held *s = ROVEI_CONTAINER(it, rovei_net_held, list);
         ROVEI_CHECK(s->link == l && rovei_map_get(&t->sessions, &s->session.id) == s);
         ROVEI_CHECK((s == l->current) == (s->until == ROVE_TIME_NEVER));
+        rovei_flow_check(&s->flow);
         has_current |= s == l->current;
         count++;
     }

@@ -8,7 +8,6 @@
 #include <base/check.h>
 #include <net/flow.h>
 #include <net/wire.h>
-#include <string.h>
 
 typedef enum due_kind { DUE_GRANT, DUE_NACK, DUE_RESET, DUE_KINDS } due_kind;
 
@@ -273,13 +272,12 @@ rove_err rovei_flow_open(rovei_flow *f, uint64_t stream, bool reliable, uint64_t
     return ROVE_OK;
 }
 
-rove_err rovei_flow_put(rovei_flow *f, uint64_t now, uint64_t stream, rove_span plaintext,
-                        uint16_t events)
+rove_err rovei_flow_put(rovei_flow *f, uint64_t now, uint64_t stream, rove_span event)
 {
     flow_stream *s = stream_find(f, stream);
     if (!s || !s->sending)
         return ROVE_E_NOT_FOUND;
-    rove_err err = rovei_flow_send_put(&s->out, plaintext, events);
+    rove_err err = rovei_flow_send_put(&s->out, event);
     if (err == ROVE_E_FULL) {
         s->starved = true;
         f->stats->backpressure++;
@@ -348,10 +346,10 @@ bool rovei_flow_transmit(rovei_flow *f, uint64_t now, uint8_t *ret, rovei_flow_o
     *ret_out = (rovei_flow_out){.reliable = p->owner->reliable,
                                 .stream = p->owner->stream,
                                 .sequence = p->sequence,
-                                .events = p->events,
-                                .size = p->size};
-    if (p->size)
-        memcpy(ret, p->bytes, p->size);
+                                .events = 1,
+                                .size = ROVEI_NET_FRAME_HEAD + (size_t)p->size};
+    rovei_writer w = rovei_writer_of(ret, ROVEI_NET_PLAIN_MAX);
+    ROVEI_CHECK(rovei_net_frame_write(&w, (rove_span){p->bytes, p->size}));
     f->stats->sent++;
     flow_stream *s = ROVEI_CONTAINER(p->owner, flow_stream, out);
     rovei_flow_send_left(p, now);

@@ -76,10 +76,10 @@ void rovei_flow_receive_control(rovei_flow *f, uint64_t now, uint16_t id, rove_s
  * (net_streams), E_NOMEM. */
 ROVE_MUST_USE rove_err rovei_flow_open(rovei_flow *f, uint64_t stream, bool reliable,
                                        uint64_t window);
-/* One packet: the frames of `events` events. E_NOT_FOUND (not open), E_FULL (ROOM is told when to
- * try again), E_TOO_LARGE, E_CLOSED (the stream has failed), E_NOMEM; nothing is taken then. */
+/* One event, one packet. E_NOT_FOUND (not open), E_FULL (ROOM is told when to try again),
+ * E_TOO_LARGE, E_CLOSED (the stream has failed), E_NOMEM; nothing is taken then. */
 ROVE_MUST_USE rove_err rovei_flow_put(rovei_flow *f, uint64_t now, uint64_t stream,
-                                      rove_span plaintext, uint16_t events);
+                                      rove_span event);
 
 /* ---- packets to seal ---- */
 typedef struct rovei_flow_out {
@@ -112,6 +112,10 @@ typedef struct rovei_flow_event {
     rovei_flow_event_kind kind;
     uint64_t stream;
 } rovei_flow_event;
+static inline bool rovei_flow_has_news(const rovei_flow *f)
+{
+    return !rovei_list_empty(&f->told);
+}
 bool rovei_flow_poll(rovei_flow *f, rovei_flow_event *ret);
 
 void rovei_flow_check(const rovei_flow *f);

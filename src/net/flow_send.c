@@ -83,26 +83,25 @@ void rovei_flow_send_fini(rovei_flow_send *s)
         packet_free(pending_of(it));
 }
 
-rove_err rovei_flow_send_put(rovei_flow_send *s, rove_span plaintext, uint16_t events)
+rove_err rovei_flow_send_put(rovei_flow_send *s, rove_span event)
 {
     if (s->failed)
         return ROVE_E_CLOSED;
-    uint64_t cost = plaintext.size + ROVEI_NET_OVERHEAD;
-    if (plaintext.size > ROVEI_NET_PLAIN_MAX || (s->credit.window && cost > s->credit.window))
+    uint64_t cost = event.size + ROVEI_NET_FRAME_HEAD + ROVEI_NET_OVERHEAD;
+    if (event.size > ROVEI_NET_EVENT_MAX || (s->credit.window && cost > s->credit.window))
         return ROVE_E_TOO_LARGE;
     if (s->pending_count >= s->pending_max ||
         (s->reliable && (uint64_t)s->pending_count * ONE >= s->cwnd))
         return ROVE_E_FULL;
     if (s->credit.window && s->credit.remaining < cost)
         return ROVE_E_FULL;
-    rovei_flow_packet *p = rovei_alloc(s->alloc, sizeof *p + plaintext.size);
+    rovei_flow_packet *p = rovei_alloc(s->alloc, sizeof *p + event.size);
     if (!p)
         return ROVE_E_NOMEM;
     (void)rovei_flow_credit_take(&s->credit, cost);
-    *p = (rovei_flow_packet){
-        .owner = s, .sequence = s->next++, .size = (uint16_t)plaintext.size, .events = events};
-    if (plaintext.size)
-        memcpy(p->bytes, plaintext.data, plaintext.size);
+    *p = (rovei_flow_packet){.owner = s, .sequence = s->next++, .size = (uint16_t)event.size};
+    if (event.size)
+        memcpy(p->bytes, event.data, event.size);
     rovei_list_add_tail(s->queue, &p->queue);
     rovei_list_add_tail(&s->pending, &p->pending);
     s->pending_count++;

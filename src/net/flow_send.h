@@ -41,9 +41,9 @@ typedef struct rovei_flow_packet {
     rovei_list pending; /* not acknowledged */
     rovei_flow_send *owner;
     uint64_t sequence, sent_at;
-    uint16_t size, events;
+    uint16_t size;
     uint8_t resends;
-    uint8_t bytes[];
+    uint8_t bytes[]; /* its one event */
 } rovei_flow_packet;
 
 struct rovei_flow_send {
@@ -72,10 +72,10 @@ uint32_t rovei_flow_pending_max(uint64_t window);
 void rovei_flow_send_init(rovei_flow_send *s, const rove_alloc *a, rovei_list *queue,
                           uint64_t stream, bool reliable, uint64_t window);
 void rovei_flow_send_fini(rovei_flow_send *s);
-/* Queues a packet. E_FULL: no credit, too much pending, or the congestion window is full; nothing
- * was taken. E_TOO_LARGE: above the window, never to be sent. E_CLOSED: failed. E_NOMEM. */
-ROVE_MUST_USE rove_err rovei_flow_send_put(rovei_flow_send *s, rove_span plaintext,
-                                           uint16_t events);
+/* Queues a packet with one event. E_FULL: no credit, too much pending, or the congestion window is
+ * full; nothing was taken. E_TOO_LARGE: above the window, never to be sent. E_CLOSED: failed.
+ * E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_flow_send_put(rovei_flow_send *s, rove_span event);
 /* The packet, which was first in the queue, has left; one that nobody acknowledges is freed. */
 void rovei_flow_send_left(rovei_flow_packet *p, uint64_t now);
 

@@ -12,8 +12,7 @@
 
 /* ---- in ---- */
 
-/* One message for the owner of this object. False: out of memory, or as many wait as can. */
-static bool keep(rovei_net_link *l, uint16_t subprotocol, rove_span event)
+bool rovei_net_keep(rovei_net_link *l, const rovei_net_event *e, rove_span bytes)
 {
     rovei_net *t = l->net;
     if (t->inbox_count >= ROVEI_NET_INBOX)
@@ -21,16 +20,25 @@ static bool keep(rovei_net_link *l, uint16_t subprotocol, rove_span event)
     rovei_net_incoming *in = ROVEI_NEW(&t->env->alloc, rovei_net_incoming);
     if (!in)
         return false;
-    in->message = rovei_buf_copy(&t->env->alloc, event.data, event.size);
-    if (!in->message) {
+    in->event = *e;
+    in->event.node_id = l->node_id;
+    in->event.message = rovei_buf_copy(&t->env->alloc, bytes.data, bytes.size);
+    if (!in->event.message) {
         ROVEI_DELETE(&t->env->alloc, in);
         return false;
     }
-    in->node_id = l->node_id;
-    in->subprotocol = subprotocol;
     rovei_list_add_tail(&t->inbox, &in->list);
     t->inbox_count++;
     return true;
+}
+
+void rovei_net_unkeep(rovei_net *t)
+{
+    rovei_net_incoming *in = ROVEI_CONTAINER(t->inbox.prev, rovei_net_incoming, list);
+    rovei_list_remove(&in->list);
+    t->inbox_count--;
+    rove_buf_unref(in->event.message);
+    ROVEI_DELETE(&t->env->alloc, in);
 }
 
 /* A peer asks how it looks from here: under which address it is sent to. */
@@ -47,17 +55,24 @@ static bool reflect(rovei_net_held *s)
 static bool take_event(rovei_net_held *s, uint16_t subprotocol, rove_span event)
 {
     rovei_net_stats *stats = &s->link->net->stats;
+    if (rovei_flow_is_control(subprotocol)) {
+        rovei_net_receive_control(s, subprotocol, event);
+        return true;
+    }
     bool served = subprotocol == MIGRATION || (subprotocol == REFLEX && !event.size);
     if (!served) {
         stats->dropped_messages[rovei_net_subprotocol_of(subprotocol)]++;
         return true;
     }
     stats->messages_taken++;
-    return subprotocol == MIGRATION ? keep(s->link, subprotocol, event) : reflect(s);
+    const rovei_net_event told = {.kind = ROVEI_NET_MESSAGE, .subprotocol = subprotocol};
+    return subprotocol == MIGRATION ? rovei_net_keep(s->link, &told, event) : reflect(s);
 }
 
 rovei_net_drop rovei_net_receive_text(rovei_net_held *s, const rovei_net_packet *p, rove_span text)
 {
+    if (p->header.subprotocol == 0)
+        return rovei_net_receive_data(s, p, text);
     rovei_net_frames frames = rovei_net_frames_of(text, p->header.events);
     rove_span event;
     bool any = false, kept = true;
@@ -182,6 +197,8 @@ size_t rovei_net_write_next(rovei_net_link *l, uint8_t *ret, rovei_addr *ret_to)
             size = write_heartbeat(l, ret, ret_to);
         else if (l->wave_due)
             size = write_pingwave(l, ret, ret_to);
+        else if ((size = rovei_net_write_streams(l, ret, ret_to)))
+            break;
         else if (!rovei_list_empty(&l->outgoing))
             size = write_message(l, ret, ret_to);
         else

@@ -77,7 +77,7 @@ void rovei_net_free(rovei_net *t)
     }
     ROVEI_LIST_EACH (at, next, &t->inbox) {
         rovei_net_incoming *in = ROVEI_CONTAINER(at, rovei_net_incoming, list);
-        rove_buf_unref(in->message);
+        rove_buf_unref(in->event.message);
         ROVEI_DELETE(a, in);
     }
     rovei_map_fini(&t->links);

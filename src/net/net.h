@@ -11,6 +11,7 @@
 
 #include <identity/entity.h>
 #include <mesh/mesh.h>
+#include <net/flow.h>
 #include <net/wire.h>
 
 typedef struct rovei_net rovei_net;
@@ -71,6 +72,21 @@ ROVE_MUST_USE rove_err rovei_net_peer_key(const rovei_net *t, uint64_t node_id, 
 /* This node's own static secret, in the slab; for opening envelopes. */
 const uint8_t *rovei_net_secret(const rovei_net *t);
 
+/* ---- streams ---- */
+/* A stream lives in one session and ends with it. */
+typedef struct rovei_net_stream {
+    uint64_t node_id, session, id;
+} rovei_net_stream;
+/* Opens a stream in the present session; rovei_flow_open says which ids. A reliable one is repaired
+ * until it has failed (STREAM is told), one that is not is sent once. E_UNREACHABLE, E_USAGE,
+ * E_EXISTS, E_STREAM_LIMIT, E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_net_stream_open(rovei_net *t, rovei_now now, uint64_t node_id,
+                                             uint64_t stream, bool reliable, rovei_net_stream *ret);
+/* One event, one packet, at most ROVEI_NET_MESSAGE_MAX bytes. E_GONE: the session has ended.
+ * E_FULL: STREAM with ROOM is told when to try again. E_TOO_LARGE, E_CLOSED, E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_net_stream_send(rovei_net *t, rovei_now now,
+                                             const rovei_net_stream *stream, rove_span event);
+
 /* ---- what happened ---- */
 typedef enum rovei_net_event_kind {
     ROVEI_NET_UP = 1,  /* a session stands, the first one or a new one */
@@ -78,13 +94,19 @@ typedef enum rovei_net_event_kind {
     ROVEI_NET_FAILED,  /* silent for net_fail, or fenced */
     ROVEI_NET_ALIVE,   /* heard again after SUSPECT or FAILED */
     ROVEI_NET_MESSAGE, /* one message of a subprotocol that is served (0x0500) */
+    ROVEI_NET_DATA,    /* a packet of a stream, once; in the order of arrival */
+    ROVEI_NET_STREAM,  /* something happened to a stream */
 } rovei_net_event_kind;
 
 typedef struct rovei_net_event {
     rovei_net_event_kind kind;
     uint64_t node_id;
     uint16_t subprotocol;
-    rove_buf *message; /* one reference, passed to the caller; MESSAGE only */
+    rove_buf *message; /* one reference, passed to the caller; MESSAGE, DATA (the event frames) */
+    rovei_net_stream stream;        /* DATA, STREAM */
+    uint64_t sequence;              /* DATA: in its stream, from 0 */
+    uint16_t events;                /* DATA: how many frames, as the sender counts them */
+    rovei_flow_event_kind happened; /* STREAM */
 } rovei_net_event;
 bool rovei_net_poll(rovei_net *t, rovei_net_event *ret);
 
@@ -169,6 +191,7 @@ typedef struct rovei_net_stats {
     uint64_t messages_taken, messages_sent; /* of subprotocols that are served */
     uint64_t drops[ROVEI_NET_DROP_COUNT];   /* datagrams: received = accepted + all of these */
     uint64_t dropped_messages[ROVEI_NET_SUBPROTOCOL_COUNT];
+    rovei_flow_stats streams;
 } rovei_net_stats;
 rovei_net_stats rovei_net_stats_get(const rovei_net *t);
 /* Invariants; aborts when one is broken. For tests and the simulator. */

@@ -74,6 +74,7 @@ static void end_session(rovei_net_held *s)
     rovei_net *t = s->link->net;
     rovei_map_remove(&t->sessions, &s->session.id);
     rovei_list_remove(&s->list);
+    rovei_net_streams_fini(s);
     rovei_net_session_fini(&s->session);
     ROVEI_DELETE(&t->env->alloc, s);
 }
@@ -177,17 +178,20 @@ rove_err rovei_net_take_session(rovei_net_link *l, const rovei_net_handshake *h,
     rovei_net_held *s = ROVEI_NEW(&t->env->alloc, rovei_net_held);
     if (!s)
         return ROVE_E_NOMEM;
-    rove_err err = rovei_net_handshake_session(h, &s->session);
+    s->link = l;
+    rove_err err = rovei_net_streams_init(s);
+    if (!err)
+        err = rovei_net_handshake_session(h, &s->session);
     if (!err && rovei_map_get(&t->sessions, &s->session.id))
         err = ROVE_E_EXISTS;
     if (!err)
         err = rovei_map_put(&t->sessions, &s->session.id, s);
     if (err) {
+        rovei_net_streams_fini(s);
         rovei_net_session_fini(&s->session);
         ROVEI_DELETE(&t->env->alloc, s);
         return err;
     }
-    s->link = l;
     s->serial = ++t->next_serial;
     s->since = t->now.mono;
     s->doubtful = doubtful;

@@ -8,6 +8,7 @@
 #include <base/list.h>
 #include <base/map.h>
 #include <base/timer.h>
+#include <net/flow.h>
 #include <net/handshake.h>
 #include <net/net.h>
 
@@ -28,6 +29,8 @@ typedef struct rovei_net_held {
     bool doubtful;   /* answered while this node dialled: perhaps nobody took the answer */
     rovei_addr addr; /* where to send to */
     uint64_t sequences[ROVEI_NET_SUBPROTOCOL_COUNT];
+    rovei_flow flow; /* its streams */
+    rovei_timer flow_timer;
 } rovei_net_held;
 
 /* A handshake that this node began and that is not answered yet. */
@@ -102,12 +105,10 @@ typedef struct rovei_net_parcel {
     uint8_t bytes[ROVEI_NET_HANDSHAKE_MAX];
 } rovei_net_parcel;
 
-/* A message that waits to be polled. */
+/* A message, or a packet of a stream, that waits to be polled. */
 typedef struct rovei_net_incoming {
     rovei_list list;
-    uint64_t node_id;
-    uint16_t subprotocol;
-    rove_buf *message;
+    rovei_net_event event;
 } rovei_net_incoming;
 
 struct rovei_net {
@@ -187,7 +188,25 @@ rovei_net_drop rovei_net_receive_handshake(rovei_net *t, const rovei_addr *from,
 /* ---- message.c ---- */
 /* The events of an authentic packet. */
 rovei_net_drop rovei_net_receive_text(rovei_net_held *s, const rovei_net_packet *p, rove_span text);
+/* Keeps a message (subprotocol not 0) or a stream's packet for the owner. False: out of memory, or
+ * as many wait as can. */
+bool rovei_net_keep(rovei_net_link *l, const rovei_net_event *e, rove_span bytes);
+/* Takes back what was kept last. */
+void rovei_net_unkeep(rovei_net *t);
 /* Writes the next packet for the peer; 0 when it has none. */
 size_t rovei_net_write_next(rovei_net_link *l, uint8_t *ret, rovei_addr *ret_to);
+
+/* ---- streams.c ---- */
+/* E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_net_streams_init(rovei_net_held *s);
+/* Also after an _init that failed. */
+void rovei_net_streams_fini(rovei_net_held *s);
+/* An authentic packet of the event plane. */
+rovei_net_drop rovei_net_receive_data(rovei_net_held *s, const rovei_net_packet *p, rove_span text);
+/* One event of an authentic packet about streams. */
+void rovei_net_receive_control(rovei_net_held *s, uint16_t subprotocol, rove_span event);
+/* The next packet of one of the sessions with the peer; 0 when there is none. */
+size_t rovei_net_write_streams(rovei_net_link *l, uint8_t *ret, rovei_addr *ret_to);
+bool rovei_net_poll_streams(rovei_net_link *l, rovei_net_event *ret);
 
 #endif

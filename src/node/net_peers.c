@@ -79,6 +79,12 @@ static void net_event(rovei_node *n, rovei_now now, rovei_net_event *e)
         rovei_net_moves_receive(n, now, e->node_id, e->message);
         rove_buf_unref(e->message);
         return;
+    case ROVEI_NET_DATA: /* nobody here listens to streams of this class */
+        n->stats.net_data_dropped++;
+        rove_buf_unref(e->message);
+        return;
+    case ROVEI_NET_STREAM:
+        return;
     }
     rovei_note *note = rovei_node_note(n, ROVEI_NOTE_PEER);
     if (note)

@@ -431,6 +431,7 @@ typedef struct rovei_node_stats {
         frames_refused; /* message dropped: bytes wrong; sender not entitled */
     /* of other nodes: that a move was begun for; refused; come again */
     uint64_t orders_taken, orders_refused, orders_repeated;
+    uint64_t net_data_dropped; /* packets of streams of class net, which nobody here listens to */
 } rovei_node_stats;
 rovei_node_stats rovei_node_stats_get(const rovei_node *n);
 

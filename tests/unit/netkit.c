@@ -116,11 +116,14 @@ static void poll(kit_node *n)
 {
     rovei_net_event e;
     while (rovei_net_poll(n->net, &e)) {
-        if (e.kind == ROVEI_NET_MESSAGE) {
-            n->messages++;
-            rove_buf_unref(e.message);
-            e.message = NULL;
-        }
+        n->messages += e.kind == ROVEI_NET_MESSAGE;
+        rove_buf_unref(e.message);
+        e.message = NULL;
+        if (e.kind == ROVEI_NET_DATA && n->data_count < KIT_DATA)
+            n->data[n->data_count] = e.sequence;
+        n->data_count += e.kind == ROVEI_NET_DATA;
+        if (e.kind == ROVEI_NET_DATA)
+            continue;
         assert_true(n->event_count < KIT_EVENTS);
         n->events[n->event_count++] = e;
     }

@@ -13,6 +13,7 @@
 #define KIT_NODES  4
 #define KIT_EVENTS 256
 #define KIT_KEPT   256
+#define KIT_DATA   1024
 
 typedef struct kit_packet {
     rovei_list list;
@@ -33,6 +34,8 @@ typedef struct kit_node {
     rovei_net_event events[KIT_EVENTS];
     size_t event_count;
     uint64_t messages;
+    uint64_t data[KIT_DATA]; /* sequences of packets of streams, as they came */
+    size_t data_count;
     /* of a puppet: what it got */
     rovei_net_self self;
     kit_packet got[KIT_KEPT];
