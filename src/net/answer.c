@@ -121,6 +121,16 @@ static rovei_net_drop read_first(rovei_net *t, rovei_net_handshake *h, const rov
     return ROVEI_NET_DROP_HANDSHAKE;
 }
 
+/* Whether it was answered before, and so is played again by somebody. */
+static bool was_seen(const rovei_net_link *l, const uint8_t ephemeral[32])
+{
+    uint64_t start = rovei_load64(ephemeral);
+    for (size_t i = 0; i < ROVEI_NET_SEEN; i++)
+        if (l->seen[i] == start)
+            return true;
+    return false;
+}
+
 /* Answers a good message 1: the session first, so that what follows message 2 finds it. */
 static rovei_net_drop answer(rovei_net_link *l, rovei_net_handshake *h, const rovei_addr *from,
                              const uint8_t *ephemeral)
@@ -140,6 +150,8 @@ static rovei_net_drop answer(rovei_net_link *l, rovei_net_handshake *h, const ro
     memcpy(a->ephemeral, ephemeral, sizeof a->ephemeral);
     memcpy(a->bytes, bytes, size);
     a->size = size;
+    l->seen[l->next_seen] = rovei_load64(ephemeral);
+    l->next_seen = (l->next_seen + 1) % ROVEI_NET_SEEN;
     t->stats.handshakes_answered++;
     if (both && t->self.node_id > l->node_id)
         rovei_net_dial_stop(l);
@@ -159,6 +171,8 @@ static rovei_net_drop as_first(rovei_net *t, const rovei_addr *from, const rovei
             drop = ROVEI_NET_DROP_UNLISTED;
         else if (l->fenced)
             drop = ROVEI_NET_DROP_FENCED;
+        else if (was_seen(l, rovei_net_ephemeral(p, dgram)))
+            drop = ROVEI_NET_DROP_REPLAY;
         else
             drop = answer(l, &h, from, rovei_net_ephemeral(p, dgram));
     }

@@ -13,7 +13,9 @@
 #include <net/net.h>
 
 #define ROVEI_NET_ANSWERS 4 /* messages 2 kept, to be said again to a repeated message 1 */
-#define ROVEI_NET_OTHERS  3 /* sessions kept beside the one that is sent under */
+/* Messages 1 of a peer that are known again: one that is older than the answers kept is dropped. */
+#define ROVEI_NET_SEEN   1024
+#define ROVEI_NET_OTHERS 3 /* sessions kept beside the one that is sent under */
 /* Messages that wait to be polled; more are dropped, as datagrams are. */
 #define ROVEI_NET_INBOX 4096
 
@@ -72,6 +74,8 @@ typedef struct rovei_net_link {
     uint64_t heard;
     rovei_net_answer answers[ROVEI_NET_ANSWERS];
     size_t next_answer;
+    uint64_t seen[ROVEI_NET_SEEN]; /* the first bytes of the ephemeral keys that were answered */
+    size_t next_seen;
 
     /* dialling */
     rovei_net_attempt attempts[2]; /* routed, direct */

@@ -333,30 +333,47 @@ static void test_rotation(void **state)
     kit_fini(&k);
 }
 
-/* Somebody plays old messages 1 again: the session that the peer has goes on, in both directions
- * and without a break. */
+/* A message 1 of the puppet that somebody has recorded and that never came. */
+static void inject_recorded(kit *k)
+{
+    rovei_net_handshake h;
+    uint8_t bytes[ROVEI_NET_HANDSHAKE_MAX];
+    size_t size;
+    assert_ok(rovei_net_dial(&h, &k->nodes[1].self, k->nodes[0].node_id, k->nodes[0].public_key,
+                             true, bytes, &size));
+    kit_inject(k, 0, &elsewhere, bytes, size);
+    rovei_net_handshake_fini(&h);
+}
+
+/* A puppet 1 that has sent six messages 1, and goes on with the session of a seventh. */
+static void begin_with_recordings(kit *k, side old[6], side *now)
+{
+    kit_init(k, 2);
+    kit_make_puppet(k, 1);
+    kit_list(k, 0, 1, false);
+    for (size_t i = 0; i < 6; i++) {
+        side_dial(k, &old[i], 1, 0, i % 2);
+        kit_run(k, 100 * ROVE_MILLISECOND);
+        side_fini(&old[i]);
+    }
+    side_dial(k, now, 1, 0, true);
+    kit_run(k, 100 * ROVE_MILLISECOND);
+    side_finish(k, now);
+    side_beat_from(k, now, &k->nodes[1].addr);
+    kit_run(k, ROVE_SECOND);
+}
+
+/* Somebody plays old messages 1 that are new to this node: the session that the peer has goes on,
+ * in both directions and without a break. */
 static void test_replayed_first(void **state)
 {
     (void)state;
     static kit k;
     side old[6], now;
-    kit_init(&k, 2);
-    kit_make_puppet(&k, 1);
-    kit_list(&k, 0, 1, false);
-    for (size_t i = 0; i < 6; i++) {
-        side_dial(&k, &old[i], 1, 0, true);
-        kit_run(&k, 100 * ROVE_MILLISECOND);
-        side_fini(&old[i]);
-    }
-    side_dial(&k, &now, 1, 0, true);
-    kit_run(&k, 100 * ROVE_MILLISECOND);
-    side_finish(&k, &now);
-    side_beat_from(&k, &now, &k.nodes[1].addr);
-    kit_run(&k, ROVE_SECOND);
+    begin_with_recordings(&k, old, &now);
     for (unsigned round = 0; round < 30; round++) {
-        /* More of them than answers are kept, so each one is taken for new. */
         for (size_t i = 0; i < 6; i++) {
-            kit_inject(&k, 0, &elsewhere, old[i].first, old[i].first_size);
+            inject_recorded(&k);
             kit_run(&k, 200 * ROVE_MILLISECOND);
         }
         assert_ok(say(&k, 0, 1, 3));
@@ -374,6 +391,34 @@ static void test_replayed_first(void **state)
     rovei_net_info info = kit_info(&k, 0, 1);
     assert_int_equal(info.session, now.s.id);
     assert_true(rovei_addr_equal(&info.addr, &k.nodes[1].addr));
+    side_fini(&now);
+    kit_fini(&k);
+}
+
+/* Those that this node has answered make no session any more, however many came after them; the
+ * last few get the answer that they had. */
+static void test_answered_first(void **state)
+{
+    (void)state;
+    static kit k;
+    side old[6], now;
+    begin_with_recordings(&k, old, &now);
+    rovei_net_stats before = rovei_net_stats_get(k.nodes[0].net);
+    size_t events = k.nodes[0].event_count;
+    for (size_t i = 0; i < 6; i++) {
+        kit_inject(&k, 0, &elsewhere, old[i].first, old[i].first_size);
+        kit_run(&k, ROVE_MILLISECOND);
+        assert_int_equal(kit_info(&k, 0, 1).session, now.s.id);
+    }
+    rovei_net_stats after = rovei_net_stats_get(k.nodes[0].net);
+    assert_int_equal(after.handshakes_completed, before.handshakes_completed);
+    assert_int_equal(after.drops[ROVEI_NET_DROP_REPLAY] - before.drops[ROVEI_NET_DROP_REPLAY],
+                     6 - (ROVEI_NET_ANSWERS - 1));
+    assert_int_equal(k.nodes[0].event_count, events);
+    /* A fresh one is answered as ever. */
+    inject_recorded(&k);
+    kit_run(&k, 10 * ROVE_MILLISECOND);
+    assert_int_not_equal(kit_info(&k, 0, 1).session, now.s.id);
     side_fini(&now);
     kit_fini(&k);
 }
@@ -893,31 +938,19 @@ static void test_shortage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pair),
-        cmocka_unit_test(test_queue_is_bounded),
-        cmocka_unit_test(test_simultaneous),
-        cmocka_unit_test(test_simultaneous_with_loss),
-        cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_repeated_first),
-        cmocka_unit_test(test_rotation),
-        cmocka_unit_test(test_replayed_first),
-        cmocka_unit_test(test_dials),
-        cmocka_unit_test(test_dials_for_ever),
-        cmocka_unit_test(test_forged_second),
-        cmocka_unit_test(test_stays_up),
-        cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_alive_again),
-        cmocka_unit_test(test_pingwaves),
-        cmocka_unit_test(test_wrong_secrets),
-        cmocka_unit_test(test_id_with_listed_half),
-        cmocka_unit_test(test_listing),
-        cmocka_unit_test(test_fence),
-        cmocka_unit_test(test_forged_packets),
-        cmocka_unit_test(test_counter_jump),
-        cmocka_unit_test(test_subprotocols),
-        cmocka_unit_test(test_flood),
-        cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_shortage),
+        cmocka_unit_test(test_pair),           cmocka_unit_test(test_queue_is_bounded),
+        cmocka_unit_test(test_simultaneous),   cmocka_unit_test(test_simultaneous_with_loss),
+        cmocka_unit_test(test_answers),        cmocka_unit_test(test_repeated_first),
+        cmocka_unit_test(test_rotation),       cmocka_unit_test(test_replayed_first),
+        cmocka_unit_test(test_answered_first), cmocka_unit_test(test_dials),
+        cmocka_unit_test(test_dials_for_ever), cmocka_unit_test(test_forged_second),
+        cmocka_unit_test(test_stays_up),       cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_alive_again),    cmocka_unit_test(test_pingwaves),
+        cmocka_unit_test(test_wrong_secrets),  cmocka_unit_test(test_id_with_listed_half),
+        cmocka_unit_test(test_listing),        cmocka_unit_test(test_fence),
+        cmocka_unit_test(test_forged_packets), cmocka_unit_test(test_counter_jump),
+        cmocka_unit_test(test_subprotocols),   cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_garbage),        cmocka_unit_test(test_shortage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
