@@ -8,8 +8,8 @@ const crypto = require('crypto');
 const fs = require('fs');
 const os = require('os');
 const path = require('path');
+const { Embedded, Stock } = require('./driven');
 const { Rove } = require('./rove_node');
-const { Stock } = require('./stock_node');
 const { Wire } = require('./wire');
 
 const build = path.resolve(process.argv[2]);
@@ -82,6 +82,16 @@ class Test {
             await node.ask('runtime', { started: runtime !== 'registering' });
         if (started)
             await node.ask('start');
+        return node;
+    }
+
+    // A node of Rove in a program of its own, that serves these of the original.
+    async embedded(name, peers) {
+        const node = new Embedded(name, build, PSK);
+        this.things.push(node);
+        Object.assign(node, await node.ask('info'));
+        for (const { nodeId, key } of peers)
+            await node.ask('list', { nodeId, key });
         return node;
     }
 

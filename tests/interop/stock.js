@@ -9,7 +9,8 @@
 // known through pingwaves, events and outputs, bare snapshots, phases and failures of migrations.
 // It tells neither of heartbeats nor of single messages (a relay in between sees those, wire.js),
 // cannot be made "not ready", cannot allow a foreign orchestrator, and does not take a daemon back
-// that it spawned itself.
+// that it spawned itself. Asked for a phase while a move takes its snapshot it stands still for ever:
+// the addon then waits for this thread, which waits for it.
 'use strict';
 const { createHash } = require('crypto');
 const readline = require('readline');
@@ -163,7 +164,7 @@ const commands = {
             ...(sealed === undefined ? {} : { transportIdentity: sealed }),
             ...(retryMs === undefined ? {} : { retryNotReadyMs: BigInt(retryMs) }),
         });
-        await handle.waitWithTimeout(BigInt(timeoutMs || 20000));
+        await handle.waitWithTimeout(BigInt(timeoutMs || 10000));
         return { ms: Number(process.hrtime.bigint() - begun) / 1e6 };
     },
     // The same in two steps.
@@ -172,7 +173,7 @@ const commands = {
         moves.set(++movesBegun, handle);
         return movesBegun;
     },
-    waitMove: ({ move, timeoutMs }) => moves.get(move).waitWithTimeout(BigInt(timeoutMs || 20000)),
+    waitMove: ({ move, timeoutMs }) => moves.get(move).waitWithTimeout(BigInt(timeoutMs || 10000)),
     cancelMove: ({ move }) => moves.get(move).cancel(),
     phase: ({ origin }) => runtime.migrationPhase(big(origin)),
 };

@@ -1,27 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A node of the original, seen from a test: the process that stock.js is.
+// Nodes in processes of their own that take JSON lines: one of the original (stock.js), one of Rove in
+// a program (embedded.c).
 'use strict';
 const { spawn } = require('child_process');
 const path = require('path');
 const readline = require('readline');
 
-class Stock {
-    constructor(name) {
+class Driven {
+    constructor(name, program, args) {
         this.name = name;
         this.log = [];
         this.asked = 0;
         this.waiting = new Map();
-        this.process = spawn(process.execPath, [path.join(__dirname, 'stock.js')], {
-            stdio: ['pipe', 'pipe', 'pipe'],
-        });
+        this.process = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
         readline.createInterface({ input: this.process.stdout }).on('line', (line) => this.take(line));
         readline.createInterface({ input: this.process.stderr }).on('line', (line) => this.log.push(line));
         this.process.stdin.on('error', () => {});
         this.process.on('exit', (code, signal) => {
             this.ended = true;
             for (const { reject } of this.waiting.values())
-                reject(new Error(`stock node ${name} ended (${signal || code})`));
+                reject(new Error(`node ${name} ended (${signal || code})`));
             this.waiting.clear();
         });
     }
@@ -42,15 +41,17 @@ class Stock {
             call.resolve(answer.ok);
     }
 
-    // One command of stock.js; its answer, or an error with the text of the original.
+    // One command: its answer, or an error with the text that came.
     ask(command, fields = {}) {
         if (this.ended)
-            return Promise.reject(new Error(`stock node ${this.name} has ended`));
+            return Promise.reject(new Error(`node ${this.name} has ended`));
         const id = ++this.asked;
-        return new Promise((resolve, reject) => {
+        const answer = new Promise((resolve, reject) => {
             this.waiting.set(id, { resolve, reject });
             this.process.stdin.write(JSON.stringify({ id, do: command, ...fields }) + '\n');
         });
+        answer.catch(() => {}); // one that nobody waits for any more when the test has ended
+        return answer;
     }
 
     // The text with which a command fails; null when it does not.
@@ -63,24 +64,37 @@ class Stock {
         }
     }
 
-    // The counter daemon's next events, one for each payload: the outputs as text.
-    async send(origin, payloads) {
-        const outputs = [];
-        for (const payload of payloads) {
-            this.sequence = (this.sequence || 0) + 1;
-            for (const output of await this.ask('deliver', { origin, sequence: this.sequence, payload }))
-                outputs.push(Buffer.from(output, 'hex').toString());
-        }
-        return outputs;
-    }
-
-    async snapshot(origin) {
-        return Buffer.from(await this.ask('snapshot', { origin }), 'hex');
-    }
-
     end() {
         this.process.kill('SIGKILL');
     }
 }
 
-module.exports = { Stock };
+class Stock extends Driven {
+    constructor(name) {
+        super(name, process.execPath, [path.join(__dirname, 'stock.js')]);
+        this.sequence = 0;
+    }
+
+    // Events to a daemon, one for each payload: the outputs as text.
+    async send(origin, payloads) {
+        const outputs = [];
+        for (const payload of payloads) {
+            const got = await this.ask('deliver', { origin, sequence: ++this.sequence, payload });
+            outputs.push(...got.map((output) => Buffer.from(output, 'hex').toString()));
+        }
+        return outputs;
+    }
+
+    // The bare snapshot.
+    async snapshot(origin) {
+        return Buffer.from(await this.ask('snapshot', { origin }), 'hex');
+    }
+}
+
+class Embedded extends Driven {
+    constructor(name, build, psk) {
+        super(name, path.join(build, 'tests', 'interop', 'embedded'), [psk]);
+    }
+}
+
+module.exports = { Embedded, Stock };
