@@ -232,6 +232,9 @@ static inline bool rovei_attempt_is_foreign(const rovei_attempt *a)
            memcmp(&a->info.orchestrator, &a->info.source, sizeof a->info.source) != 0;
 }
 
+/* What is known of a move that this node is about to begin; without `attempt` a number is drawn. */
+rovei_move_info rovei_moves_info(const rovei_daemon *d, const rove_entity *target,
+                                 const rove_entity *orchestrator, const rovei_attempt_id *attempt);
 /* A move of a daemon of this node, on whose order and under which number (NULL: one is drawn). */
 ROVE_MUST_USE rove_err rovei_moves_begin(rovei_node *n, rovei_now now, const rovei_move_order *o,
                                          const rove_entity *orchestrator,

@@ -51,19 +51,13 @@ static rove_err may_order(const rovei_node *n, const rovei_move_order *o, rovei_
     return ROVE_OK;
 }
 
-rove_err rovei_moves_begin(rovei_node *n, rovei_now now, const rovei_move_order *o,
-                           const rove_entity *orchestrator, const rovei_attempt_id *attempt,
-                           rovei_attempt_id *ret)
+rovei_move_info rovei_moves_info(const rovei_daemon *d, const rove_entity *target,
+                                 const rove_entity *orchestrator, const rovei_attempt_id *attempt)
 {
-    rovei_daemon *d;
-    rove_err err = may_order(n, o, &d);
-    if (err)
-        return err;
-    if (rovei_entity_is_net(&o->target))
-        return rovei_net_source_order(n, now, d, o, ret);
-    rovei_move_info info = {.daemon = o->daemon,
+    const rovei_node *n = d->node;
+    rovei_move_info info = {.daemon = d->entity,
                             .source = n->self,
-                            .target = o->target,
+                            .target = *target,
                             .orchestrator = *orchestrator,
                             .epoch = d->epoch + 1,
                             .phase = ROVEI_PHASE_SNAPSHOT,
@@ -73,6 +67,20 @@ rove_err rovei_moves_begin(rovei_node *n, rovei_now now, const rovei_move_order 
         info.attempt = *attempt;
     else
         rovei_rng_fill(&n->env->rng, info.attempt.bytes, sizeof info.attempt.bytes);
+    return info;
+}
+
+rove_err rovei_moves_begin(rovei_node *n, rovei_now now, const rovei_move_order *o,
+                           const rove_entity *orchestrator, const rovei_attempt_id *attempt,
+                           rovei_attempt_id *ret)
+{
+    rovei_daemon *d;
+    rove_err err = may_order(n, o, &d);
+    if (err)
+        return err;
+    rovei_move_info info = rovei_moves_info(d, &o->target, orchestrator, attempt);
+    if (rovei_entity_is_net(&o->target))
+        return rovei_net_source_order(n, now, d, o, &info, ret);
     err = rovei_lanes_make(n, d);
     if (err)
         return err;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Moves between Rove nodes (docs/protocol.md, "Moves"): one machine with a source half and a target
- * half, and orders of other nodes to the source; its messages are behind migration/move_codec.h. The
- * reference's messages have their place beside it. */
+ * half, and orders of other nodes to the source; its messages are behind migration/move_codec.h.
+ * The reference's messages have their place beside it. */
 #ifndef ROVEI_MIGRATION_MOVES_H
 #define ROVEI_MIGRATION_MOVES_H
 

@@ -114,7 +114,8 @@ void rovei_net_source_check(const struct rovei_net_source *s);
 /* This node's own order for a daemon that may leave, to a peer of class net. E_TARGET_KEY; E_NOMEM.
  */
 ROVE_MUST_USE rove_err rovei_net_source_order(rovei_node *n, rovei_now now, rovei_daemon *d,
-                                              const rovei_move_order *o, rovei_attempt_id *ret);
+                                              const rovei_move_order *o,
+                                              const rovei_move_info *info, rovei_attempt_id *ret);
 /* Before the commit. */
 void rovei_net_source_cancel(struct rovei_net_source *s, rovei_now now, rovei_move_outcome outcome,
                              rove_err why);

@@ -96,8 +96,9 @@ static void begin(rovei_node *n, rovei_now now, const struct rovei_net_asked *q)
                                  why.chars);
         return;
     }
-    rove_entity target = entity_of(n, q->target);
-    if (rovei_net_source_new(&s, n, now, d, &target, &roles) == ROVE_OK)
+    rove_entity target = entity_of(n, q->target), orchestrator = rovei_entity_of_net(q->from);
+    rovei_move_info info = rovei_moves_info(d, &target, &orchestrator, NULL);
+    if (rovei_net_source_new(&s, n, now, d, &info, &roles) == ROVE_OK)
         rovei_net_source_begin(s, now); /* else as if the order had been lost */
 }
 

@@ -14,8 +14,9 @@
 /* Rounds after which a round takes twice as long as before: the target cannot keep up. */
 #define SLOWER_EACH 2
 #define SLOWER_MOST 3
-/* Pauses between rounds double up to so many times move_repeat. */
-#define WAIT_MOST 10
+/* Pauses between rounds double so often. Nothing is heard of a lost chunk, nor of a lost answer:
+ * more rounds are worth more than longer pauses. */
+#define WAIT_DOUBLES 2
 
 void rovei_net_set_init(rovei_net_set *set, rove_buf *bytes, uint64_t sequence)
 {
@@ -68,11 +69,9 @@ uint64_t rovei_net_set_pause(const rovei_net_set *set, size_t sharers)
 
 uint64_t rovei_net_set_wait(const rovei_net_set *set, const rove_limits *limits)
 {
-    uint64_t most = limits->move_repeat * WAIT_MOST;
     uint64_t wait = set->took > limits->move_repeat ? set->took : limits->move_repeat;
-    for (uint32_t i = 1; i < set->rounds && wait < most; i++)
-        wait *= 2;
-    return wait < most ? wait : most;
+    uint32_t doubles = set->rounds ? set->rounds - 1 : 0;
+    return wait << (doubles < WAIT_DOUBLES ? doubles : WAIT_DOUBLES);
 }
 
 uint64_t rovei_net_set_bytes(const rovei_net_set *set)

@@ -196,24 +196,17 @@ rove_err rovei_net_source_key(const rovei_node *n, uint64_t target, uint8_t ret[
 }
 
 rove_err rovei_net_source_new(struct rovei_net_source **ret, rovei_node *n, rovei_now now,
-                              rovei_daemon *d, const rove_entity *target,
+                              rovei_daemon *d, const rovei_move_info *info,
                               const rovei_net_roles *roles)
 {
-    rovei_move_info info = {.daemon = d->entity,
-                            .source = n->self,
-                            .target = *target,
-                            .epoch = d->epoch + 1,
-                            .phase = ROVEI_PHASE_SNAPSHOT,
-                            .local_source = true};
     rovei_attempt *a;
-    rovei_rng_fill(&n->env->rng, info.attempt.bytes, sizeof info.attempt.bytes);
     rove_err err = rovei_lanes_make(n, d);
     if (err)
         return err;
     struct rovei_net_source *s = ROVEI_NEW(n->alloc, struct rovei_net_source);
     if (!s)
         return ROVE_E_NOMEM;
-    err = rovei_attempt_new(&a, n, now, &info);
+    err = rovei_attempt_new(&a, n, now, info);
     if (err) {
         ROVEI_DELETE(n->alloc, s);
         return err;
@@ -232,7 +225,8 @@ rove_err rovei_net_source_new(struct rovei_net_source **ret, rovei_node *n, rove
 }
 
 rove_err rovei_net_source_order(rovei_node *n, rovei_now now, rovei_daemon *d,
-                                const rovei_move_order *o, rovei_attempt_id *ret)
+                                const rovei_move_order *o, const rovei_move_info *info,
+                                rovei_attempt_id *ret)
 {
     uint8_t key[32];
     struct rovei_net_source *s;
@@ -240,12 +234,14 @@ rove_err rovei_net_source_order(rovei_node *n, rovei_now now, rovei_daemon *d,
     rovei_net_roles roles = {self, rovei_entity_node_id(&o->target), self};
     rove_err err = o->keep_identity ? ROVE_OK : rovei_net_source_key(n, roles.target, key);
     if (!err)
-        err = rovei_net_source_new(&s, n, now, d, &o->target, &roles);
+        err = rovei_net_source_new(&s, n, now, d, info, &roles);
     if (err)
         return err;
     s->keep_identity = o->keep_identity;
     s->retry_not_ready = o->retry_not_ready;
-    *ret = s->a->info.attempt;
+    if (o->deadline)
+        rovei_timer_set(&n->timers, &s->a->due, rovei_time_add(now.mono, o->deadline));
+    *ret = info->attempt;
     rovei_net_source_begin(s, now);
     return ROVE_OK;
 }

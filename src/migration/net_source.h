@@ -85,10 +85,10 @@ bool rovei_net_source_is_frozen(const struct rovei_net_source *s);
 ROVE_MUST_USE rove_err rovei_net_source_key(const rovei_node *n, uint64_t target, uint8_t ret[32]);
 /* The reference's words to an orchestrator about a key that this node does not have. */
 void rovei_net_source_no_key_text(uint64_t target, rovei_text *ret);
-/* A new record for a daemon that may leave; `target` stands for roles->target. */
+/* A new record for a daemon that may leave, of a move as rovei_moves_info begins it. */
 ROVE_MUST_USE rove_err rovei_net_source_new(struct rovei_net_source **ret, rovei_node *n,
                                             rovei_now now, rovei_daemon *d,
-                                            const rove_entity *target,
+                                            const rovei_move_info *info,
                                             const rovei_net_roles *roles);
 /* Sends the present set from its start. */
 void rovei_net_source_resend(struct rovei_net_source *s, rovei_now now);

@@ -26,7 +26,10 @@ static void pump(outsiders *o, size_t i)
     if (rovei_net_deadline(p->net) <= o->w.now.mono)
         rovei_net_expire(p->net, o->w.now);
     while (rovei_net_poll(p->net, &e))
-        if (e.kind == ROVEI_NET_MESSAGE) {
+        if (e.kind == ROVEI_NET_MESSAGE && o->heard) {
+            o->heard(o, i, rove_buf_span(e.message));
+            rove_buf_unref(e.message);
+        } else if (e.kind == ROVEI_NET_MESSAGE) {
             assert_true(p->got_count < OUTSIDER_KEPT);
             p->got[p->got_count++] = e.message;
         }

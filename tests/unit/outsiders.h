@@ -24,6 +24,9 @@ typedef struct outsider {
 
 typedef struct outsiders {
     world w; /* the first member */
+    /* Takes each message that comes to an outsider instead of its list; NULL: nobody. */
+    void (*heard)(struct outsiders *o, size_t who, rove_span message);
+    void *user;
     outsider peers[OUTSIDERS_MAX];
     size_t count;
 } outsiders;
