@@ -96,6 +96,12 @@ static void drop(rovei_attempt *a)
     attempt_free(a);
 }
 
+void rovei_attempt_drop(rovei_attempt *a)
+{
+    rovei_list_remove(&a->running);
+    drop(a);
+}
+
 /* Keeps at most outcomes_kept per daemon. Those whose Abort is answered go first; where one without
  * an answer has to go, the holder's record still proves what it said. */
 static void make_room(rovei_node *n, const rove_entity *daemon)

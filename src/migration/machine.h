@@ -10,7 +10,6 @@
 #include <migration/move_codec.h>
 #include <node/core.h>
 #include <rove/migration.h>
-#include <string.h>
 
 /* Bytes of a transfer or of results that may wait in a pipe. */
 #define ROVEI_MOVE_QUEUED_MAX (UINT64_C(8) << 20)
@@ -70,6 +69,8 @@ rovei_attempt *rovei_attempt_find(const rovei_node *n, const rovei_attempt_id *i
  * it. E_EXISTS, E_NOMEM. */
 ROVE_MUST_USE rove_err rovei_attempt_new(rovei_attempt **ret, rovei_node *n, rovei_now now,
                                          const rovei_move_info *info);
+/* Takes back one that began nothing. */
+void rovei_attempt_drop(rovei_attempt *a);
 /* The one outcome, from now on. At the source the waiters are told. */
 void rovei_attempt_conclude(rovei_attempt *a, rovei_now now, rovei_move_outcome outcome,
                             rove_err err);
@@ -228,8 +229,9 @@ void rovei_order_check(const rovei_attempt *a);
 /* Moves of this node's daemons that go on, which other nodes ordered. */
 static inline bool rovei_attempt_is_foreign(const rovei_attempt *a)
 {
-    return a->info.local_source &&
-           memcmp(&a->info.orchestrator, &a->info.source, sizeof a->info.source) != 0;
+    const rove_entity *by = &a->info.orchestrator;
+    return a->info.local_source && !rovei_entity_is_zero(by) && !rovei_entity_is_net(by) &&
+           !rovei_entity_equal(by, &a->info.source);
 }
 
 /* What is known of a move that this node is about to begin; without `attempt` a number is drawn. */

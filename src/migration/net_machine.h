@@ -127,8 +127,16 @@ void rovei_net_source_farewell(rovei_attempt *a, rovei_now now);
 bool rovei_net_source_cutover_again(rovei_node *n, rovei_now now, uint64_t from,
                                     const rovei_netmove_message *m);
 
-/* ---- the orchestrator's half (net_orders.c), for a source or target in class net ---- */
+/* ---- the orchestrator's half (net_orders.c), for a source in class net ---- */
 struct rovei_net_order;
+/* Beside what every order needs. E_TARGET_UNAVAILABLE, E_ALREADY_MIGRATING. */
+rove_err rovei_net_order_may(const rovei_node *n, const rovei_move_order *o, uint64_t origin);
+/* For an attempt that has been made for it. E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_net_order_begin(rovei_attempt *a, rovei_now now,
+                                             const rovei_move_order *o);
+/* Asks it to end: E_TOO_LATE once CutoverNotify was said. */
+rove_err rovei_net_order_cancel(struct rovei_net_order *o, rovei_now now, rove_err why);
+void rovei_net_order_shutdown(struct rovei_net_order *o, rovei_now now);
 struct rovei_net_order *rovei_net_order_find(const rovei_node *n, uint64_t origin);
 const rovei_net_roles *rovei_net_order_roles(const struct rovei_net_order *o);
 void rovei_net_order_free(struct rovei_net_order *o);

@@ -115,7 +115,7 @@ static bool is_leftover(struct rovei_net_moves *m, rovei_now now, uint64_t from,
 
 /* ---- failing ---- */
 
-/* It may not come, or cannot: its sender hears why. Not who is no part of it, and not when memory
+/* It may not come, or cannot: whoever drives the move hears why. Not who is no part of it, and not when memory
  * was out, as if the chunk was lost. */
 static void fail(rovei_node *n, rovei_now now, rovei_net_place *p, rove_err err, const char *text)
 {
@@ -126,7 +126,7 @@ static void fail(rovei_node *n, rovei_now now, rovei_net_place *p, rove_err err,
     if (err == ROVE_E_WRONG_PEER)
         rovei_netmove_refused(n, ROVEI_NETMOVE_SNAPSHOT_READY);
     else
-        rovei_netmove_say_failed(n, now, p->arrival.from, p->arrival.origin, err, text);
+        rovei_netmove_say_failed(n, now, p->arrival.orchestrator, p->arrival.origin, err, text);
     remember_refused(n->net_moves, now, p->arrival.from, p->arrival.origin, p->total, p->seen);
     drop(n, p);
 }

@@ -228,7 +228,9 @@ static rove_err make_target(rovei_node *n, rovei_now now, const rovei_net_arriva
                             .daemon = arrival->entity,
                             .source = rovei_entity_of_net(arrival->from),
                             .target = n->self,
-                            .orchestrator = n->self,
+                            .orchestrator = arrival->orchestrator == n->net_moves->self
+                                                ? n->self
+                                                : rovei_entity_of_net(arrival->orchestrator),
                             .epoch = epoch_above(n, &arrival->entity),
                             .phase = ROVEI_PHASE_TRANSFER,
                             .bytes = arrival->snapshot.state.size,

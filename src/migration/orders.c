@@ -6,7 +6,7 @@
  * order's number, and tells. */
 #include <base/alloc.h>
 #include <base/check.h>
-#include <migration/machine.h>
+#include <migration/net_machine.h>
 #include <string.h>
 
 /* ---- both ---- */
@@ -28,7 +28,7 @@ static size_t count_running(const rovei_node *n, bool ordered)
     size_t count = 0;
     ROVEI_LIST_EACH (it, next, &n->moves->running) {
         const rovei_attempt *a = ROVEI_CONTAINER(it, rovei_attempt, running);
-        count += ordered ? a->order != NULL
+        count += ordered ? a->info.ordered
                          : (a->source || a->net_source) && rovei_attempt_is_foreign(a);
     }
     return count;
@@ -65,7 +65,7 @@ static bool is_ordered(const rovei_node *n, uint64_t origin)
 {
     const struct rovei_moves *m = n->moves;
     for (size_t i = 0; i < m->count; i++)
-        if (m->all[i]->order && m->all[i]->info.origin == origin)
+        if ((m->all[i]->order || m->all[i]->net_order) && m->all[i]->info.origin == origin)
             return true;
     return false;
 }
@@ -78,7 +78,24 @@ static rove_err may_order(const rovei_node *n, const rovei_move_order *o, uint64
         return ROVE_E_ALREADY_MIGRATING;
     if (!rovei_node_reaches(n, &o->source))
         return ROVE_E_UNREACHABLE;
-    return count_running(n, true) < n->env->limits.orders_max ? ROVE_OK : ROVE_E_FULL;
+    if (count_running(n, true) >= n->env->limits.orders_max)
+        return ROVE_E_FULL;
+    return rovei_entity_is_net(&o->source) ? rovei_net_order_may(n, o, origin) : ROVE_OK;
+}
+
+static rove_err begin_order(rovei_attempt *a, rovei_now now, const rovei_move_order *o)
+{
+    a->order = ROVEI_NEW(a->node->alloc, struct rovei_order);
+    if (!a->order)
+        return ROVE_E_NOMEM;
+    *a->order = (struct rovei_order){.a = a,
+                                     .keep_identity = o->keep_identity,
+                                     .retry_not_ready = o->retry_not_ready,
+                                     .deadline = o->deadline};
+    rovei_attempt_repeat(a, now);
+    rovei_attempt_progress(a, now);
+    say_order(a);
+    return ROVE_OK;
 }
 
 rove_err rovei_order_start(rovei_node *n, rovei_now now, const rovei_move_order *o,
@@ -97,26 +114,19 @@ rove_err rovei_order_start(rovei_node *n, rovei_now now, const rovei_move_order 
     if (err)
         return err;
     rovei_rng_fill(&n->env->rng, info.attempt.bytes, sizeof info.attempt.bytes);
-    struct rovei_order *order = ROVEI_NEW(n->alloc, struct rovei_order);
-    if (!order)
-        return ROVE_E_NOMEM;
     rovei_attempt *a;
     err = rovei_attempt_new(&a, n, now, &info);
+    if (err)
+        return err;
+    err =
+        rovei_entity_is_net(&o->source) ? rovei_net_order_begin(a, now, o) : begin_order(a, now, o);
     if (err) {
-        ROVEI_DELETE(n->alloc, order);
+        rovei_attempt_drop(a);
         return err;
     }
-    *order = (struct rovei_order){.a = a,
-                                  .keep_identity = o->keep_identity,
-                                  .retry_not_ready = o->retry_not_ready,
-                                  .deadline = o->deadline};
-    a->order = order;
     if (o->deadline)
         rovei_timer_set(&n->timers, &a->due, rovei_time_add(now.mono, o->deadline));
     *ret = info.attempt;
-    rovei_attempt_repeat(a, now);
-    rovei_attempt_progress(a, now);
-    say_order(a);
     return ROVE_OK;
 }
 
@@ -132,6 +142,8 @@ static void end_order(rovei_attempt *a, rovei_now now, rovei_move_outcome outcom
 
 rove_err rovei_order_cancel(rovei_attempt *a, rovei_now now, rove_err why)
 {
+    if (a->net_order)
+        return rovei_net_order_cancel(a->net_order, now, why);
     if (a->info.outcome == ROVEI_OUTCOME_COMPLETED ||
         (a->order && a->info.phase >= ROVEI_PHASE_CUTOVER))
         return ROVE_E_TOO_LATE;
@@ -440,12 +452,16 @@ void rovei_orders_shutdown(rovei_node *n, rovei_now now)
     for (size_t i = 0; i < m->count; i++)
         if (m->all[i]->order)
             end_order(m->all[i], now, ROVEI_OUTCOME_FAILED, ROVE_E_SHUTTING_DOWN);
+        else if (m->all[i]->net_order)
+            rovei_net_order_shutdown(m->all[i]->net_order, now);
 }
 
 void rovei_order_check(const rovei_attempt *a)
 {
     ROVEI_CHECK(rovei_order_find(a->node, &a->info.attempt) == a);
     ROVEI_CHECK(!a->source && !a->target && !a->info.local_source);
-    ROVEI_CHECK((a->order != NULL) == (a->info.outcome == ROVEI_OUTCOME_RUNNING));
-    ROVEI_CHECK(!a->order || a->order->a == a);
+    ROVEI_CHECK((a->order || a->net_order) == (a->info.outcome == ROVEI_OUTCOME_RUNNING));
+    ROVEI_CHECK(!a->order || (a->order->a == a && !a->net_order));
+    if (a->net_order)
+        rovei_net_order_check(a->net_order);
 }
