@@ -115,8 +115,8 @@ static bool is_leftover(struct rovei_net_moves *m, rovei_now now, uint64_t from,
 
 /* ---- failing ---- */
 
-/* It may not come, or cannot: whoever drives the move hears why. Not who is no part of it, and not when memory
- * was out, as if the chunk was lost. */
+/* It may not come, or cannot: whoever drives the move hears why. Not who is no part of it, and not
+ * when memory was out, as if the chunk was lost. */
 static void fail(rovei_node *n, rovei_now now, rovei_net_place *p, rove_err err, const char *text)
 {
     if (err == ROVE_E_NOMEM) {

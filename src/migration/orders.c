@@ -28,8 +28,8 @@ static size_t count_running(const rovei_node *n, bool ordered)
     size_t count = 0;
     ROVEI_LIST_EACH (it, next, &n->moves->running) {
         const rovei_attempt *a = ROVEI_CONTAINER(it, rovei_attempt, running);
-        count += ordered ? a->info.ordered
-                         : (a->source || a->net_source) && rovei_attempt_is_foreign(a);
+        count +=
+            ordered ? a->info.ordered : (a->source || a->net_source) && rovei_attempt_is_foreign(a);
     }
     return count;
 }
