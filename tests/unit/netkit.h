@@ -74,4 +74,38 @@ rovei_net_info kit_info(const kit *k, size_t at, size_t of);
  * header is in *ret. */
 kit_packet *kit_got(kit *k, size_t i, uint8_t flag, size_t nth, rovei_net_packet *ret);
 
+/* ---- a puppet's side of a session ---- */
+
+typedef struct side {
+    size_t self, peer;
+    rovei_net_handshake h;
+    rovei_net_session s;
+    uint8_t first[ROVEI_NET_HANDSHAKE_MAX]; /* message 1 that it sent */
+    size_t first_size;
+} side;
+
+void side_dial(kit *k, side *d, size_t self, size_t peer, bool routed);
+/* Takes the newest handshake packet that it got as message 2. */
+void side_finish(kit *k, side *d);
+/* Answers message 1 that the puppet got, the nth of its handshake packets. */
+void side_answer(kit *k, side *d, size_t self, size_t peer, size_t nth);
+size_t side_seal(side *d, uint8_t *ret, uint16_t subprotocol, const char *event);
+void side_say(kit *k, side *d, uint16_t subprotocol, const char *event);
+void side_beat_from(kit *k, side *d, const rovei_addr *from);
+/* Packets with that flag that came under the session and open. */
+size_t side_opened(kit *k, side *d, uint8_t flag);
+void side_fini(side *d);
+/* A puppet 1 that is listed at node 0 and has a session that it began. */
+void side_begin(kit *k, side *d, bool routed);
+
+/* ---- what tests ask ---- */
+extern const rovei_addr kit_elsewhere; /* where nobody is */
+rove_err kit_say(kit *k, size_t from, size_t to, size_t size);
+uint64_t kit_drops(const kit *k, size_t i, rovei_net_drop reason);
+/* Where node 0 sends what is for node 1. */
+bool kit_is_sent_to(const kit *k, const rovei_addr *addr);
+
+#define HANDSHAKE ROVEI_NET_FLAG_HANDSHAKE
+#define HEARTBEAT ROVEI_NET_FLAG_HEARTBEAT
+
 #endif

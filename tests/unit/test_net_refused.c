@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Class net: who is not served, and what is dropped. */
+#include "netkit.h"
+
+/* ---- who is not served ---- */
+
+static void test_wrong_secrets(void **state)
+{
+    (void)state;
+    for (unsigned what = 0; what < 6; what++) {
+        static kit k;
+        kit_init(&k, 3);
+        kit_make_puppet(&k, 1);
+        kit_list(&k, 0, 1, false);
+        if (what < 2)
+            k.nodes[1].psk[0] ^= 1;
+        else if (what < 4)
+            memcpy(k.nodes[0].public_key, k.nodes[2].public_key, 32);
+        else
+            k.nodes[1].self.node_id = k.nodes[2].node_id; /* which is not listed */
+        side d;
+        side_dial(&k, &d, 1, 0, what % 2);
+        kit_run(&k, 10 * ROVE_SECOND);
+        assert_int_equal(k.sent, 0); /* silence */
+        assert_int_equal(k.nodes[0].event_count, 0);
+        rovei_net_drop why = what == 5 ? ROVEI_NET_DROP_UNLISTED : ROVEI_NET_DROP_HANDSHAKE;
+        assert_int_equal(kit_drops(&k, 0, why), 1);
+        side_fini(&d);
+        kit_fini(&k);
+    }
+}
+
+/* The low half is listed, the whole id is another one. */
+static void test_id_with_listed_half(void **state)
+{
+    (void)state;
+    static kit k;
+    kit_init(&k, 2);
+    kit_make_puppet(&k, 1);
+    kit_list(&k, 0, 1, false);
+    k.nodes[1].self.node_id ^= UINT64_C(1) << 63;
+    side d;
+    side_dial(&k, &d, 1, 0, true);
+    kit_run(&k, ROVE_SECOND);
+    assert_int_equal(k.sent, 0);
+    assert_int_equal(kit_drops(&k, 0, ROVEI_NET_DROP_UNLISTED), 1);
+    side_fini(&d);
+    kit_fini(&k);
+}
+
+static void test_listing(void **state)
+{
+    (void)state;
+    static kit k;
+    kit_init(&k, 3);
+    rovei_net *t = k.nodes[0].net;
+    rovei_net_listing l = {.node_id = k.nodes[0].node_id ^ UINT64_C(1) << 40};
+    assert_int_equal(rovei_net_list(t, k.now, &l), ROVE_E_SAME_NODE);
+    l.node_id = 0;
+    assert_int_equal(rovei_net_list(t, k.now, &l), ROVE_E_RESERVED_ID);
+    l.node_id = 0x1234567800004E45;
+    assert_int_equal(rovei_net_list(t, k.now, &l), ROVE_E_RESERVED_ID);
+    l.node_id = k.nodes[1].node_id;
+    l.has_addr = true;
+    assert_int_equal(rovei_net_list(t, k.now, &l), ROVE_E_USAGE);
+    l.has_key = true; /* of small order */
+    assert_int_equal(rovei_net_list(t, k.now, &l), ROVE_E_WEAK_SECRET);
+    l.has_key = l.has_addr = false;
+    for (size_t at = 0, done = 0; !done; at++) {
+        k.nodes[0].t.alloc.calls = 0;
+        k.nodes[0].t.alloc.fail_at = at;
+        rove_err err = rovei_net_list(t, k.now, &l);
+        k.nodes[0].t.alloc.fail_at = SIZE_MAX;
+        done = err == ROVE_OK;
+        assert_true(done || err == ROVE_E_NOMEM);
+        assert_true(!done || at >= 3);
+    }
+    assert_ok(rovei_net_list(t, k.now, &l)); /* again */
+    l.node_id ^= UINT64_C(1) << 40;
+    assert_int_equal(rovei_net_list(t, k.now, &l), ROVE_E_EXISTS);
+    k.nodes[0].t.env.limits.net_peers = 1;
+    l.node_id = k.nodes[2].node_id;
+    assert_int_equal(rovei_net_list(t, k.now, &l), ROVE_E_FULL);
+    rovei_net_info info;
+    size_t it = 0;
+    assert_true(rovei_net_peer_next(t, &it, &info));
+    assert_int_equal(info.node_id, k.nodes[1].node_id);
+    assert_int_equal(info.state, ROVEI_PEER_CONNECTING);
+    assert_false(rovei_net_peer_next(t, &it, &info));
+    assert_int_equal(rovei_net_peer(t, k.nodes[2].node_id, &info), ROVE_E_UNKNOWN_PEER);
+    kit_fini(&k);
+}
+
+static void test_fence(void **state)
+{
+    (void)state;
+    static kit k;
+    side d;
+    side_begin(&k, &d, true);
+    kit_run(&k, ROVE_SECOND);
+    rovei_net_fence(k.nodes[0].net, k.now, k.nodes[1].node_id);
+    kit_run(&k, ROVE_SECOND);
+    assert_int_equal(kit_told(&k, 0, ROVEI_NET_FAILED), 1);
+    assert_false(rovei_net_reaches(k.nodes[0].net, k.nodes[1].node_id));
+    rovei_net_listing l = {.node_id = k.nodes[1].node_id};
+    assert_int_equal(rovei_net_list(k.nodes[0].net, k.now, &l), ROVE_E_REFUSED);
+    /* One that is not listed yet, and more than are kept: then nobody is listed any more. */
+    k.nodes[0].t.env.limits.peers_max = 2;
+    l.node_id = 77;
+    for (uint64_t id = 77; id < 80; id++)
+        rovei_net_fence(k.nodes[0].net, k.now, id);
+    assert_int_equal(rovei_net_list(k.nodes[0].net, k.now, &l), ROVE_E_REFUSED);
+    l.node_id = 1000;
+    assert_int_equal(rovei_net_list(k.nodes[0].net, k.now, &l), ROVE_E_FULL);
+    uint64_t sent = k.sent;
+    side_say(&k, &d, 0x0500, "anyone?");
+    side again[2];
+    for (unsigned routed = 0; routed < 2; routed++)
+        side_dial(&k, &again[routed], 1, 0, routed);
+    kit_run(&k, 10 * ROVE_SECOND);
+    assert_int_equal(k.sent, sent);
+    assert_int_equal(k.nodes[0].messages, 0);
+    assert_int_equal(kit_drops(&k, 0, ROVEI_NET_DROP_FENCED), 2);
+    assert_int_equal(kit_drops(&k, 0, ROVEI_NET_DROP_SESSION), 1);
+    side_fini(&again[0]);
+    side_fini(&again[1]);
+    side_fini(&d);
+    kit_fini(&k);
+}
+
+/* ---- packets ---- */
+
+static void test_forged_packets(void **state)
+{
+    (void)state;
+    static kit k;
+    side d;
+    side_begin(&k, &d, false);
+    uint8_t bytes[ROVEI_NET_DATAGRAM_MAX];
+    size_t size = side_seal(&d, bytes, 0x0500, "one");
+    uint64_t tried = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (i == 6 || (i >= 12 && i < 16))
+            continue; /* the hop count and the prefix of the nonce are not covered */
+        bytes[i] ^= 0x80;
+        kit_inject(&k, 0, &k.nodes[1].addr, bytes, size);
+        bytes[i] ^= 0x80;
+        tried++;
+    }
+    kit_inject(&k, 0, &k.nodes[1].addr, bytes, size - 1);
+    kit_run(&k, 100 * ROVE_MILLISECOND);
+    assert_int_equal(k.nodes[0].messages, 0);
+    rovei_net_stats st = rovei_net_stats_get(k.nodes[0].net);
+    assert_int_equal(st.datagrams_received - st.datagrams_accepted, tried + 1);
+    assert_true(st.drops[ROVEI_NET_DROP_AUTH] > 40 && st.drops[ROVEI_NET_DROP_SESSION] >= 8 &&
+                st.drops[ROVEI_NET_DROP_FORMAT] >= 3);
+    /* From anywhere, and once. */
+    kit_inject(&k, 0, &kit_elsewhere, bytes, size);
+    kit_inject(&k, 0, &kit_elsewhere, bytes, size);
+    kit_run(&k, 100 * ROVE_MILLISECOND);
+    assert_int_equal(k.nodes[0].messages, 1);
+    assert_int_equal(kit_drops(&k, 0, ROVEI_NET_DROP_REPLAY), 1);
+    assert_true(kit_is_sent_to(&k, &k.nodes[1].addr));
+    /* Only a heartbeat, and no old one, moves the peer. */
+    uint8_t beat[ROVEI_NET_OVERHEAD];
+    rovei_net_session_heartbeat(&d.s, beat);
+    side_beat_from(&k, &d, &kit_elsewhere);
+    kit_run(&k, 100 * ROVE_MILLISECOND);
+    assert_true(kit_is_sent_to(&k, &kit_elsewhere));
+    kit_inject(&k, 0, &k.nodes[1].addr, beat, sizeof beat);
+    kit_run(&k, 100 * ROVE_MILLISECOND);
+    assert_true(kit_is_sent_to(&k, &kit_elsewhere));
+    side_fini(&d);
+    kit_fini(&k);
+}
+
+/* A loss of any length in the peer's counter is no reason to refuse. */
+static void test_counter_jump(void **state)
+{
+    (void)state;
+    static kit k;
+    side d;
+    side_begin(&k, &d, false);
+    d.s.sent = UINT64_C(1) << 63;
+    side_say(&k, &d, 0x0500, "far ahead");
+    d.s.sent = UINT64_MAX - 1;
+    side_say(&k, &d, 0x0500, "the last but one");
+    kit_run(&k, 100 * ROVE_MILLISECOND);
+    assert_int_equal(k.nodes[0].messages, 2);
+    side_fini(&d);
+    kit_fini(&k);
+}
+
+static void test_subprotocols(void **state)
+{
+    (void)state;
+    static kit k;
+    side d;
+    side_begin(&k, &d, false);
+    static const uint16_t ids[] = {0x0400, 0x0A00, 0x0C00, 0x0C04, 0x0D01, 0x1100, 0xFFFF, 0x1234};
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
+        side_say(&k, &d, ids[i], "x");
+    side_say(&k, &d, 0x0D00, "a reply to nothing");
+    kit_run(&k, 100 * ROVE_MILLISECOND);
+    rovei_net_stats st = rovei_net_stats_get(k.nodes[0].net);
+    assert_int_equal(k.nodes[0].messages, 0);
+    assert_int_equal(st.dropped_messages[ROVEI_NET_SUBPROTOCOL_OTHER], 2);
+    assert_int_equal(st.dropped_messages[ROVEI_NET_SUBPROTOCOL_CAPABILITY], 1);
+    assert_int_equal(st.dropped_messages[ROVEI_NET_SUBPROTOCOL_REFLEX], 1);
+    assert_string_equal(rovei_net_subprotocol_name(rovei_net_subprotocol_of(0x0C04)),
+                        "scoped_capability");
+    /* A reflex request: where it is seen. */
+    rovei_net_packet p;
+    assert_null(kit_got(&k, 1, 0, 0, &p));
+    side_say(&k, &d, 0x0D00, "");
+    kit_run(&k, 100 * ROVE_MILLISECOND);
+    kit_packet *got = kit_got(&k, 1, 0, 0, &p);
+    assert_non_null(got);
+    assert_int_equal(p.header.subprotocol, 0x0D00);
+    rove_span text, event;
+    assert_ok(rovei_net_session_open(&d.s, &p, got->bytes, &text));
+    rovei_net_frames f = rovei_net_frames_of(text, p.header.events);
+    assert_true(rovei_net_frames_next(&f, &event));
+    const rovei_addr *a = &k.nodes[1].addr;
+    const uint8_t want[19] = {4,        a->ip[0],         a->ip[1],         a->ip[2],
+                              a->ip[3], [17] = 7000 >> 8, [18] = 7000 & 255};
+    assert_span(event, want, sizeof want);
+    side_fini(&d);
+    kit_fini(&k);
+}
+
+/* A flood of messages 1 costs no more than the budget, and shuts out nobody whose address is
+ * known. */
+static void test_flood(void **state)
+{
+    (void)state;
+    static kit k;
+    kit_init(&k, 3);
+    kit_make_puppet(&k, 1);
+    kit_make_puppet(&k, 2);
+    kit_list(&k, 0, 1, true);
+    kit_list(&k, 0, 2, false);
+    k.nodes[2].psk[0] ^= 1;
+    for (unsigned i = 0; i < 1000; i++) {
+        side d;
+        side_dial(&k, &d, 2, 0, i % 2);
+        side_fini(&d);
+    }
+    kit_run(&k, 5 * ROVE_MILLISECOND);
+    assert_in_range(kit_drops(&k, 0, ROVEI_NET_DROP_HANDSHAKE), 100, 101);
+    assert_in_range(kit_drops(&k, 0, ROVEI_NET_DROP_RATE), 899, 900);
+    side good;
+    side_dial(&k, &good, 1, 0, true);
+    kit_run(&k, 5 * ROVE_MILLISECOND);
+    assert_int_equal(kit_info(&k, 0, 1).state, ROVEI_PEER_UP);
+    side_fini(&good);
+    kit_fini(&k);
+}
+
+static void test_garbage(void **state)
+{
+    (void)state;
+    static kit k;
+    side d;
+    side_begin(&k, &d, false);
+    uint64_t random = 5, sent = k.sent;
+    static const uint8_t heads[][3] = {
+        {0x45, 0x4E, 1}, {0x52, 0x54, 8}, {0x48, 0x50, 0}, {0x50, 0x48, 0}, {0x48, 0x52, 1}};
+    for (unsigned i = 0; i < 20000; i++) {
+        uint8_t bytes[300];
+        size_t size = below(&random, 5) ? below(&random, sizeof bytes + 1)
+                                        : (size_t[]){14, 72, 84, 86, 116, 134}[below(&random, 6)];
+        random_bytes(&random, bytes, size);
+        if (size > 2 && below(&random, 8))
+            memcpy(bytes, heads[below(&random, 5)], 3);
+        if (size > 64 && below(&random, 2)) {
+            rovei_store64(bytes + 24, d.s.id);
+            bytes[65] = bytes[67] = 0;
+        }
+        if (size > 18 && below(&random, 2) && bytes[1] == 0x54)
+            rovei_store64(bytes + 10, k.nodes[0].node_id);
+        (void)rovei_net_receive(k.nodes[0].net, k.now, &kit_elsewhere, bytes, size);
+        rovei_net_check(k.nodes[0].net);
+    }
+    kit_run(&k, 100 * ROVE_MILLISECOND);
+    assert_in_range(k.sent - sent, 0, 1); /* the second pingwave of the session */
+    side_say(&k, &d, 0x0500, "good");
+    kit_run(&k, 100 * ROVE_MILLISECOND);
+    assert_int_equal(k.nodes[0].messages, 1);
+    side_fini(&d);
+    kit_fini(&k);
+}
+
+/* Memory is refused somewhere in the middle: a datagram is as if it were lost. */
+static void test_shortage(void **state)
+{
+    (void)state;
+    for (size_t at = 0; at < 12; at++) {
+        static kit k;
+        kit_init(&k, 2);
+        kit_make_puppet(&k, 1);
+        kit_list(&k, 0, 1, false);
+        side d;
+        side_dial(&k, &d, 1, 0, true);
+        k.nodes[0].t.alloc.calls = 0;
+        k.nodes[0].t.alloc.fail_at = at;
+        kit_run(&k, 100 * ROVE_MILLISECOND);
+        k.nodes[0].t.alloc.fail_at = SIZE_MAX;
+        kit_inject(&k, 0, &k.nodes[1].addr, d.first, d.first_size); /* it repeats */
+        kit_run(&k, 100 * ROVE_MILLISECOND);
+        side_finish(&k, &d);
+        side_say(&k, &d, 0x0500, "once");
+        kit_run(&k, 100 * ROVE_MILLISECOND);
+        assert_int_equal(k.nodes[0].messages, 1);
+        side_fini(&d);
+        kit_fini(&k);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_wrong_secrets),  cmocka_unit_test(test_id_with_listed_half),
+        cmocka_unit_test(test_listing),        cmocka_unit_test(test_fence),
+        cmocka_unit_test(test_forged_packets), cmocka_unit_test(test_counter_jump),
+        cmocka_unit_test(test_subprotocols),   cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_garbage),        cmocka_unit_test(test_shortage),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
