@@ -183,19 +183,118 @@ for (const mib of [1, 16]) {
     });
 }
 
-test('chunks that are lost are sent again', async (t) => {
+// A node of each with a wire between them, the original on its left.
+async function wired(t, limits = {}) {
     const stock = await t.stock('stock');
-    const wire = await t.wire(stock.addr);
-    const rove = await t.rove('rove', { netPeers: [listing(stock, { addr: wire.addr })] });
-    await until('a session', async () => (await rove.peer(stock.nodeId)).state === 'up');
-    const { origin } = await filled(rove, 1);
-    const { state } = parseSnapshot(await rove.snapshot(origin));
-    let seen = 0;
-    wire.drop = ({ subprotocol }) => subprotocol === 0x500 && ++seen % 7 === 3;
-    await stock.ask('expect', { kind: 'carrier', origin });
-    await toStock(rove, stock, origin, '--timeout', '50');
-    const digest = crypto.createHash('sha256').update(state).digest('hex');
-    is(await stock.send(origin, ['what']), [`${state.length} ${digest}`], 'the state that came');
+    const rove = await t.rove('rove', { netPeers: [listing(stock)], limits });
+    const wire = await t.wire(rove.addr);
+    await connect(stock, rove, wire.addr);
+    return { rove, stock, wire };
+}
+
+const isMove = ({ subprotocol }) => subprotocol === 0x500;
+
+for (const [what, disturb] of [
+    ['chunks that are lost are sent again', (wire) => {
+        let seen = 0;
+        wire.drop = (packet) => isMove(packet) && ++seen % 7 === 3;
+    }],
+    ['chunks may come in any order', (wire) => {
+        let seen = 0;
+        wire.delay = (packet) => (isMove(packet) ? (++seen * 7) % 13 : 0);
+    }],
+]) {
+    test(what, async (t) => {
+        const { rove, stock, wire } = await wired(t);
+        const { origin } = await filled(rove, 1);
+        const { state } = parseSnapshot(await rove.snapshot(origin));
+        disturb(wire);
+        await stock.ask('expect', { kind: 'carrier', origin });
+        await toStock(rove, stock, origin, '--timeout', '50');
+        const digest = crypto.createHash('sha256').update(state).digest('hex');
+        is(await stock.send(origin, ['what']), [`${state.length} ${digest}`], 'the state that came');
+    });
+}
+
+// A move has six messages. The original says each once, so its chunk may not be lost.
+test('any one message from Rove to the original, or its answer, may be lost', async (t) => {
+    const { rove, stock, wire } = await wired(t, { move_repeat: 0.1 });
+    for (let lost = 1; lost <= 6; lost++) {
+        const { origin } = await rove.spawn('counter');
+        await rove.send(origin, ['a']);
+        await stock.ask('expect', { kind: 'counter', origin });
+        let seen = 0;
+        wire.drop = (packet) => isMove(packet) && ++seen === lost;
+        await toStock(rove, stock, origin);
+        is(seen > 6, true, `one was said again (${lost})`);
+        is(await stock.send(origin, ['b']), ['2'], 'output');
+    }
+});
+
+test('any one message from the original to Rove but the chunk, or its answer, may be lost', async (t) => {
+    const { rove, stock, wire } = await wired(t, { move_repeat: 0.1 });
+    for (let lost = 2; lost <= 6; lost++) {
+        const { origin } = await stock.ask('spawn', { kind: 'counter', seed: seedOf(lost) });
+        await stock.send(origin, ['a']);
+        await rove.ask('expect', 'counter', origin);
+        let seen = 0;
+        wire.drop = (packet) => isMove(packet) && ++seen === lost;
+        await toRove(stock, rove, origin);
+        is(await rove.send(origin, ['b']), ['2'], 'output');
+        is(await stock.ask('daemons'), 0, 'daemons left behind');
+    }
+});
+
+// ---- beside lanes and class rove ----
+
+test('a sender whose daemon goes to the original knows of each event what became of it', async (t) => {
+    const { rove, stock } = await meet(t);
+    const far = await t.rove('far', { peers: [`${rove.entity}@${rove.addr}`] });
+    await until('the nodes of Rove meet', async () => {
+        const peer = await far.peer(rove.nodeId);
+        return peer && peer.state === 'up';
+    });
+    const { origin, entity } = await rove.spawn('counter');
+    await stock.ask('expect', { kind: 'counter', origin });
+    const EVENTS = 600000;
+    const sending = far.run('send', [entity, '--json', '--timeout', '30'], 'x\n'.repeat(EVENTS));
+    await until('events come', async () => (await rove.daemon(origin)).events > 1000);
+    await toStock(rove, stock, origin);
+    const told = (await sending).lines.pop();
+    is([told.sent, told.unknown, told.lost], [EVENTS, 0, 0], `what the sender was told: ${JSON.stringify(told)}`);
+    is(told.applied + told.refused, EVENTS, 'each was applied or refused');
+    is(told.refused > 0, true, 'the move fell among them');
+    is(await stock.send(origin, ['x']), [`${told.applied + 1}`], 'the count is that of those applied');
+});
+
+test('from the original over two nodes of Rove to another of the original', async (t) => {
+    const first = await t.stock('first');
+    const last = await t.stock('last');
+    const one = await t.rove('one', { netPeers: [listing(first)] });
+    const two = await t.rove('two', {
+        netPeers: [listing(last)],
+        peers: [`${one.entity}@${one.addr}`],
+    });
+    await connect(first, one);
+    await connect(last, two);
+    await until('the nodes of Rove meet', async () => {
+        const peer = await one.peer(two.nodeId);
+        return peer && peer.state === 'up';
+    });
+    const { origin } = await first.ask('spawn', { kind: 'counter', seed: SEED });
+    await first.send(origin, ['a']);
+    const before = parseSnapshot(await first.snapshot(origin));
+    await one.ask('expect', 'counter', origin);
+    await toRove(first, one, origin);
+    await goesOn(one, origin, before, 1);
+    await two.ask('expect', 'counter', origin);
+    const end = await one.migrate(origin, two.nodeId);
+    is([end.status, end.event], [0, 'moved'], `the end (${end.err})`);
+    is(await two.send(origin, ['z']), ['4'], 'output');
+    const there = parseSnapshot(await two.snapshot(origin));
+    await last.ask('expect', { kind: 'counter', origin });
+    await toStock(two, last, origin);
+    await goesOn(last, origin, there, 4);
 });
 
 run();

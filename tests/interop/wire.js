@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A relay of datagrams between two nodes. It counts what it can tell from outside, by direction, and
-// drops what a test wants dropped. `left` is who speaks first and is learned from its first datagram;
+// drops or holds up what a test wants it to. `left` is who speaks first and is learned from its first datagram;
 // `right` is an address.
 'use strict';
 const dgram = require('dgram');
@@ -39,6 +39,7 @@ class Wire {
     constructor() {
         this.counts = { toRight: {}, toLeft: {} };
         this.drop = () => false; // (seen, direction) => whether it is lost
+        this.delay = () => 0; // (seen, direction) => milliseconds by which it comes later
     }
 
     async open(right) {
@@ -73,7 +74,15 @@ class Wire {
         counts[seen.framing] = (counts[seen.framing] || 0) + 1;
         if (!to || this.drop(seen, direction))
             return;
-        through.send(bytes, to.port, to.host, () => {});
+        const send = () => {
+            if (!this.ended)
+                through.send(bytes, to.port, to.host, () => {});
+        };
+        const ms = this.delay(seen, direction);
+        if (ms > 0)
+            setTimeout(send, ms);
+        else
+            send();
     }
 
     count(direction, name) {
@@ -81,6 +90,7 @@ class Wire {
     }
 
     end() {
+        this.ended = true;
         this.near.close();
         this.far.close();
     }
