@@ -30,7 +30,8 @@ typedef struct world {
     uint64_t node_id[LED + 1];
     uint8_t secret[LED + 1][32], public_key[LED + 1][32], psk[32];
     rovei_net *net[OBJECTS];
-    uint64_t said[OBJECTS]; /* messages that it was given to send to the other */
+    uint64_t said[OBJECTS];           /* messages that it was given to send to the other */
+    rovei_net_stream stream[OBJECTS]; /* the one that was opened last */
     rovei_net_session session;
     flying ring[FLYING];
     size_t count;
@@ -100,9 +101,14 @@ static void poll(world *w, size_t at)
 {
     rovei_net_event e;
     while (rovei_net_poll(w->net[at], &e)) {
-        ROVEI_CHECK((e.kind == ROVEI_NET_MESSAGE) == (e.message != NULL));
+        ROVEI_CHECK((e.kind == ROVEI_NET_MESSAGE || e.kind == ROVEI_NET_DATA) ==
+                    (e.message != NULL));
         if (e.message && e.node_id == w->node_id[1 - at]) {
-            const rove_span said = rove_buf_span(e.message);
+            rove_span said = rove_buf_span(e.message);
+            if (e.kind == ROVEI_NET_DATA) {
+                rovei_net_frames f = rovei_net_frames_of(said, e.events);
+                ROVEI_CHECK(e.events == 1 && rovei_net_frames_next(&f, &said));
+            }
             ROVEI_CHECK(said.size == 8 && rovei_load64(said.data) < w->said[1 - at]);
         }
         rove_buf_unref(e.message);
@@ -184,11 +190,13 @@ static void lead_in(world *w, bool routed)
 /* A packet with any header and any text, rightly sealed. */
 static void lead_packet(world *w, rovei_reader *r)
 {
+    static const uint16_t subprotocols[8] = {0, 0, 0x0500, 0x0A00, 0x0B00, 0x0B00, 0x0D00, 0x7000};
     static uint8_t bytes[ROVEI_NET_DATAGRAM_MAX];
     const uint8_t flags = rovei_read_u8(r);
+    const unsigned subprotocol = subprotocols[flags & 7] + (flags >> 6);
     const rovei_net_header h = {
-        .flags = flags & (uint8_t)~ROVEI_NET_FLAG_HANDSHAKE,
-        .subprotocol = rovei_read_u16(r),
+        .flags = flags & (ROVEI_NET_FLAG_RELIABLE | ROVEI_NET_FLAG_HEARTBEAT),
+        .subprotocol = (uint16_t)subprotocol,
         .stream = rovei_read_u8(r),
         .sequence = rovei_read_u8(r),
         .events = rovei_read_u8(r),
@@ -205,6 +213,24 @@ static void lead_packet(world *w, rovei_reader *r)
     receive(w, 0, home(LED), bytes, size + (size_t)(inner - bytes));
 }
 
+/* The same with one frame around the text. */
+static void lead_event(world *w, rovei_reader *r)
+{
+    uint8_t text[256];
+    size_t size = rovei_read_u8(r) % 64;
+    uint16_t id = (uint16_t)(0x0B00 + size % 4);
+    rovei_writer out = rovei_writer_of(text, sizeof text);
+    size = size < rovei_reader_left(r) ? size : rovei_reader_left(r);
+    ROVEI_CHECK(rovei_net_frame_write(&out, rovei_read_span(r, size)));
+    const rovei_net_header h = {.subprotocol = id, .events = 1};
+    uint8_t bytes[ROVEI_NET_OVERHEAD + sizeof text];
+    if (!w->session.keys)
+        return;
+    memcpy(bytes + ROVEI_NET_HEADER_SIZE, text, rovei_writer_size(&out));
+    size = rovei_net_session_seal(&w->session, &h, bytes, rovei_writer_size(&out));
+    receive(w, 0, home(LED), bytes, size);
+}
+
 static void raw(world *w, rovei_reader *r)
 {
     size_t size = rovei_read_u8(r);
@@ -219,6 +245,20 @@ static void say(world *w, size_t from)
     rovei_store64(number, w->said[from]);
     w->said[from] += !rovei_net_send(w->net[from], w->now, w->node_id[1 - from], 0x0500,
                                      (rove_span){number, sizeof number});
+}
+
+/* The same on a stream. */
+static void stream_say(world *w, size_t from, uint64_t id)
+{
+    uint8_t number[8];
+    rovei_net_stream *s = &w->stream[from];
+    rove_err err =
+        rovei_net_stream_open(w->net[from], w->now, w->node_id[1 - from], id % 4, id & 4, s);
+    ROVEI_CHECK(!err || rove_err_class_of(err) != ROVE_CLASS_PEER);
+    rovei_store64(number, w->said[from]);
+    if (s->node_id)
+        w->said[from] +=
+            !rovei_net_stream_send(w->net[from], w->now, s, (rove_span){number, sizeof number});
 }
 
 static void act(world *w, rovei_reader *r)
@@ -242,13 +282,19 @@ static void act(world *w, rovei_reader *r)
         break;
     case 6:
     case 7:
-        lead_packet(w, r);
+        if (what % 4)
+            lead_packet(w, r);
+        else
+            lead_event(w, r);
         break;
     case 8:
         raw(w, r);
         break;
     case 9:
-        say(w, what % 2);
+        if (what < 128)
+            say(w, what % 2);
+        else
+            stream_say(w, what % 2, what / 2);
         break;
     case 10:
         w->now.mono += what < 128 ? what * ROVE_MILLISECOND * 10 : (what - 127) * ROVE_SECOND;
