@@ -13,7 +13,7 @@ static const char *const names[ROVEI_NETMOVE_TYPES] = {
 
 const char *rovei_netmove_type_name(rovei_netmove_type type)
 {
-    return (unsigned)type < ROVEI_NETMOVE_TYPES ? names[type] : "?";
+    return (unsigned)type < ROVEI_NETMOVE_TYPES ? names[type] : "unknown";
 }
 
 /* ---- writing ---- */

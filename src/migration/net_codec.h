@@ -81,7 +81,7 @@ typedef struct rovei_netmove_message {
     };
 } rovei_netmove_message;
 
-const char *rovei_netmove_type_name(rovei_netmove_type type); /* "TakeSnapshot" */
+const char *rovei_netmove_type_name(rovei_netmove_type type); /* "TakeSnapshot"; "unknown" */
 
 /* Writes the whole message. E_FULL when it does not fit; E_BOUND for a chunk above its most, or a
  * text above 65,535 bytes. */

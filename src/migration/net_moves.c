@@ -207,6 +207,24 @@ static void on_chunk(rovei_node *n, rovei_now now, uint64_t from, const rovei_ne
         rovei_net_target_chunk(n, now, from, from, m->origin, &m->chunk);
 }
 
+/* A target that goes on with a move which this node has ended before its commit: it was not there
+ * to hear of it, and holds a copy until it does. Of several moves to it the last one counts. */
+static void say_it_failed(rovei_node *n, rovei_now now, uint64_t from, uint64_t origin)
+{
+    const struct rovei_moves *m = n->moves;
+    for (size_t i = m->count; i-- > 0;) {
+        rovei_attempt *a = m->all[i];
+        if (!a->info.local_source || a->net_told != from ||
+            rovei_entity_origin(&a->info.daemon) != origin)
+            continue;
+        if (!a->committed && !a->net_source) {
+            a->farewells++;
+            rovei_net_source_farewell(a, now);
+        }
+        return;
+    }
+}
+
 /* RestoreComplete, ReplayComplete, ActivateAck: the recorded target says them to whoever drives the
  * move. */
 static void of_target(rovei_node *n, rovei_now now, uint64_t from, const rovei_netmove_message *m)
@@ -218,8 +236,11 @@ static void of_target(rovei_node *n, rovei_now now, uint64_t from, const rovei_n
         rovei_net_order_receive(o, now, from, m);
     else if (roles && roles->orchestrator == n->net_moves->self && roles->target == from)
         rovei_net_source_receive(s, now, m);
-    else
+    else {
         rovei_netmove_refused(n, m->type);
+        if (!s && m->type != ROVEI_NETMOVE_ACTIVATE_ACK)
+            say_it_failed(n, now, from, m->origin);
+    }
 }
 
 /* It takes a daemon's life here and says where its events go: from the recorded orchestrator, and
@@ -264,7 +285,8 @@ static void on_failed(rovei_node *n, rovei_now now, uint64_t from, const rovei_n
         rovei_net_source_receive(s, now, m);
         heard = true;
     }
-    if (t && rovei_net_target_roles(t)->orchestrator == from) {
+    if (t &&
+        (rovei_net_target_roles(t)->orchestrator == from || ROVEI_MUTANT(FAILURE_FROM_ANYONE))) {
         rovei_net_target_receive(t, now, from, m);
         heard = true;
     }

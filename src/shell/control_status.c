@@ -3,6 +3,7 @@
  * What a node tells about itself over the control socket. */
 #include <host/names.h>
 #include <identity/entity.h>
+#include <migration/net_moves.h>
 #include <shell/control_inside.h>
 #include <shell/udp.h>
 #include <stdio.h>
@@ -45,6 +46,20 @@ static void add_net_drops(json_object *drops, const rovei_net *net)
                      stats.dropped_messages[i]);
 }
 
+/* Messages of moves in class net that changed nothing, by type. */
+static void add_net_moves(json_object *drops, const rovei_node *core)
+{
+    rovei_net_move_stats stats = rovei_net_moves_stats(core);
+    for (unsigned i = 0; i <= ROVEI_NETMOVE_TYPES; i++) {
+        const char *name = rovei_netmove_type_name((rovei_netmove_type)i);
+        add_net_drop(drops, "net_move_malformed_", name, stats.malformed[i]);
+        if (i == ROVEI_NETMOVE_TYPES)
+            break;
+        add_net_drop(drops, "net_move_refused_", name, stats.refused[i]);
+        add_net_drop(drops, "net_move_out_of_phase_", name, stats.out_of_phase[i]);
+    }
+}
+
 void control_status(connection *c, rovei_node *core, rovei_now now, json_object *request)
 {
     (void)now;
@@ -57,8 +72,10 @@ void control_status(connection *c, rovei_node *core, rovei_now now, json_object 
     for (unsigned i = 0; i < ROVEI_DROP_COUNT; i++)
         control_add(drops, rovei_drop_name((rovei_drop)i), control_u64(stats.drops[i]));
     const rovei_net *net = rovei_node_net(core);
-    if (net)
+    if (net) {
         add_net_drops(drops, net);
+        add_net_moves(drops, core);
+    }
     control_add(o, "entity", control_hex(info.entity.bytes, sizeof info.entity.bytes));
     control_add(o, "node_id", control_id(info.node_id));
     control_add(o, "x25519", control_hex(info.x25519, sizeof info.x25519));

@@ -73,6 +73,30 @@ static rovei_addr addr_of(size_t i)
     return (rovei_addr){.family = 4, .ip = {10, 0, 0, (uint8_t)(i + 1)}, .port = 4000};
 }
 
+static void list_net(world *w, size_t at, size_t who)
+{
+    rovei_net_listing l = {.node_id = rovei_entity_node_id(&w->nodes[who].entity), .has_key = true};
+    uint8_t secret[32];
+    assert_ok(rovei_keypair_x25519(w->nodes[who].id, secret));
+    rovei_x25519_public(l.key, secret);
+    l.has_addr = at < who;
+    if (l.has_addr)
+        l.addr = addr_of(who);
+    assert_ok(rovei_net_list(rovei_node_net(w->nodes[at].node), w->now, &l));
+}
+
+void world_init_apart(world *w, size_t count)
+{
+    memset(w, 0, sizeof *w);
+    w->net = w->apart = true;
+    start_all(w, count);
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < count; j++)
+            if (j != i)
+                list_net(w, i, j);
+    world_run(w, ROVE_SECOND);
+}
+
 void world_start(world *w, size_t i)
 {
     world_node *n = &w->nodes[i];
@@ -91,7 +115,7 @@ void world_start(world *w, size_t i)
     rovei_node_set_tap(n->node, &n->tap);
     for (size_t j = 0; j < w->count; j++) {
         rovei_addr other = addr_of(j);
-        if (j != i)
+        if (j != i && !w->apart)
             assert_ok(
                 rovei_mesh_connect(rovei_node_mesh(n->node), w->now, &w->nodes[j].entity, &other));
     }
@@ -184,7 +208,7 @@ static void carry(world *w, size_t from, const rovei_addr *to, const uint8_t *by
         return;
     }
     assert_true(i < w->count);
-    if (w->cut[from][i])
+    if (w->cut[from][i] || (w->lose && below(&w->chance, 100) < w->lose))
         return;
     packet *p = calloc(1, sizeof *p);
     assert_non_null(p);

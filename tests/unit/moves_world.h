@@ -97,6 +97,9 @@ typedef struct world {
     size_t count;
     const world_outside *outside; /* NULL: nobody */
     bool net;                     /* nodes that start serve class net */
+    bool apart;                   /* and know each other by nothing else */
+    unsigned lose;                /* of a hundred packets */
+    uint64_t chance;
     rovei_now now;
     uint64_t delay;
     bool cut[WORLD_NODES][WORLD_NODES];
@@ -106,6 +109,8 @@ typedef struct world {
 
 void world_init(world *w, size_t count);
 void world_init_net(world *w, size_t count, const world_outside *outside);
+/* Nodes that are peers of class net to each other: the one of the lower number dials. */
+void world_init_apart(world *w, size_t count);
 void world_fini(world *w);
 void world_start(world *w, size_t i); /* also again, as another incarnation that knows nothing */
 void world_stop(world *w, size_t i);
