@@ -77,6 +77,42 @@ void rovei_text_add_span(rovei_text *t, rove_span s)
     }
 }
 
+static const char *escape_of(uint8_t byte)
+{
+    switch (byte) {
+    case '"':
+        return "\\\"";
+    case '\\':
+        return "\\\\";
+    case '\n':
+        return "\\n";
+    case '\r':
+        return "\\r";
+    case '\t':
+        return "\\t";
+    default:
+        return NULL;
+    }
+}
+
+void rovei_text_add_quoted(rovei_text *t, rove_span s)
+{
+    const uint8_t *p = s.data;
+    size_t plain = 0; /* the beginning of what is not yet added */
+    rovei_text_add(t, "\"");
+    for (size_t i = 0; i < s.size; i++) {
+        const char *escape = escape_of(p[i]);
+        if (!escape)
+            continue;
+        rovei_text_add_span(t, (rove_span){p + plain, i - plain});
+        rovei_text_add(t, escape);
+        plain = i + 1;
+    }
+    if (plain < s.size)
+        rovei_text_add_span(t, (rove_span){p + plain, s.size - plain});
+    rovei_text_add(t, "\"");
+}
+
 static void add_digits(rovei_text *t, uint64_t v, unsigned base)
 {
     char digits[20];

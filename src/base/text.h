@@ -19,6 +19,8 @@ void rovei_text_set(rovei_text *t, const char *s); /* starts anew */
 void rovei_text_add(rovei_text *t, const char *s);
 /* Bytes from outside: replaces what is not UTF-8 or a zero by '?'. */
 void rovei_text_add_span(rovei_text *t, rove_span s);
+/* As above, inside of double quotes, with a backslash before what would end them or stand out. */
+void rovei_text_add_quoted(rovei_text *t, rove_span s);
 void rovei_text_add_number(rovei_text *t, uint64_t v); /* decimal */
 void rovei_text_add_hex(rovei_text *t, uint64_t v);    /* 0x and digits without padding */
 static inline rove_span rovei_text_span(const rovei_text *t)

@@ -170,6 +170,9 @@ void rovei_net_places_watch(rovei_node *n); /* sets their timer */
 void rovei_net_places_sweep(rovei_node *n, rovei_now now);
 void rovei_net_places_free(struct rovei_net_moves *m);
 void rovei_net_places_check(const rovei_node *n);
+/* Puts why a daemon was not restored into the words around it that the reference has, which shows
+ * its own error as its language would print it for programmers. */
+void rovei_net_not_restored(rovei_text *text);
 
 /* The steps of a record; the daemon's roles follow them. */
 typedef enum rovei_net_target_step {

@@ -131,11 +131,19 @@ static void fail(rovei_node *n, rovei_now now, rovei_net_place *p, rove_err err,
     drop(n, p);
 }
 
+void rovei_net_not_restored(rovei_text *text)
+{
+    const rovei_text why = *text;
+    rovei_text_set(text, "restore_snapshot failed: StateFailed(");
+    rovei_text_add_quoted(text, rovei_text_span(&why));
+    rovei_text_add(text, ")");
+}
+
 /* What the outside said, or the core, as the reference would put it. */
 static void fail_place(rovei_node *n, rovei_now now, rovei_net_place *p, rove_err err)
 {
     rovei_text text;
-    rovei_text_set(&text, "restore_snapshot failed: state operation failed: ");
+    rovei_text_set(&text, "");
     if (err == ROVE_E_EXISTS && rovei_net_done_find(n, now, p->arrival.origin)) {
         err = ROVE_E_TARGET_NO_FACTORY; /* it has come already, and nothing else is expected */
     } else if (err == ROVE_E_EXISTS) {
@@ -145,6 +153,7 @@ static void fail_place(rovei_node *n, rovei_now now, rovei_net_place *p, rove_er
     } else {
         rovei_text_add(&text, rove_strerror(err));
     }
+    rovei_net_not_restored(&text);
     fail(n, now, p, err, text.chars);
 }
 
@@ -213,10 +222,11 @@ static rove_err parse(rovei_net_place *p, rovei_text *why)
         return ROVE_E_STATE_FAILED;
     }
     if (rovei_entity_origin(&a->snapshot.entity) != a->origin) {
-        rovei_text_set(why, "restore_snapshot failed: state operation failed: snapshot origin ");
+        rovei_text_set(why, "snapshot origin ");
         rovei_text_add_hex(why, rovei_entity_origin(&a->snapshot.entity));
         rovei_text_add(why, " does not match daemon ");
         rovei_text_add_hex(why, a->origin);
+        rovei_net_not_restored(why);
         return ROVE_E_STATE_FAILED;
     }
     if (p->has_entity && !rovei_entity_equal(&a->entity, &a->snapshot.entity))

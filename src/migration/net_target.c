@@ -343,7 +343,7 @@ static void restore_failed(struct rovei_net_target *t, rovei_now now, const rove
         discard(t, now, c->err, ROVEI_NETMOVE_NOT_OPENED ROVEI_NETMOVE_NO_KEY);
         return;
     }
-    rovei_text_set(&text, "restore_snapshot failed: state operation failed: restore failed: ");
+    rovei_text_set(&text, "restore failed: ");
     if (c->err == ROVE_E_BINDINGS)
         rovei_text_add(&text, "snapshot bindings_bytes failed to decode \xE2\x80\x94 tampered or "
                               "corrupt snapshot");
@@ -354,6 +354,7 @@ static void restore_failed(struct rovei_net_target *t, rovei_now now, const rove
     rove_err err = c->err;
     if (err == ROVE_E_NOMEM)
         err = ROVE_E_TARGET_NOT_READY; /* worth a second try */
+    rovei_net_not_restored(&text);
     discard(t, now, err, text.chars);
 }
 

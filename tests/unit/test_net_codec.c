@@ -276,6 +276,13 @@ static void texts(void **state)
     rovei_text_add_hex(&t, 0);
     rovei_text_add_span(&t, (rove_span){"\xFF\0z", 3});
     assert_string_equal(t.chars, "a 18446744073709551615 0x0??z");
+    rovei_text_set(&t, "<");
+    rovei_text_add_quoted(&t, X
+                                          "c",
+                                          8});
+    rovei_text_add_quoted(&t, (rove_span){"a \"b\\\n\xFF!", 8});
+    rovei_text_add_quoted(&t, (rove_span){NULL, 0});
+    assert_string_equal(t.chars, "<\"a \\\"b\\\\\\n?!\"\"\"");
     /* Full: no half of a character is left at the end. */
     rovei_text_set(&t, "");
     for (int i = 0; i < 600; i++)

@@ -287,9 +287,10 @@ static void failures(void **state)
     fails(ROVE_E_TARGET_NOT_READY, 0, SEALED, false, ROVEI_NETMOVE_NOT_READY, NULL);
     fails(ROVE_E_TARGET_NO_FACTORY, 0, SEALED, false, ROVEI_NETMOVE_NO_FACTORY, NULL);
     fails(ROVE_E_TARGET_NO_RUNTIME, 0, SEALED, false, ROVEI_NETMOVE_NO_RUNTIME, NULL);
-    fails(0, ROVE_E_RESTORE_FAILED, SEALED, false, ROVEI_NETMOVE_STATE_FAILED,
-          "restore_snapshot failed: state operation failed: restore failed: the daemon cannot be "
-          "restored from this state");
+    fails(
+        0, ROVE_E_RESTORE_FAILED, SEALED, false, ROVEI_NETMOVE_STATE_FAILED,
+        "restore_snapshot failed: StateFailed(\"restore failed: the daemon cannot be restored from "
+        "this state\")");
     fails(0, 0, PLAIN, false, ROVEI_NETMOVE_STATE_FAILED,
           "identity envelope open failed: placeholder factory registered but snapshot has no "
           "identity envelope (and no local fallback keypair available)");
@@ -361,8 +362,8 @@ static void lives_here(void **state)
     give(&o, 0, &g);
     char text[200];
     snprintf(text, sizeof text,
-             "restore_snapshot failed: state operation failed: daemon process failed: daemon "
-             "0x%llx already registered",
+             "restore_snapshot failed: StateFailed(\"daemon process failed: daemon 0x%llx already "
+             "registered\")",
              (unsigned long long)g.origin);
     assert_failed(&o, 0, ROVEI_NETMOVE_STATE_FAILED, text);
     assert_int_equal(world_daemon(&o.w, 0, &daemon)->role, ROVEI_ROLE_SERVING);
