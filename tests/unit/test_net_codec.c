@@ -277,9 +277,6 @@ static void texts(void **state)
     rovei_text_add_span(&t, (rove_span){"\xFF\0z", 3});
     assert_string_equal(t.chars, "a 18446744073709551615 0x0??z");
     rovei_text_set(&t, "<");
-    rovei_text_add_quoted(&t, X
-                                          "c",
-                                          8});
     rovei_text_add_quoted(&t, (rove_span){"a \"b\\\n\xFF!", 8});
     rovei_text_add_quoted(&t, (rove_span){NULL, 0});
     assert_string_equal(t.chars, "<\"a \\\"b\\\\\\n?!\"\"\"");
