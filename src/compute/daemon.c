@@ -373,6 +373,8 @@ static void fill_moved(const rovei_location *at, rovei_daemon_info *ret)
     ret->holder = at->record.holder;
     ret->epoch = at->record.epoch;
     ret->since = at->since;
+    if (rovei_entity_is_net(&at->record.holder))
+        ret->note = "on a node of class net: no lane goes there";
 }
 
 #define IN_LOCATIONS (SIZE_MAX / 2 + 1)

@@ -85,6 +85,13 @@ static void end_move(connection *c, rove_err err)
     else if (err == ROVE_E_TARGET_UNAVAILABLE)
         control_end(c, err,
                     "this node has no session with the target: see rove peers, and rove connect");
+    else if (err == ROVE_E_TARGET_KEY)
+        control_end(c, err,
+                    "the target's key is not known here, so the daemon's identity cannot be sealed "
+                    "to it: give it with rove node --net-peer NODE_ID:X25519, or leave the "
+                    "identity here with --no-identity");
+    else if (err == ROVE_E_TOO_LARGE && rovei_entity_is_net(&c->target))
+        control_end(c, err, "a target of class net takes at most 64 MiB of snapshot");
     else if (err == ROVE_E_ALREADY_MIGRATING)
         control_end(c, err, "the daemon is moving already: see rove moves");
     else if (err == ROVE_E_NOT_FOUND)
