@@ -73,7 +73,7 @@ static void say_daemon(const report *r)
 {
     const char *what =
         r->about == REPORT_FORCED
-            ? "took the right to run it by force"
+            ? "took the right to run it by force, or got it from a peer of class net"
             : "has the right to run it; the copy here is kept aside and serves nobody";
     char entity[65];
     rovei_hex_encode(r->daemon.bytes, sizeof r->daemon.bytes, entity);

@@ -92,8 +92,9 @@ class Stock extends Driven {
 }
 
 class Embedded extends Driven {
-    constructor(name, build, psk) {
-        super(name, path.join(build, 'tests', 'interop', 'embedded'), [psk]);
+    constructor(name, build, psk, limits) {
+        const program = path.join(build, 'tests', 'interop', 'embedded');
+        super(name, program, [psk, ...Object.entries(limits).flat().map(String)]);
     }
 }
 

@@ -5,7 +5,7 @@
  * orders. Commands come as JSON lines on standard input, {"id":N,"do":NAME,...}; the answer is
  * {"id":N,"ok":VALUE} or {"id":N,"error":NAME}. Ends with its input.
  *
- * Usage: embedded PSK (64 hex digits) */
+ * Usage: embedded PSK (64 hex digits) [LIMIT VALUE]... */
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <rove/rove.h>
@@ -234,8 +234,8 @@ static void answer(const char *line)
 int main(int argc, char **argv)
 {
     uint8_t psk[32];
-    if (argc != 2 || strlen(argv[1]) != 64 || !from_hex(psk, argv[1])) {
-        fputs("usage: embedded PSK\n", stderr);
+    if (argc < 2 || argc % 2 || strlen(argv[1]) != 64 || !from_hex(psk, argv[1])) {
+        fputs("usage: embedded PSK [LIMIT VALUE]...\n", stderr);
         return 2;
     }
     rove_node_config cfg;
@@ -243,7 +243,11 @@ int main(int argc, char **argv)
     cfg.listen = "127.0.0.1:0";
     cfg.psk = psk;
     cfg.compat_net = true;
-    rove_err err = rove_node_new(&node, &cfg);
+    rove_err err = ROVE_OK;
+    for (int i = 2; i < argc && !err; i += 2)
+        err = rove_limits_set(&cfg.limits, argv[i], argv[i + 1]);
+    if (!err)
+        err = rove_node_new(&node, &cfg);
     if (err) {
         fprintf(stderr, "embedded: %s\n", rove_strerror(err));
         return 1;

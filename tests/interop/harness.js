@@ -86,8 +86,8 @@ class Test {
     }
 
     // A node of Rove in a program of its own, that serves these of the original.
-    async embedded(name, peers) {
-        const node = new Embedded(name, build, PSK);
+    async embedded(name, peers, limits = {}) {
+        const node = new Embedded(name, build, PSK, limits);
         this.things.push(node);
         Object.assign(node, await node.ask('info'));
         for (const { nodeId, key } of peers)
