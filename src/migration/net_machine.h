@@ -151,7 +151,8 @@ void rovei_net_order_peer_up(struct rovei_net_order *o, rovei_now now, uint64_t 
 void rovei_net_order_peer_failed(struct rovei_net_order *o, rovei_now now, uint64_t node_id);
 void rovei_net_order_check(const struct rovei_net_order *o);
 
-/* ---- the target half: net_place.c until the snapshot is whole, then net_target.c ---- */
+/* ---- the target half: net_place.c until the snapshot is whole, net_restore.c until it is a
+ * daemon, then net_target.c ---- */
 /* What comes. */
 typedef struct rovei_net_arrival {
     uint64_t from, orchestrator, origin;
@@ -162,7 +163,7 @@ typedef struct rovei_net_arrival {
     rovei_snapshot snapshot; /* inside of whole */
     uint64_t seq_through;    /* as the chunks said */
 } rovei_net_arrival;
-/* The source of what is half here gives it up. False: nothing is. */
+/* The source of what is half here gives it up, or whoever ordered it. False: nothing is. */
 bool rovei_net_place_failed(rovei_node *n, uint64_t from, uint64_t origin);
 /* The answer to the question whether it may come. False: not one of them. */
 bool rovei_net_place_answered(rovei_node *n, rovei_now now, uint64_t ticket, rovei_completion *c);
@@ -212,6 +213,14 @@ void rovei_net_target_chunk(rovei_node *n, rovei_now now, uint64_t from, uint64_
  * text. The sender has not been told. */
 ROVE_MUST_USE rove_err rovei_net_target_begin(rovei_node *n, rovei_now now,
                                               const rovei_net_arrival *arrival, rovei_text *why);
+void rovei_net_target_set_step(struct rovei_net_target *t, rovei_now now,
+                               rovei_net_target_step step);
+void rovei_net_target_say_restored(struct rovei_net_target *t, rovei_now now);
+/* Ends what has not served, with its cell. `text`: the orchestrator hears it; NULL: it need not. */
+void rovei_net_target_discard(struct rovei_net_target *t, rovei_now now, rove_err err,
+                              const char *text);
+/* A forced epoch above the highest that is known of the daemon. */
+uint64_t rovei_net_target_epoch(const rovei_node *n, const rove_entity *daemon);
 /* Serves, as soon as nothing stands in the way. */
 void rovei_net_target_activate(struct rovei_net_target *t, rovei_now now);
 /* net_pending.c: buffered events */

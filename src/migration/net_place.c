@@ -339,7 +339,7 @@ void rovei_net_target_chunk(rovei_node *n, rovei_now now, uint64_t from, uint64_
         return;
     if (!p && !has_room(n, from)) {
         rovei_netmove_refused(n, ROVEI_NETMOVE_SNAPSHOT_READY);
-        rovei_netmove_say_failed(n, now, from, origin, ROVE_E_TARGET_NOT_READY, NULL);
+        rovei_netmove_say_failed(n, now, orchestrator, origin, ROVE_E_TARGET_NOT_READY, NULL);
         remember_refused(n->net_moves, now, from, origin, c->total, 1);
         return;
     }
@@ -363,10 +363,17 @@ void rovei_net_target_chunk(rovei_node *n, rovei_now now, uint64_t from, uint64_
 
 bool rovei_net_place_failed(rovei_node *n, uint64_t from, uint64_t origin)
 {
-    rovei_net_place *p = find(n, from, origin);
-    if (p)
+    struct rovei_net_moves *m = n->net_moves;
+    bool any = false;
+    for (size_t i = m->place_count; i-- > 0;) {
+        rovei_net_place *p = m->places[i];
+        if (p->arrival.origin != origin ||
+            (p->arrival.from != from && p->arrival.orchestrator != from))
+            continue;
         drop(n, p);
-    return p != NULL;
+        any = true;
+    }
+    return any;
 }
 
 /* ---- time ---- */
