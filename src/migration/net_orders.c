@@ -7,15 +7,15 @@
  * (docs/protocol/net-moves.md, "The orchestrator"). */
 #include <base/alloc.h>
 #include <base/check.h>
-#include <base/mutant.h>
 #include <migration/net_machine.h>
 #include <state/chain.h>
 #include <state/snapshot.h>
 #include <string.h>
 
-/* Repetitions without a new chunk after which the source is told to give up and asked anew: one of
- * the reference does not hear an order twice. */
-#define SILENT_MOST 3
+/* Repetitions without a new chunk after which the source is told to give up and asked anew, before
+ * the first chunk and in the middle of a set: one of the reference does not hear an order twice. */
+#define SILENT_BEFORE 3
+#define SILENT_WITHIN 2
 /* ReplayCompletes with another head than the snapshot's after which it counts as the target's. One
  * may be left over from an earlier attempt. */
 #define WRONG_HEADS 3
@@ -537,9 +537,11 @@ void rovei_net_order_receive(struct rovei_net_order *o, rovei_now now, uint64_t 
  * again for the same order; one of the reference only after it has been told to give up. */
 static void ask_again(struct rovei_net_order *o, rovei_now now)
 {
-    if (++o->silent % (SILENT_MOST + 1) == 0) {
+    bool waits = !all_passed(o); /* else for the target, which may need its time */
+    if (++o->silent == (o->set.total ? SILENT_WITHIN : SILENT_BEFORE) && waits) {
         tell_both(o, now, "the snapshot has not come whole");
         set_drop(o);
+        o->silent = 0;
     }
     rovei_attempt_back_off(o->a, now);
     say_take(o, now);
