@@ -452,8 +452,7 @@ int cli_node(int argc, char **argv)
         {CLI_TEXT, "--compat", "net", &s->compat,
          "serve nodes of the reference too, those that --net-peer lists"},
         {CLI_LIST, "--net-peer", "ID[:X25519[@HOST:PORT]]", &s->net_peers,
-         "such a node, by its node id (0x...): with its key daemons move to it with their\n"
-         "                          identity, with its address it is dialled; several times"},
+         "such a node, by its id; a key lets daemons move to it, an address has it dialled"},
         {CLI_FLAG, "--allow-loss", NULL, &s->allow_loss,
          "stop at the first signal, also with daemons on board"},
         {CLI_LIST, "--set", "LIMIT=VALUE", &s->set, "change a limit or timer, see below"},

@@ -61,7 +61,7 @@ void rovei_net_dial_stop(rovei_net_link *l)
     drop_attempt(&l->attempts[1]);
     l->dialled_since = 0;
     l->tries = 0;
-    l->second_due = false;
+    l->second_due = l->silence_untold = false;
     rovei_timer_set(&l->net->timers, &l->dial, ROVE_TIME_NEVER);
 }
 
@@ -96,8 +96,10 @@ static void next_try(rovei_net_link *l)
     if (t->now.mono - l->dialled_since >= STEADY_TIME && l->interval < INTERVAL_MAX)
         l->interval = rovei_time_min(2 * l->interval, INTERVAL_MAX);
     begin(l, true);
-    if (l->tries <= ROVEI_TRIES_UNANSWERED)
-        l->tries++;
+    if (l->tries <= ROVEI_TRIES_UNANSWERED && ++l->tries == ROVEI_TRIES_UNANSWERED && !l->current) {
+        l->silence_untold = true;
+        rovei_net_tell(l);
+    }
     l->second_due = true;
     rovei_timer_set(&t->timers, &l->dial, rovei_time_add(t->now.mono, l->interval / SECOND_PART));
 }

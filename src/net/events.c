@@ -48,6 +48,10 @@ static bool next_state(rovei_net_link *l, rovei_net_event *ret)
     if (l->up_untold && l->current) {
         ret->kind = ROVEI_NET_UP;
         l->told = ROVEI_PEER_UP;
+    } else if (l->silence_untold) {
+        ret->kind = ROVEI_NET_UNANSWERED;
+        l->silence_untold = false;
+        return true;
     } else if (l->told == l->state) {
         return false;
     } else if (l->state == ROVEI_PEER_UP) {

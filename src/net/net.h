@@ -89,13 +89,14 @@ ROVE_MUST_USE rove_err rovei_net_stream_send(rovei_net *t, rovei_now now,
 
 /* ---- what happened ---- */
 typedef enum rovei_net_event_kind {
-    ROVEI_NET_UP = 1,  /* a session stands, the first one or a new one */
-    ROVEI_NET_SUSPECT, /* silent for net_suspect */
-    ROVEI_NET_FAILED,  /* silent for net_fail, or fenced */
-    ROVEI_NET_ALIVE,   /* heard again after SUSPECT or FAILED */
-    ROVEI_NET_MESSAGE, /* one message of a subprotocol that is served (0x0500) */
-    ROVEI_NET_DATA,    /* a packet of a stream, once; in the order of arrival */
-    ROVEI_NET_STREAM,  /* something happened to a stream */
+    ROVEI_NET_UP = 1,     /* a session stands, the first one or a new one */
+    ROVEI_NET_SUSPECT,    /* silent for net_suspect */
+    ROVEI_NET_FAILED,     /* silent for net_fail, or fenced */
+    ROVEI_NET_ALIVE,      /* heard again after SUSPECT or FAILED */
+    ROVEI_NET_UNANSWERED, /* dialled ROVEI_TRIES_UNANSWERED times in vain; it is dialled again */
+    ROVEI_NET_MESSAGE,    /* one message of a subprotocol that is served (0x0500) */
+    ROVEI_NET_DATA,       /* a packet of a stream, once; in the order of arrival */
+    ROVEI_NET_STREAM,     /* something happened to a stream */
 } rovei_net_event_kind;
 
 typedef struct rovei_net_event {

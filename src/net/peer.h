@@ -97,7 +97,7 @@ typedef struct rovei_net_link {
 
     /* what is to be told */
     rovei_list untold; /* in net->untold when there is something */
-    bool up_untold;
+    bool up_untold, silence_untold;
     rovei_peer_state told;
 } rovei_net_link;
 

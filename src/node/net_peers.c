@@ -74,6 +74,7 @@ static void net_event(rovei_node *n, rovei_now now, rovei_net_event *e)
         rovei_net_moves_peer_failed(n, now, e->node_id);
         break;
     case ROVEI_NET_SUSPECT:
+    case ROVEI_NET_UNANSWERED:
         break;
     case ROVEI_NET_MESSAGE:
         rovei_net_moves_receive(n, now, e->node_id, e->message);

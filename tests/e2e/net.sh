@@ -85,6 +85,15 @@ fi
 start plain
 is "off by default" "$(on plain status --json | grep -c net_)" 0
 
+# ---- one that does not answer ----
+start vain --compat net --net-peer "0x77:$(field x25519 <b.out)@127.0.0.1:9" --set net_retry=0.05
+if until_true 20 grep -q "no answer from 127.0.0.1:9: .* is not 0x77;" vain.err; then
+    pass "no answer: said"
+else
+    fail "no answer: said" "$(cat vain.err)"
+fi
+is "no answer: shown" "$(peer_state vain 0x77)" no_answer
+
 # ---- what it refuses ----
 key=$(field x25519 <b.out)
 refuses "class net not asked for" 2 "rove: --net-peer needs --compat net*" node --net-peer "$b"

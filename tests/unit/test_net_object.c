@@ -337,6 +337,7 @@ static void test_dials_for_ever(void **state)
     uint64_t early = rovei_net_stats_get(k.nodes[0].net).handshakes_started;
     assert_in_range(early, 44, 52);
     assert_true(kit_info(&k, 0, 1).unanswered);
+    assert_int_equal(kit_told(&k, 0, ROVEI_NET_UNANSWERED), 1);
     rovei_net_packet p;
     uint8_t keys[16][32];
     for (size_t i = 0; i < 16; i++) {
