@@ -18,8 +18,8 @@ void rovei_diverted_free(rovei_diverted_list *l, const rove_alloc *a)
     *l = (rovei_diverted_list){0};
 }
 
-static rove_err list_add(rovei_diverted_list *l, const rove_alloc *a, const rove_link *link,
-                         rove_span payload, rove_buf *owner)
+rove_err rovei_diverted_add(rovei_diverted_list *l, const rove_alloc *a, const rove_link *link,
+                            rove_span payload, rove_buf *owner)
 {
     void *items = l->items;
     rove_err err = rovei_grow(a, &items, &l->room, l->count, sizeof *l->items, SIZE_MAX / 2);
@@ -41,7 +41,7 @@ void rovei_source_diverted(struct rovei_source *s, rovei_now now, rovei_completi
     if (c->number != s->diverted.count + 1)
         return;
     if (s->divert_failed ||
-        list_add(&s->diverted, a->node->alloc, &c->link, c->payload, c->owner)) {
+        rovei_diverted_add(&s->diverted, a->node->alloc, &c->link, c->payload, c->owner)) {
         s->divert_failed = true;
         if (!a->committed)
             rovei_source_abort(s, now, ROVEI_OUTCOME_FAILED, ROVE_E_NOMEM);
@@ -205,7 +205,7 @@ static bool take_event(struct rovei_target *t, const rove_link *link, rove_span 
     if (!owner)
         return false;
     bool taken = has_room(t, rovei_buf_size(owner)) &&
-                 list_add(&t->diverted, n->alloc, link, payload, owner) == ROVE_OK;
+                 rovei_diverted_add(&t->diverted, n->alloc, link, payload, owner) == ROVE_OK;
     if (taken)
         t->diverted_bytes += rovei_buf_size(owner);
     rove_buf_unref(owner);

@@ -194,6 +194,10 @@ typedef struct rovei_diverted_list {
     size_t count, room;
 } rovei_diverted_list;
 void rovei_diverted_free(rovei_diverted_list *l, const rove_alloc *a);
+/* A reference to `owner` is taken. E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_diverted_add(rovei_diverted_list *l, const rove_alloc *a,
+                                          const rove_link *link, rove_span payload,
+                                          rove_buf *owner);
 
 /* ---- orders: a third node, or the target itself, drives the move ---- */
 /* The orchestrator's half: what it asked for, said again until the source has answered. */

@@ -3,6 +3,7 @@
  * The source half of a move in class net from the commit on: this node's own record of it is the
  * one commit point, and there is no way back. A target is asked to serve until it says that it
  * does; with another node as orchestrator that is the orchestrator's to do. */
+#include <base/mutant.h>
 #include <migration/net_source.h>
 
 void rovei_net_source_commit(struct rovei_net_source *s, rovei_now now)
@@ -30,6 +31,38 @@ static void publish(struct rovei_net_source *s, rovei_now now)
 static void say_activate(struct rovei_net_source *s, rovei_now now)
 {
     rovei_netmove_message m = {.type = ROVEI_NETMOVE_ACTIVATE_TARGET, .origin = s->origin};
+    (void)!rovei_netmove_send(s->a->node, now, s->roles.target, &m);
+}
+
+void rovei_net_source_diverted(struct rovei_net_source *s, const rovei_completion *c)
+{
+    if (!s->a->committed && c->number == s->diverted.count + 1)
+        (void)!rovei_diverted_add(&s->diverted, s->a->node->alloc, &c->link, c->payload, c->owner);
+}
+
+/* The simulator's broken rule: what was diverted leaves once, beside the word to serve, and counts
+ * as done. */
+static void race(struct rovei_net_source *s, rovei_now now)
+{
+    uint8_t items[ROVEI_NETMOVE_MESSAGE_MAX];
+    rovei_writer w = rovei_writer_of(items, sizeof items - 64);
+    rovei_netmove_message m = {.type = ROVEI_NETMOVE_BUFFERED_EVENTS, .origin = s->origin};
+    for (size_t i = 0; i < s->diverted.count; i++) {
+        rovei_netmove_event event = {.link = {.origin = s->diverted.items[i].link.origin,
+                                              .sequence = s->head.sequence + i + 1},
+                                     .payload = s->diverted.items[i].payload,
+                                     .received_at = now.wall};
+        rovei_netmove_event_write(&w, &event);
+        rovei_effect *e = w.err ? NULL : rovei_node_effect(s->a->node, ROVEI_EFFECT_RESULT);
+        if (!e)
+            break;
+        e->cell = s->d->cell;
+        e->daemon = s->d->entity;
+        e->attempt = s->a->info.attempt;
+        e->number = i + 1;
+        m.events.count++;
+        m.events.items = (rove_span){items, rovei_writer_size(&w)};
+    }
     (void)!rovei_netmove_send(s->a->node, now, s->roles.target, &m);
 }
 
@@ -62,6 +95,8 @@ void rovei_net_source_committed(struct rovei_net_source *s, rovei_now now,
         return;
     }
     rovei_attempt_repeat(a, now);
+    if (ROVEI_MUTANT(FINAL_BATCH_RACES) && s->diverted.count)
+        race(s, now);
     say_activate(s, now);
 }
 

@@ -104,6 +104,8 @@ void rovei_net_source_proved(struct rovei_net_source *s, rovei_now now);
 void rovei_net_source_frozen(struct rovei_net_source *s, rovei_now now, rovei_completion *c);
 void rovei_net_source_committed(struct rovei_net_source *s, rovei_now now,
                                 const rovei_completion *c);
+/* Comes only under a broken rule: a quiesced daemon diverts nothing. */
+void rovei_net_source_diverted(struct rovei_net_source *s, const rovei_completion *c);
 void rovei_net_source_repeat(struct rovei_net_source *s, rovei_now now); /* its attempt's timers */
 void rovei_net_source_limit(struct rovei_net_source *s, rovei_now now);
 void rovei_net_source_peer_up(struct rovei_net_source *s, rovei_now now, uint64_t node_id);

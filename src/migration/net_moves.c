@@ -386,6 +386,8 @@ static bool complete_source(struct rovei_net_source *s, rovei_now now, rovei_com
         rovei_net_source_frozen(s, now, c);
     else if (c->kind == ROVEI_DONE_COMMITTED)
         rovei_net_source_committed(s, now, c);
+    else if (c->kind == ROVEI_DONE_DIVERTED)
+        rovei_net_source_diverted(s, c);
     else
         return false;
     return true;

@@ -11,9 +11,6 @@
 #include <state/snapshot.h>
 #include <string.h>
 
-/* ReplayCompletes with another head than the daemon's after which it counts as the target's. One
- * or two may be of an earlier attempt. */
-#define WRONG_HEADS 3
 /* Rounds of a set that the target may need, beyond the time in which it has to answer. */
 #define ROUNDS_ALLOWED 8
 /* How often MigrationFailed is said, since nothing answers it. */
@@ -85,6 +82,7 @@ void rovei_net_source_free(struct rovei_net_source *s)
     if (!s)
         return;
     rovei_net_set_fini(&s->set);
+    rovei_diverted_free(&s->diverted, s->a->node->alloc);
     ROVEI_DELETE(s->a->node->alloc, s);
 }
 
@@ -92,14 +90,14 @@ void rovei_net_source_free(struct rovei_net_source *s)
 
 /* What a phase before the commit may take without a word of the other side, which says nothing
  * while it receives. Beyond the failure detector's time, so that its verdict comes first. */
-static void progress(struct rovei_net_source *s, rovei_now now)
+void rovei_net_source_progress(struct rovei_net_source *s, rovei_now now)
 {
     uint64_t stall = s->a->node->env->limits.net_move_stall;
     uint64_t rounds = s->set.took * ROUNDS_ALLOWED;
     rovei_timer_set(&s->a->node->timers, &s->a->limit, rovei_time_add(now.mono, stall + rounds));
 }
 
-static void again_in(struct rovei_net_source *s, rovei_now now, uint64_t pause)
+void rovei_net_source_again_in(struct rovei_net_source *s, rovei_now now, uint64_t pause)
 {
     rovei_timer_set(&s->a->node->timers, &s->a->repeat, rovei_time_add(now.mono, pause));
 }
@@ -143,7 +141,7 @@ static void note_bytes(struct rovei_net_source *s)
     s->a->info.bytes = rovei_time_min(rovei_net_set_bytes(&s->set), s->state_size);
 }
 
-static void send_more(struct rovei_net_source *s, rovei_now now)
+void rovei_net_source_send(struct rovei_net_source *s, rovei_now now)
 {
     rovei_attempt *a = s->a;
     const rove_limits *l = &a->node->env->limits;
@@ -155,15 +153,16 @@ static void send_more(struct rovei_net_source *s, rovei_now now)
     if (first) {
         note_bytes(s);
         if (!err)
-            progress(s, now);
+            rovei_net_source_progress(s, now);
     }
     if (!rovei_net_set_sent(&s->set)) {
-        again_in(s, now,
-                 err == ROVE_E_UNREACHABLE ? l->move_repeat : rovei_net_set_pause(&s->set, count));
+        rovei_net_source_again_in(s, now,
+                                  err == ROVE_E_UNREACHABLE ? l->move_repeat
+                                                            : rovei_net_set_pause(&s->set, count));
         return;
     }
     rovei_net_source_set_step(s, ROVEI_NET_SOURCE_SENT);
-    again_in(s, now, rovei_net_set_wait(&s->set, l));
+    rovei_net_source_again_in(s, now, rovei_net_set_wait(&s->set, l));
 }
 
 void rovei_net_source_resend(struct rovei_net_source *s, rovei_now now)
@@ -171,14 +170,7 @@ void rovei_net_source_resend(struct rovei_net_source *s, rovei_now now)
     rovei_net_set_again(&s->set, now);
     if (s->step == ROVEI_NET_SOURCE_SENT)
         rovei_net_source_set_step(s, ROVEI_NET_SOURCE_SEND);
-    send_more(s, now);
-}
-
-static void say_events(struct rovei_net_source *s, rovei_now now)
-{
-    /* Empty: what it draws, a ReplayComplete with the head there, is what moves the chain on. */
-    rovei_netmove_message m = {.type = ROVEI_NETMOVE_BUFFERED_EVENTS, .origin = s->origin};
-    (void)!rovei_netmove_send(s->a->node, now, s->roles.target, &m);
+    rovei_net_source_send(s, now);
 }
 
 /* ---- beginning ---- */
@@ -246,13 +238,13 @@ rove_err rovei_net_source_order(rovei_node *n, rovei_now now, rovei_daemon *d,
     return ROVE_OK;
 }
 
-static void freeze(struct rovei_net_source *s, rovei_now now)
+void rovei_net_source_freeze(struct rovei_net_source *s, rovei_now now)
 {
     rovei_attempt *a = s->a;
     rovei_daemon *d = s->d;
     rovei_effect *e = rovei_node_effect(a->node, ROVEI_EFFECT_FREEZE);
     if (!e) {
-        again_in(s, now, a->node->env->limits.move_repeat);
+        rovei_net_source_again_in(s, now, a->node->env->limits.move_repeat);
         return;
     }
     e->cell = d->cell;
@@ -273,7 +265,7 @@ void rovei_net_source_begin(struct rovei_net_source *s, rovei_now now)
 {
     const rove_limits *l = &s->a->node->env->limits;
     if (!s->d->target && !s->d->net_target) {
-        freeze(s, now);
+        rovei_net_source_freeze(s, now);
         return;
     }
     uint64_t wait = s->retry_not_ready > l->move_stall ? s->retry_not_ready : l->move_stall;
@@ -282,7 +274,7 @@ void rovei_net_source_begin(struct rovei_net_source *s, rovei_now now)
 
 /* ---- ending before the commit ---- */
 
-static bool thaw(struct rovei_net_source *s, rovei_now now)
+bool rovei_net_source_thaw(struct rovei_net_source *s, rovei_now now)
 {
     if (!rovei_attempt_thaw(s->a, now, s->d))
         return false;
@@ -323,8 +315,8 @@ static void end(struct rovei_net_source *s, rovei_now now, rovei_move_outcome ou
     rovei_attempt_retire(a, now);
 }
 
-static void abort_move(struct rovei_net_source *s, rovei_now now, rovei_move_outcome outcome,
-                       rove_err err)
+void rovei_net_source_abort(struct rovei_net_source *s, rovei_now now, rovei_move_outcome outcome,
+                            rove_err err)
 {
     ROVEI_CHECK(!s->a->committed);
     if (s->ending == ROVEI_OUTCOME_RUNNING) {
@@ -334,7 +326,7 @@ static void abort_move(struct rovei_net_source *s, rovei_now now, rovei_move_out
     /* What was asked of the cell has to come back before the cell can be asked otherwise. */
     if (s->step == ROVEI_NET_SOURCE_FREEZE)
         return;
-    if (rovei_net_source_is_frozen(s) && !thaw(s, now)) {
+    if (rovei_net_source_is_frozen(s) && !rovei_net_source_thaw(s, now)) {
         rovei_attempt_repeat(s->a, now);
         return;
     }
@@ -346,32 +338,12 @@ void rovei_net_source_cancel(struct rovei_net_source *s, rovei_now now, rovei_mo
 {
     if (s->step == ROVEI_NET_SOURCE_WAIT && why == ROVE_E_TIMED_OUT)
         why = ROVE_E_MOVE_NOT_CLOSED;
-    abort_move(s, now, outcome, why);
+    rovei_net_source_abort(s, now, outcome, why);
 }
 
 void rovei_net_source_detach(struct rovei_net_source *s, rovei_now now, rove_err err)
 {
     end(s, now, ROVEI_OUTCOME_FAILED, err);
-}
-
-/* It has dropped all that it had, so the daemon serves here until it is asked again. */
-static void not_ready(struct rovei_net_source *s, rovei_now now)
-{
-    rovei_attempt *a = s->a;
-    uint64_t pause = rovei_attempt_retry(a, now, s->retry_not_ready);
-    if (!pause) {
-        a->refused = true;
-        abort_move(s, now, ROVEI_OUTCOME_FAILED,
-                   s->retry_not_ready ? ROVE_E_NOT_READY_TIMEOUT : ROVE_E_TARGET_NOT_READY);
-        return;
-    }
-    if (!thaw(s, now))
-        return; /* the next round draws the same answer */
-    a->net_leftover = false;
-    s->wrong_heads = 0;
-    rovei_net_source_set_step(s, ROVEI_NET_SOURCE_PAUSE);
-    rovei_attempt_stop(a);
-    again_in(s, now, pause);
 }
 
 /* ---- the freeze ---- */
@@ -422,7 +394,7 @@ static void not_frozen(struct rovei_net_source *s, rovei_now now, rove_err err)
     rovei_daemon_set_role(s->a->node, now, s->d, ROVEI_ROLE_SERVING);
     rovei_lanes_serve(s->d->lanes, now);
     rovei_net_source_set_step(s, ROVEI_NET_SOURCE_WAIT);
-    abort_move(s, now, ROVEI_OUTCOME_FAILED, err);
+    rovei_net_source_abort(s, now, ROVEI_OUTCOME_FAILED, err);
 }
 
 static void say_no_key(struct rovei_net_source *s)
@@ -452,213 +424,11 @@ void rovei_net_source_frozen(struct rovei_net_source *s, rovei_now now, rovei_co
     if (err == ROVE_E_TARGET_KEY && !rovei_net_source_own(s))
         say_no_key(s);
     if (err || s->ending != ROVEI_OUTCOME_RUNNING) {
-        abort_move(s, now, ROVEI_OUTCOME_FAILED, err);
+        rovei_net_source_abort(s, now, ROVEI_OUTCOME_FAILED, err);
         return;
     }
     rovei_attempt_phase(a, ROVEI_PHASE_TRANSFER);
-    progress(s, now);
+    rovei_net_source_progress(s, now);
     clear_away(s, now);
     rovei_net_source_resend(s, now);
-}
-
-/* ---- what the others say ---- */
-
-static void restored(struct rovei_net_source *s, rovei_now now, uint64_t sequence)
-{
-    bool waits =
-        s->step == ROVEI_NET_SOURCE_SENT || (s->step == ROVEI_NET_SOURCE_SEND && s->set.rounds);
-    if (!waits || sequence != s->set.sequence) {
-        rovei_netmove_out_of_phase(s->a->node, ROVEI_NETMOVE_RESTORE_COMPLETE);
-        return;
-    }
-    rovei_net_source_set_step(s, ROVEI_NET_SOURCE_REPLAY);
-    s->a->info.bytes = s->state_size;
-    rovei_attempt_phase(s->a, ROVEI_PHASE_RESTORE);
-    progress(s, now);
-    rovei_attempt_repeat(s->a, now);
-    say_events(s, now);
-}
-
-/* The target's chain has to stand where this daemon's stood: else it restored something else. */
-static void replayed(struct rovei_net_source *s, rovei_now now, const rovei_netmove_message *m)
-{
-    if (s->step != ROVEI_NET_SOURCE_REPLAY) {
-        rovei_netmove_out_of_phase(s->a->node, m->type);
-        return;
-    }
-    if (rovei_link_equal(&m->replayed.head, &s->head)) {
-        rovei_net_source_commit(s, now);
-        return;
-    }
-    rovei_netmove_out_of_phase(s->a->node, m->type);
-    if (++s->wrong_heads == WRONG_HEADS)
-        abort_move(s, now, ROVEI_OUTCOME_FAILED, ROVE_E_STATE_FAILED);
-    else
-        say_events(s, now);
-}
-
-static void activated(struct rovei_net_source *s, rovei_now now, uint64_t sequence)
-{
-    /* One of an earlier attempt counted fewer outputs. */
-    if (s->step == ROVEI_NET_SOURCE_COMMITTED && sequence >= s->head.sequence)
-        rovei_net_source_close(s, now);
-    else
-        rovei_netmove_out_of_phase(s->a->node, ROVEI_NETMOVE_ACTIVATE_ACK);
-}
-
-void rovei_net_source_proved(struct rovei_net_source *s, rovei_now now)
-{
-    if (s->step == ROVEI_NET_SOURCE_COMMITTED)
-        rovei_net_source_close(s, now);
-}
-
-static void failed_there(struct rovei_net_source *s, rovei_now now, const rovei_netmove_reason *r)
-{
-    rovei_attempt *a = s->a;
-    rove_err err = rovei_netmove_err_of(r);
-    if (a->committed) { /* a refusal undoes no commit */
-        rovei_attempt_text(a, r->text);
-        a->info.reason = err;
-        s->d->note = "committed; the target refuses the daemon";
-        return;
-    }
-    bool told = rovei_net_source_is_frozen(s) && a->net_leftover;
-    if (!told && rovei_net_source_own(s)) { /* it can only speak of an earlier attempt */
-        rovei_netmove_out_of_phase(a->node, ROVEI_NETMOVE_MIGRATION_FAILED);
-        return;
-    }
-    if (err == ROVE_E_TARGET_NOT_READY && rovei_net_source_own(s)) {
-        not_ready(s, now);
-        return;
-    }
-    rovei_attempt_text(a, r->text);
-    a->refused = true;
-    abort_move(s, now, ROVEI_OUTCOME_FAILED, err);
-}
-
-static void cutover(struct rovei_net_source *s, rovei_now now)
-{
-    /* Before the first round is through nobody can have restored it. */
-    if (rovei_net_source_is_frozen(s) && s->set.rounds)
-        rovei_net_source_commit(s, now);
-    else if (!s->a->committed)
-        rovei_netmove_out_of_phase(s->a->node, ROVEI_NETMOVE_CUTOVER_NOTIFY);
-}
-
-void rovei_net_source_receive(struct rovei_net_source *s, rovei_now now,
-                              const rovei_netmove_message *m)
-{
-    switch ((int)m->type) {
-    case ROVEI_NETMOVE_RESTORE_COMPLETE:
-        restored(s, now, m->sequence);
-        break;
-    case ROVEI_NETMOVE_REPLAY_COMPLETE:
-        replayed(s, now, m);
-        break;
-    case ROVEI_NETMOVE_ACTIVATE_ACK:
-        activated(s, now, m->sequence);
-        break;
-    case ROVEI_NETMOVE_CUTOVER_NOTIFY:
-        cutover(s, now);
-        break;
-    case ROVEI_NETMOVE_MIGRATION_FAILED:
-        failed_there(s, now, &m->failed);
-        break;
-    default:
-        break;
-    }
-}
-
-/* ---- time and peers ---- */
-
-static void begin_again(struct rovei_net_source *s, rovei_now now)
-{
-    rovei_attempt *a = s->a;
-    if (rovei_node_reaches(a->node, &a->info.target)) {
-        freeze(s, now);
-        return;
-    }
-    uint64_t pause = rovei_attempt_retry(a, now, s->retry_not_ready);
-    if (pause)
-        again_in(s, now, pause);
-    else
-        abort_move(s, now, ROVEI_OUTCOME_FAILED, ROVE_E_PEER_LOST);
-}
-
-void rovei_net_source_repeat(struct rovei_net_source *s, rovei_now now)
-{
-    if (s->ending != ROVEI_OUTCOME_RUNNING && !s->a->committed) {
-        abort_move(s, now, s->ending, s->ending_reason);
-        return;
-    }
-    bool resends = s->step == ROVEI_NET_SOURCE_SENT || s->step == ROVEI_NET_SOURCE_REPLAY ||
-                   s->step == ROVEI_NET_SOURCE_COMMITTED;
-    if (resends && ROVEI_MUTANT(NO_RESEND_TO_STOCK))
-        return;
-    switch (s->step) {
-    case ROVEI_NET_SOURCE_WAIT: /* memory was out */
-        rovei_net_source_begin(s, now);
-        break;
-    case ROVEI_NET_SOURCE_PAUSE:
-        begin_again(s, now);
-        break;
-    case ROVEI_NET_SOURCE_SEND:
-        send_more(s, now);
-        break;
-    case ROVEI_NET_SOURCE_SENT:
-        rovei_net_source_resend(s, now);
-        break;
-    case ROVEI_NET_SOURCE_REPLAY:
-        rovei_attempt_back_off(s->a, now);
-        say_events(s, now);
-        break;
-    case ROVEI_NET_SOURCE_COMMITTED:
-        rovei_net_source_activate_again(s, now);
-        break;
-    case ROVEI_NET_SOURCE_FREEZE:
-    case ROVEI_NET_SOURCE_COMMITTING:
-        break;
-    }
-}
-
-void rovei_net_source_limit(struct rovei_net_source *s, rovei_now now)
-{
-    rovei_node *n = s->a->node;
-    if (s->a->committed)
-        return;
-    rove_err err = s->step == ROVEI_NET_SOURCE_WAIT                    ? ROVE_E_MOVE_NOT_CLOSED
-                   : s->wrong_heads                                    ? ROVE_E_STATE_FAILED
-                   : rovei_net_reaches(n->net, rovei_net_source_to(s)) ? ROVE_E_TIMED_OUT
-                                                                       : ROVE_E_PEER_LOST;
-    abort_move(s, now, ROVEI_OUTCOME_FAILED, err);
-}
-
-void rovei_net_source_peer_up(struct rovei_net_source *s, rovei_now now, uint64_t node_id)
-{
-    if (node_id != rovei_net_source_to(s))
-        return;
-    switch (s->step) {
-    case ROVEI_NET_SOURCE_SENT:
-        rovei_net_source_resend(s, now);
-        break;
-    case ROVEI_NET_SOURCE_SEND:
-        again_in(s, now, 0);
-        break;
-    case ROVEI_NET_SOURCE_REPLAY:
-    case ROVEI_NET_SOURCE_COMMITTED:
-        rovei_attempt_repeat(s->a, now);
-        rovei_net_source_repeat(s, now);
-        break;
-    case ROVEI_NET_SOURCE_WAIT:
-    case ROVEI_NET_SOURCE_FREEZE:
-    case ROVEI_NET_SOURCE_PAUSE:
-    case ROVEI_NET_SOURCE_COMMITTING:
-        break;
-    }
-}
-
-void rovei_net_source_peer_failed(struct rovei_net_source *s, rovei_now now, uint64_t node_id)
-{
-    if (node_id == rovei_net_source_to(s) && !s->a->committed)
-        abort_move(s, now, ROVEI_OUTCOME_FAILED, ROVE_E_PEER_LOST);
 }

@@ -66,6 +66,7 @@ struct rovei_net_source {
     rovei_net_set set;
     unsigned wrong_heads; /* ReplayCompletes with another head than that */
     rovei_record record;
+    rovei_diverted_list diverted; /* a broken rule of the simulator's: the final batch */
 };
 
 /* Whether this node drives its own move; else another node ordered the snapshot. */
@@ -90,6 +91,18 @@ ROVE_MUST_USE rove_err rovei_net_source_new(struct rovei_net_source **ret, rovei
                                             rovei_now now, rovei_daemon *d,
                                             const rovei_move_info *info,
                                             const rovei_net_roles *roles);
+/* Asks the cell to be quiesced. */
+void rovei_net_source_freeze(struct rovei_net_source *s, rovei_now now);
+/* The daemon goes on here, and nothing of the snapshot is kept. False: out of memory. */
+bool rovei_net_source_thaw(struct rovei_net_source *s, rovei_now now);
+/* Ends it before the commit; while the freeze is under way as soon as that is there. */
+void rovei_net_source_abort(struct rovei_net_source *s, rovei_now now, rovei_move_outcome outcome,
+                            rove_err err);
+/* The present step has all of its time again. */
+void rovei_net_source_progress(struct rovei_net_source *s, rovei_now now);
+void rovei_net_source_again_in(struct rovei_net_source *s, rovei_now now, uint64_t pause);
+/* The next burst of the present set. */
+void rovei_net_source_send(struct rovei_net_source *s, rovei_now now);
 /* Sends the present set from its start. */
 void rovei_net_source_resend(struct rovei_net_source *s, rovei_now now);
 
