@@ -38,6 +38,7 @@ function classify(bytes) {
 class Wire {
     constructor() {
         this.counts = { toRight: {}, toLeft: {} };
+        this.seen = () => {}; // (seen, direction): told of each
         this.drop = () => false; // (seen, direction) => whether it is lost
         this.delay = () => 0; // (seen, direction) => milliseconds by which it comes later
     }
@@ -72,6 +73,7 @@ class Wire {
         const name = seen.what === 'packet' ? `packet 0x${seen.subprotocol.toString(16)}` : seen.what;
         counts[name] = (counts[name] || 0) + 1;
         counts[seen.framing] = (counts[seen.framing] || 0) + 1;
+        this.seen(seen, direction);
         if (!to || this.drop(seen, direction))
             return;
         const send = () => {
