@@ -301,10 +301,12 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_withdraw_expectation(rove_runtime *
 /* ---- moving daemons away ---- */
 
 /* Orders a daemon of this runtime to another node, with default options. Returns when the move has
- * begun; it goes on by itself. Errors: ROVE_E_NOT_FOUND, ROVE_E_MOVED, ROVE_E_ALREADY_MIGRATING,
- * ROVE_E_SAME_NODE, ROVE_E_TARGET_UNAVAILABLE (no session), ROVE_E_MOVE_NOT_CLOSED,
- * ROVE_E_STRUCT_VERSION, ROVE_E_NOMEM. After an error nothing has begun. Blocking: for a turn of
- * the node's thread. docs/guarantees.md, "Moves". */
+ * begun; it goes on by itself. A peer of class net is named by rove_entity_of_net; its key has to
+ * be known, or the identity has to stay here. Errors: ROVE_E_NOT_FOUND, ROVE_E_MOVED,
+ * ROVE_E_ALREADY_MIGRATING, ROVE_E_SAME_NODE, ROVE_E_TARGET_UNAVAILABLE (no session),
+ * ROVE_E_TARGET_KEY, ROVE_E_MOVE_NOT_CLOSED, ROVE_E_STRUCT_VERSION, ROVE_E_NOMEM. After an error
+ * nothing has begun. Blocking: for a turn of the node's thread. docs/guarantees.md, "Moves" and "To
+ * a node of class net, and back". */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_start_migration(rove_runtime *rt, rove_daemon daemon,
                                                              const rove_entity *target,
                                                              rove_migration *ret);

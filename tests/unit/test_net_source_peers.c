@@ -6,6 +6,7 @@
 
 #include <compute/sender_inside.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <state/snapshot.h>
 #include <stdio.h>
 
@@ -203,6 +204,44 @@ static void lanes_end_for_certain(void **state)
         size_t all = told(k, 0, senders[0], ROVEI_NOTE_APPLIED, ROVE_OK) +
                      told(k, 1, senders[1], ROVEI_NOTE_APPLIED, ROVE_OK);
         assert_int_equal(stock_find(&k->s, k->origin)->head.sequence, 3 + all);
+        rove_buf_unref(text);
+        kit_free(k);
+    }
+}
+
+/* A sender that could not be reached at the commit asks later: as long as the frozen copy is there,
+ * all is certain; then what it had under way is unknown, and the rest refused. */
+static void a_sender_that_was_away(void **state)
+{
+    (void)state;
+    for (int copy_is_gone = 0; copy_is_gone < 2; copy_is_gone++) {
+        kit *k = kit_new(2, 1);
+        rove_buf *text = rovei_buf_copy(NULL, "lane", 4);
+        uint64_t sender = sender_open(k, 1), number;
+        size_t sent = 0;
+        assert_non_null(text);
+        if (!copy_is_gone)
+            k->s.lose[false][ROVEI_NETMOVE_ACTIVATE_TARGET] = UINT_MAX;
+        for (int i = 0; i < 100; i++) {
+            if (i == 60) /* some are under way, and some outcomes */
+                world_cut(&k->o.w, 0, 1, true);
+            sent += rovei_node_sender_send(k->o.w.nodes[1].node, k->o.w.now, sender, text,
+                                           &number) == ROVE_OK;
+            world_run(&k->o.w, ROVE_MILLISECOND);
+        }
+        rovei_attempt_id a = kit_move(k);
+        world_run(&k->o.w, 20 * ROVE_SECOND);
+        assert_int_equal(kit_info(k, &a).phase,
+                         copy_is_gone ? ROVEI_PHASE_COMPLETE : ROVEI_PHASE_CUTOVER);
+        world_cut(&k->o.w, 0, 1, false);
+        world_run(&k->o.w, 60 * ROVE_SECOND);
+        size_t applied = told(k, 1, sender, ROVEI_NOTE_APPLIED, ROVE_OK);
+        size_t refused = told(k, 1, sender, ROVEI_NOTE_REFUSED, ROVE_E_NO_LANES);
+        size_t unknown = told(k, 1, sender, ROVEI_NOTE_UNKNOWN, ROVE_E_UNKNOWN_OUTCOME);
+        assert_int_equal(applied + refused + unknown, sent);
+        assert_true(applied && refused + unknown && (copy_is_gone || !unknown));
+        if (!copy_is_gone) /* three local ones came before */
+            assert_int_equal(stock_find(&k->s, k->origin)->head.sequence, 3 + applied);
         rove_buf_unref(text);
         kit_free(k);
     }
@@ -413,6 +452,7 @@ int main(void)
         cmocka_unit_test(another_head),
         cmocka_unit_test(an_earlier_attempt),
         cmocka_unit_test(lanes_end_for_certain),
+        cmocka_unit_test(a_sender_that_was_away),
         cmocka_unit_test(comes_back),
         cmocka_unit_test(strangers_order_nothing),
         cmocka_unit_test(orders),
