@@ -241,9 +241,8 @@ static void above_what_others_know(void **state)
     give(&o, 0, &g);
     finish(&o, &g);
     assert_true(daemon_of(&o, &g)->epoch >= known + ROVEI_EPOCH_FORCED);
-    const rovei_location *l = rovei_location_get(o.w.nodes[1].node, &daemon);
     world_run(&o.w, 10 * ROVE_MILLISECOND);
-    l = rovei_location_get(o.w.nodes[1].node, &daemon);
+    const rovei_location *l = rovei_location_get(o.w.nodes[1].node, &daemon);
     assert_true(l && rovei_entity_equal(&l->record.holder, &o.w.nodes[0].entity));
     gift_free(&g);
     outsiders_fini(&o);
@@ -580,6 +579,47 @@ static void poison(void **state)
 
 /* ---- hostile peers ---- */
 
+/* One that the expectation is not bound to is not even told. */
+static void bound_to_another(void **state)
+{
+    (void)state;
+    outsiders o;
+    outsiders_init(&o, 1, 2);
+    gift g = make_gift(&o, 1, 3, 21500, SEALED);
+    o.w.nodes[0].place = ROVE_E_WRONG_PEER;
+    give(&o, 1, &g);
+    assert_int_equal(o.peers[1].got_count, 0);
+    assert_true(stats_of(&o).refused[ROVEI_NETMOVE_SNAPSHOT_READY] > 0);
+    o.w.nodes[0].place = ROVE_OK;
+    give(&o, 0, &g);
+    finish(&o, &g);
+    gift_free(&g);
+    outsiders_fini(&o);
+}
+
+/* Two peers give the same daemon: their chunks do not mix, and the first that is whole counts. */
+static void of_two_peers(void **state)
+{
+    (void)state;
+    outsiders o;
+    outsiders_init(&o, 1, 2);
+    gift g = make_gift(&o, 1, 3, 21500, SEALED), other = make_gift(&o, 1, 3, 22000, SEALED);
+    for (uint32_t i = 0; i < 3; i++) {
+        give_chunk(&o, 1, &other, i);
+        give_chunk(&o, 0, &g, i);
+    }
+    give_chunk(&o, 0, &g, 3);
+    world_run(&o.w, 10 * ROVE_MILLISECOND);
+    assert_int_equal(world_cell_of(&o.w, 0, &g.entity)->log_size, 21500);
+    give_chunk(&o, 1, &other, 3);
+    world_run(&o.w, 10 * ROVE_MILLISECOND);
+    assert_int_equal(o.peers[1].got_count, 0);
+    finish(&o, &g);
+    gift_free(&g);
+    gift_free(&other);
+    outsiders_fini(&o);
+}
+
 /* Every type of another peer at every step: nothing changes, and each is counted. */
 static void of_another_peer(void **state)
 {
@@ -774,6 +814,8 @@ int main(void)
         cmocka_unit_test(events_in_their_order),
         cmocka_unit_test(events_are_bounded),
         cmocka_unit_test(poison),
+        cmocka_unit_test(bound_to_another),
+        cmocka_unit_test(of_two_peers),
         cmocka_unit_test(of_another_peer),
         cmocka_unit_test(out_of_phase),
         cmocka_unit_test(garbage),
