@@ -50,12 +50,21 @@ static json_object *id_text(uint64_t id)
     return json_object_new_string(room);
 }
 
-/* A node by its node id: this one, or a peer of class net. */
-static rove_entity node_of(uint64_t id)
+static json_object *hex_text(const uint8_t bytes[32])
 {
-    rove_node_info info;
-    rove_node_get_info(node, &info);
-    return id == info.node_id ? info.entity : rove_entity_of_net(id);
+    char room[65];
+    for (size_t i = 0; i < 32; i++)
+        snprintf(room + 2 * i, 3, "%02x", bytes[i]);
+    return json_object_new_string(room);
+}
+
+/* A node: of class rove by its entity, else a peer of class net by its node id. */
+static rove_entity node_of(const char *name)
+{
+    rove_entity entity = {{0}};
+    if (name && strlen(name) == 64 && from_hex(entity.bytes, name))
+        return entity;
+    return rove_entity_of_net(name ? strtoull(name, NULL, 0) : 0);
 }
 
 static bool allow(void *user, const rove_policy_request *request)
@@ -71,12 +80,10 @@ static rove_err do_info(json_object *request, json_object **ret)
     (void)request;
     rove_node_info info;
     rove_node_get_info(node, &info);
-    char key[65];
-    for (size_t i = 0; i < sizeof info.x25519; i++)
-        snprintf(key + 2 * i, 3, "%02x", info.x25519[i]);
     *ret = json_object_new_object();
     json_object_object_add(*ret, "nodeId", id_text(info.node_id));
-    json_object_object_add(*ret, "key", json_object_new_string(key));
+    json_object_object_add(*ret, "entity", hex_text(info.entity.bytes));
+    json_object_object_add(*ret, "key", hex_text(info.x25519));
     json_object_object_add(*ret, "addr", json_object_new_string(info.address));
     return ROVE_OK;
 }
@@ -95,8 +102,15 @@ static rove_err do_list(json_object *request, json_object **ret)
 static rove_err do_wait_peer(json_object *request, json_object **ret)
 {
     (void)ret;
-    rove_entity peer = rove_entity_of_net(number(request, "nodeId"));
+    rove_entity peer = node_of(text(request, "peer"));
     return rove_node_wait_peer(node, &peer, 20 * ROVE_SECOND);
+}
+
+static rove_err do_connect(json_object *request, json_object **ret)
+{
+    rove_entity peer = node_of(text(request, "peer"));
+    rove_err err = rove_node_connect(node, &peer, text(request, "addr"));
+    return err ? err : do_wait_peer(request, ret);
 }
 
 /* Makes the runtime, not yet started. */
@@ -176,8 +190,8 @@ static rove_err do_daemons(json_object *request, json_object **ret)
 static rove_err do_order(json_object *request, json_object **ret)
 {
     rove_daemon daemon = {number(request, "origin")};
-    rove_entity source = node_of(number(request, "source"));
-    rove_entity target = node_of(number(request, "target"));
+    rove_entity source = node_of(text(request, "source"));
+    rove_entity target = node_of(text(request, "target"));
     rove_migration move;
     rove_migration_info info;
     rove_err err =
@@ -199,6 +213,7 @@ static const struct command {
     {"info", do_info, false},
     {"list", do_list, false},
     {"waitPeer", do_wait_peer, false},
+    {"connect", do_connect, false},
     {"runtime", do_runtime, false},
     {"startRuntime", do_start_runtime, true},
     {"allowOrders", do_allow_orders, false},

@@ -17,7 +17,7 @@ async function meet(t) {
 
 async function connect(stock, rove, addr = rove.addr) {
     await stock.ask('connect', { addr, key: rove.key, nodeId: rove.nodeId });
-    await rove.ask('waitPeer', { nodeId: stock.nodeId });
+    await rove.ask('waitPeer', { peer: stock.nodeId });
 }
 
 async function spawned(stock) {
@@ -61,6 +61,18 @@ test('to Rove: its runtime becomes ready, and the next attempt of the original c
     is(await rove.ask('deliver', { origin }), '3', 'output');
 });
 
+test('Rove orders a daemon of the original: refused, with its text', async (t) => {
+    const { rove, stock } = await meet(t);
+    await rove.ask('runtime');
+    await rove.ask('startRuntime');
+    const origin = await spawned(stock);
+    await rove.ask('expect', { origin });
+    const end = await rove.ask('order', { origin, source: stock.nodeId, target: rove.entity });
+    is(end.text, `migration refused: node ${rove.nodeId} is not an authorized orchestrator for this node`, 'text');
+    is(end.end === 'OK', false, 'end');
+    is(await stock.send(origin, ['c']), ['3'], 'it goes on');
+});
+
 // A target of the original that has ordered the move itself answers the source instead of itself, so
 // such a move never ends there. What matters is that the daemon goes on.
 test('the original pulls a daemon of Rove that lets it: it comes to nothing', async (t) => {
@@ -101,6 +113,27 @@ test('the original orders a daemon of Rove that lets it to another of the origin
     await until('it is there', async () => (await target.ask('daemons')) === 1);
     await until('it is gone', async () => (await rove.ask('daemons')) === 0);
     is(await target.send(origin, ['x']), ['2'], 'output');
+});
+
+test('a node of Rove orders a daemon of another to the original', async (t) => {
+    const stock = await t.stock('stock');
+    const source = await t.embedded('source', [stock]);
+    const orderer = await t.embedded('orderer', []);
+    await connect(stock, source);
+    await orderer.ask('connect', { peer: source.entity, addr: source.addr });
+    for (const rove of [source, orderer]) {
+        await rove.ask('runtime');
+        await rove.ask('startRuntime');
+    }
+    const origin = await source.ask('spawn', { seed: SEED });
+    is(await source.ask('deliver', { origin }), '1', 'output');
+    await stock.ask('expect', { kind: 'counter', origin });
+    const wanted = { origin, source: source.entity, target: stock.nodeId };
+    is((await orderer.ask('order', wanted)).end, 'E_REFUSED', 'what its policy says first');
+    await source.ask('allowOrders');
+    is((await orderer.ask('order', wanted)).end, 'OK', 'and then');
+    is(await source.ask('daemons'), 0, 'daemons left behind');
+    is(await stock.send(origin, ['x']), ['2'], 'output');
 });
 
 run();

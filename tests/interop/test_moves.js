@@ -245,6 +245,28 @@ test('any one message from the original to Rove but the chunk, or its answer, ma
     }
 });
 
+test('datagrams that come twice, and altered ones before them, change nothing', async (t) => {
+    const { rove, stock, wire } = await wired(t);
+    let at = 0;
+    wire.instead = (bytes) => {
+        const altered = Buffer.from(bytes);
+        altered[(at += 37) % altered.length] ^= 0x40;
+        return [altered, bytes, bytes];
+    };
+    const { origin } = await rove.spawn('counter');
+    let before = parseSnapshot(await rove.snapshot(origin));
+    for (let count = 0; count < 12; count += 4) {
+        await stock.ask('expect', { kind: 'counter', origin });
+        await toStock(rove, stock, origin);
+        before = await goesOn(stock, origin, before, count);
+        await toRove(stock, rove, origin);
+        before = await goesOn(rove, origin, before, count + 2);
+    }
+    const drops = await rove.drops();
+    is(drops.net_auth > 0 && drops.net_replay > 0, true, `they are counted: ${JSON.stringify(drops)}`);
+    is((await rove.peer(stock.nodeId)).state, 'up', 'state');
+});
+
 // ---- beside lanes and class rove ----
 
 test('a sender whose daemon goes to the original knows of each event what became of it', async (t) => {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A relay of datagrams between two nodes. It counts what it can tell from outside, by direction, and
-// drops or holds up what a test wants it to. `left` is who speaks first and is learned from its first datagram;
-// `right` is an address.
+// loses, changes or holds up what a test wants it to. `left` is who speaks first, and is learned from
+// its first datagram; `right` is an address.
 'use strict';
 const dgram = require('dgram');
 
@@ -40,6 +40,7 @@ class Wire {
         this.counts = { toRight: {}, toLeft: {} };
         this.seen = () => {}; // (seen, direction): told of each
         this.drop = () => false; // (seen, direction) => whether it is lost
+        this.instead = (bytes) => [bytes]; // what is sent in place of a datagram
         this.delay = () => 0; // (seen, direction) => milliseconds by which it comes later
     }
 
@@ -77,8 +78,8 @@ class Wire {
         if (!to || this.drop(seen, direction))
             return;
         const send = () => {
-            if (!this.ended)
-                through.send(bytes, to.port, to.host, () => {});
+            for (const datagram of this.ended ? [] : this.instead(bytes))
+                through.send(datagram, to.port, to.host, () => {});
         };
         const ms = this.delay(seen, direction);
         if (ms > 0)
