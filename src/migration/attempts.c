@@ -198,7 +198,9 @@ static void say_owed(rovei_attempt *a, rovei_now now)
         rovei_move_header h = rovei_attempt_header(a, ROVEI_MOVE_ABORT);
         rovei_move_say_abort(a->node, &h, a->info.reason);
     }
-    if (a->farewells)
+    if (a->farewells && a->info.ordered)
+        rovei_net_order_farewell(a, now);
+    else if (a->farewells)
         rovei_net_source_farewell(a, now);
     if (a->owes_note || a->unanswered || a->farewells)
         rovei_attempt_back_off(a, now);

@@ -138,6 +138,8 @@ ROVE_MUST_USE rove_err rovei_net_order_begin(rovei_attempt *a, rovei_now now,
                                              const rovei_move_order *o);
 /* Asks it to end: E_TOO_LATE once CutoverNotify was said. */
 rove_err rovei_net_order_cancel(struct rovei_net_order *o, rovei_now now, rove_err why);
+/* Its end once more, to those who may not have heard it. */
+void rovei_net_order_farewell(rovei_attempt *a, rovei_now now);
 void rovei_net_order_shutdown(struct rovei_net_order *o, rovei_now now);
 struct rovei_net_order *rovei_net_order_find(const rovei_node *n, uint64_t origin);
 const rovei_net_roles *rovei_net_order_roles(const struct rovei_net_order *o);

@@ -8,18 +8,18 @@
 #include <base/alloc.h>
 #include <base/check.h>
 #include <migration/net_machine.h>
-#include <state/chain.h>
-#include <state/snapshot.h>
+#include <migration/net_passing.h>
 #include <string.h>
 
 /* Repetitions without a new chunk after which the source is told to give up and asked anew, before
  * the first chunk and in the middle of a set: one of the reference does not hear an order twice. */
-#define SILENT_BEFORE 3
+#define SILENT_BEFORE 5
 #define SILENT_WITHIN 2
 /* ReplayCompletes with another head than the snapshot's after which it counts as the target's. One
  * may be left over from an earlier attempt. */
 #define WRONG_HEADS 3
-#define LINK_AT     45 /* of a snapshot's beginning, which chunk 0 holds */
+/* How often the end is said to those who do not know: nothing answers it. */
+#define FAREWELLS 3
 
 typedef enum order_step {
     STEP_SNAPSHOT, /* TakeSnapshot is said; chunks come and go on */
@@ -29,23 +29,13 @@ typedef enum order_step {
     STEP_ACTIVATE, /* the source has let go; ActivateTarget is said */
 } order_step;
 
-/* The set of chunks that passes. */
-typedef struct passing {
-    uint64_t sequence;
-    uint32_t total, passed; /* 0: none has come */
-    uint8_t *seen;          /* a bit each */
-    bool has_head;
-    rove_link head; /* of the daemon's chain, from chunk 0 */
-    uint64_t bytes;
-} passing;
-
 struct rovei_net_order {
     rovei_net_roles roles;
     rovei_attempt *a;
     uint64_t origin;
     order_step step;
     uint64_t retry_not_ready;
-    passing set;
+    rovei_net_passing set;
     unsigned silent, wrong_heads;
 };
 
@@ -60,6 +50,14 @@ static const unsigned next_steps[] = {
     [STEP_ACTIVATE] = 0,
 };
 
+/* Class net takes its time before it calls a peer failed, and that verdict comes first. */
+static void progress(const struct rovei_net_order *o, rovei_now now)
+{
+    rovei_node *n = o->a->node;
+    rovei_timer_set(&n->timers, &o->a->limit,
+                    rovei_time_add(now.mono, n->env->limits.net_move_stall));
+}
+
 static void set_step(struct rovei_net_order *o, rovei_now now, order_step step)
 {
     ROVEI_CHECK(next_steps[o->step] >> step & 1);
@@ -67,7 +65,7 @@ static void set_step(struct rovei_net_order *o, rovei_now now, order_step step)
     rovei_attempt_stop(o->a);
     rovei_attempt_repeat(o->a, now);
     if (step < STEP_CUTOVER)
-        rovei_attempt_progress(o->a, now);
+        progress(o, now);
 }
 
 struct rovei_net_order *rovei_net_order_find(const rovei_node *n, uint64_t origin)
@@ -85,15 +83,9 @@ const rovei_net_roles *rovei_net_order_roles(const struct rovei_net_order *o)
     return &o->roles;
 }
 
-static size_t bits(uint32_t total)
-{
-    return ((size_t)total + 7) / 8;
-}
-
 static void set_drop(struct rovei_net_order *o)
 {
-    rovei_free(o->a->node->alloc, o->set.seen, bits(o->set.total));
-    o->set = (passing){0};
+    rovei_net_passing_drop(&o->set, o->a->node->alloc);
 }
 
 void rovei_net_order_free(struct rovei_net_order *o)
@@ -109,7 +101,7 @@ void rovei_net_order_check(const struct rovei_net_order *o)
     ROVEI_CHECK(o->a->net_order == o && o->a->info.origin == o->origin);
     ROVEI_CHECK(rovei_net_order_find(o->a->node, o->origin) == o);
     ROVEI_CHECK(o->set.passed <= o->set.total && (o->set.seen != NULL) == (o->set.total != 0));
-    ROVEI_CHECK(o->step < STEP_REPLAY || (o->set.has_head && o->set.passed == o->set.total));
+    ROVEI_CHECK(o->step < STEP_REPLAY || rovei_net_passing_is_whole(&o->set));
     ROVEI_CHECK((o->a->info.phase >= ROVEI_PHASE_CUTOVER) == (o->step >= STEP_CUTOVER));
 }
 
@@ -207,12 +199,50 @@ static void end(struct rovei_net_order *o, rovei_now now, rovei_move_outcome out
     rovei_attempt_retire(a, now);
 }
 
+/* It ended, and `to` (0: both) may not have heard it. */
+static void say_farewell(rovei_attempt *a, uint64_t to)
+{
+    a->farewells = FAREWELLS - 1;
+    a->net_told = to;
+}
+
+/* In the words of the reference, where it has some. */
+static const char *words_of(rove_err err)
+{
+    return err == ROVE_E_CANCELLED   ? "cancel requested"
+           : err == ROVE_E_TIMED_OUT ? "timeout"
+                                     : rove_strerror(err);
+}
+
+void rovei_net_order_farewell(rovei_attempt *a, rovei_now now)
+{
+    const rovei_move_info *i = &a->info;
+    const char *words = words_of(i->reason);
+    rovei_netmove_message m = {.type = ROVEI_NETMOVE_MIGRATION_FAILED, .origin = i->origin};
+    m.failed.code = ROVEI_NETMOVE_STATE_FAILED;
+    m.failed.text = i->text.size ? i->text : (rove_span){words, strlen(words)};
+    uint64_t both[] = {rovei_entity_node_id(&i->source), rovei_entity_node_id(&i->target)};
+    a->farewells--;
+    for (size_t k = 0; k < 2; k++)
+        if (both[k] != a->node->net_moves->self && (!a->net_told || a->net_told == both[k]))
+            (void)!rovei_netmove_send(a->node, now, both[k], &m);
+}
+
+/* What is still said of an earlier order would end this one. */
+static void forget_farewells(rovei_node *n, uint64_t origin)
+{
+    for (size_t i = 0; i < n->moves->count; i++)
+        if (n->moves->all[i]->info.ordered && n->moves->all[i]->info.origin == origin)
+            n->moves->all[i]->farewells = 0;
+}
+
 /* Before CutoverNotify: the daemon goes on where it is. */
 static void give_up(struct rovei_net_order *o, rovei_now now, rovei_move_outcome outcome,
                     rove_err err, const char *text)
 {
     ROVEI_CHECK(o->step < STEP_CUTOVER);
     tell_both(o, now, text);
+    say_farewell(o->a, 0);
     end(o, now, outcome, err);
 }
 
@@ -226,12 +256,10 @@ rove_err rovei_net_order_cancel(struct rovei_net_order *o, rovei_now now, rove_e
 {
     if (o->step >= STEP_CUTOVER)
         return ROVE_E_TOO_LATE;
-    if (why == ROVE_E_CANCELLED)
-        give_up(o, now, ROVEI_OUTCOME_CANCELLED, why, "cancel requested");
-    else if (why == ROVE_E_TIMED_OUT)
-        give_up(o, now, ROVEI_OUTCOME_TIMED_OUT, why, "timeout");
-    else
-        give_up(o, now, ROVEI_OUTCOME_FAILED, why, rove_strerror(why));
+    rovei_move_outcome outcome = why == ROVE_E_CANCELLED   ? ROVEI_OUTCOME_CANCELLED
+                                 : why == ROVE_E_TIMED_OUT ? ROVEI_OUTCOME_TIMED_OUT
+                                                           : ROVEI_OUTCOME_FAILED;
+    give_up(o, now, outcome, why, words_of(why));
     return ROVE_OK;
 }
 
@@ -250,7 +278,7 @@ static void order_anew(struct rovei_net_order *o, rovei_now now)
     o->silent = o->wrong_heads = 0;
     o->a->info.attempts++;
     rovei_attempt_repeat(o->a, now);
-    rovei_attempt_progress(o->a, now);
+    progress(o, now);
     say_take(o, now);
 }
 
@@ -270,6 +298,7 @@ rove_err rovei_net_order_begin(rovei_attempt *a, rovei_now now, const rovei_move
     if (!order)
         return ROVE_E_NOMEM;
     uint64_t self = n->net_moves->self;
+    forget_farewells(n, a->info.origin);
     order->roles =
         (rovei_net_roles){rovei_entity_node_id(&o->source), rovei_entity_node_id(&o->target), self};
     order->a = a;
@@ -282,86 +311,38 @@ rove_err rovei_net_order_begin(rovei_attempt *a, rovei_now now, const rovei_move
 
 /* ---- the snapshot passes ---- */
 
-/* What the chunks of one set have in common; another set takes the place of the one before. */
-static rove_err take_set(struct rovei_net_order *o, const rovei_netmove_chunk *c)
-{
-    passing *set = &o->set;
-    if (c->total > rovei_netmove_chunk_count(ROVEI_NETMOVE_SNAPSHOT_MAX))
-        return ROVE_E_TOO_LARGE;
-    if (set->total && c->seq_through < set->sequence)
-        return ROVE_E_STALE;
-    if (set->total == c->total && set->sequence == c->seq_through)
-        return ROVE_OK;
-    uint8_t *seen = rovei_calloc(o->a->node->alloc, bits(c->total), 1);
-    if (!seen)
-        return ROVE_E_NOMEM;
-    set_drop(o);
-    *set = (passing){.sequence = c->seq_through, .total = c->total, .seen = seen};
-    return ROVE_OK;
-}
-
-/* A snapshot of one chunk can be looked at as a whole. */
-static bool is_whole(const rovei_netmove_chunk *c, rovei_text *why)
-{
-    rovei_snapshot s;
-    if (rovei_snapshot_decode(&s, c->bytes)) {
-        rovei_text_set(why, "failed to parse snapshot bytes");
-        return false;
-    }
-    if (s.through_seq == c->seq_through)
-        return true;
-    rovei_text_set(why, "SnapshotReady: wire seq_through ");
-    rovei_text_add_number(why, c->seq_through);
-    rovei_text_add(why, " disagrees with snapshot.through_seq ");
-    rovei_text_add_number(why, s.through_seq);
-    return false;
-}
-
-/* Chunk 0 says whose it is and where its chain stands. */
+/* Whose it is, as far as that was known before. */
 static bool read_head(struct rovei_net_order *o, const rovei_netmove_chunk *c, rovei_text *why)
 {
     rovei_move_info *info = &o->a->info;
     rove_entity entity;
-    if (rovei_netmove_check_head(o->origin, c->bytes, &entity, why) ||
-        (c->total == 1 && !is_whole(c, why)))
+    if (!rovei_net_passing_read_head(&o->set, o->origin, c, &entity, why))
         return false;
-    if (c->bytes.size < LINK_AT + ROVEI_LINK_SIZE) {
-        rovei_text_set(why, "failed to parse snapshot bytes");
-        return false;
-    }
     if (!rovei_entity_is_zero(&info->daemon) && !rovei_entity_equal(&info->daemon, &entity)) {
         rovei_text_set(why, "the snapshot is of another daemon of the same origin");
         return false;
     }
     info->daemon = entity;
-    rovei_reader r =
-        rovei_reader_of((rove_span){(const uint8_t *)c->bytes.data + LINK_AT, ROVEI_LINK_SIZE});
-    o->set.head = rovei_read_link(&r);
-    o->set.has_head = true;
     return true;
 }
 
 static void note_passed(struct rovei_net_order *o, rovei_now now, const rovei_netmove_chunk *c)
 {
-    passing *set = &o->set;
-    uint8_t *byte = &set->seen[c->index / 8], bit = (uint8_t)(1u << c->index % 8);
-    if (*byte & bit)
+    if (!rovei_net_passing_note(&o->set, c))
         return;
-    *byte |= bit;
-    set->passed++;
-    set->bytes += c->bytes.size;
     o->silent = 0;
-    o->a->info.bytes = set->bytes;
+    o->a->info.bytes = o->set.bytes;
     rovei_attempt_phase(o->a, ROVEI_PHASE_TRANSFER);
     rovei_attempt_repeat(o->a, now);
-    rovei_attempt_progress(o->a, now);
+    progress(o, now);
 }
 
 static void chunk(struct rovei_net_order *o, rovei_now now, const rovei_netmove_message *m)
 {
     rovei_node *n = o->a->node;
     rovei_text why = {0};
-    rove_err err = o->step == STEP_SNAPSHOT ? take_set(o, &m->chunk) : ROVE_E_WRONG_PHASE;
+    rove_err err = o->step == STEP_SNAPSHOT ? rovei_net_passing_take(&o->set, n->alloc, &m->chunk)
+                                            : ROVE_E_WRONG_PHASE;
     if (err == ROVE_E_TOO_LARGE) {
         fail(o, now, err, "the snapshot is larger than a target takes");
         return;
@@ -384,11 +365,6 @@ static void chunk(struct rovei_net_order *o, rovei_now now, const rovei_netmove_
 
 /* ---- the target ---- */
 
-static bool all_passed(const struct rovei_net_order *o)
-{
-    return o->set.total && o->set.passed == o->set.total && o->set.has_head;
-}
-
 /* Only after all of it went there: an earlier one is forged, or left over. */
 static void restored(struct rovei_net_order *o, rovei_now now, const rovei_netmove_message *m)
 {
@@ -396,7 +372,8 @@ static void restored(struct rovei_net_order *o, rovei_now now, const rovei_netmo
         say_events(o, now);
         return;
     }
-    if (o->step != STEP_SNAPSHOT || !all_passed(o) || m->sequence != o->set.sequence) {
+    if (o->step != STEP_SNAPSHOT || !rovei_net_passing_is_whole(&o->set) ||
+        m->sequence != o->set.sequence) {
         rovei_netmove_out_of_phase(o->a->node, m->type);
         return;
     }
@@ -466,11 +443,12 @@ static rove_err reason_of(const rovei_netmove_reason *r)
 }
 
 /* The source goes on, and is ordered anew after a while. */
-static void not_ready(struct rovei_net_order *o, rovei_now now)
+static void not_ready(struct rovei_net_order *o, rovei_now now, uint64_t other)
 {
     rovei_attempt *a = o->a;
     uint64_t pause = rovei_attempt_retry(a, now, o->retry_not_ready);
     if (!pause) {
+        say_farewell(a, other);
         end(o, now, ROVEI_OUTCOME_FAILED,
             o->retry_not_ready ? ROVE_E_NOT_READY_TIMEOUT : ROVE_E_TARGET_NOT_READY);
         return;
@@ -497,11 +475,14 @@ static void failed(struct rovei_net_order *o, rovei_now now, uint64_t from,
         a->info.reason = err;
         return;
     }
-    pass_failure(o, now, from == o->roles.source ? o->roles.target : o->roles.source, &on);
-    if (err == ROVE_E_TARGET_NOT_READY && from == o->roles.target)
-        not_ready(o, now);
-    else
-        end(o, now, ROVEI_OUTCOME_FAILED, err);
+    uint64_t other = from == o->roles.source ? o->roles.target : o->roles.source;
+    pass_failure(o, now, other, &on);
+    if (err == ROVE_E_TARGET_NOT_READY && from == o->roles.target) {
+        not_ready(o, now, other);
+        return;
+    }
+    say_farewell(a, other);
+    end(o, now, ROVEI_OUTCOME_FAILED, err);
 }
 
 void rovei_net_order_receive(struct rovei_net_order *o, rovei_now now, uint64_t from,
@@ -537,7 +518,8 @@ void rovei_net_order_receive(struct rovei_net_order *o, rovei_now now, uint64_t 
  * again for the same order; one of the reference only after it has been told to give up. */
 static void ask_again(struct rovei_net_order *o, rovei_now now)
 {
-    bool waits = !all_passed(o); /* else for the target, which may need its time */
+    bool waits =
+        !rovei_net_passing_is_whole(&o->set); /* else for the target, which may need its time */
     if (++o->silent == (o->set.total ? SILENT_WITHIN : SILENT_BEFORE) && waits) {
         tell_both(o, now, "the snapshot has not come whole");
         set_drop(o);

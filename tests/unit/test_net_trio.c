@@ -43,7 +43,7 @@ static rovei_attempt_id order_simply(world *w, const rove_entity *d)
 static rove_err ended_with(world *w, size_t i, const rovei_attempt_id *a,
                            rovei_move_outcome outcome)
 {
-    world_until(w, 2 * WORLD_LONG, world_ended(w, i, a));
+    world_until(w, 4 * WORLD_LONG, world_ended(w, i, a));
     assert_int_equal(world_ended(w, i, a)->outcome, outcome);
     return world_ended(w, i, a)->err;
 }
