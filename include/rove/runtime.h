@@ -326,8 +326,10 @@ rove_runtime_start_migration_with(rove_runtime *rt, rove_daemon daemon, const ro
  * two), ROVE_E_FULL (orders_max of the source), and as of any move. A source that is lost, or that
  * has lost the order in a crash, is ROVE_E_PEER_LOST, at the verdict of the failure detector; one
  * that is there and says nothing for move_stall is ROVE_E_TIMED_OUT. What became of the daemon is
- * then not known here. Blocking: for a turn of the node's thread. docs/protocol/moves.md, "Orders".
- */
+ * then not known here. With a source in class net (rove_entity_of_net) this node drives the move,
+ * and the target is of that class too, or this node; ROVE_E_TARGET_UNAVAILABLE comes at once.
+ * Blocking: for a turn of the node's thread. docs/protocol/moves.md, "Orders";
+ * docs/protocol/net-moves.md, "The orchestrator". */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_start_migration_from(
     rove_runtime *rt, rove_daemon daemon, const rove_entity *source, const rove_entity *target,
     const rove_migration_options *options, rove_migration *ret);
