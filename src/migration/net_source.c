@@ -370,6 +370,8 @@ static rove_err make_set(struct rovei_net_source *s, const rovei_image *image)
                                .state = rove_buf_span(image->state),
                                .bindings = rove_buf_span(image->ledger)};
     size_t size;
+    if (!image->state && image->state_size) /* in pieces, which was not asked for */
+        return ROVE_E_SNAPSHOT_FAILED;
     rove_err err = seal(s, &snapshot);
     if (!err)
         err = rovei_snapshot_size(&snapshot, &size);
