@@ -17,7 +17,7 @@
 typedef struct rovei_net rovei_net;
 
 /* Largest message: a packet's text without the length in front of its one event. */
-#define ROVEI_NET_MESSAGE_MAX 8104u
+#define ROVEI_NET_MESSAGE_MAX ROVEI_NET_EVENT_MAX
 
 typedef struct rovei_net_config {
     const rovei_env *env;    /* outlives the object */

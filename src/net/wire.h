@@ -26,8 +26,6 @@
 #define ROVEI_NET_PINGWAVE_SIZE  72
 #define ROVEI_NET_KEEPALIVE_SIZE 14
 #define ROVEI_NET_AAD_SIZE       56
-/* A packet with a routing header in front has so much less room. */
-#define ROVEI_NET_ROUTED_PLAIN_MAX (ROVEI_NET_PLAIN_MAX - ROVEI_NET_ROUTE_SIZE)
 
 #define ROVEI_NET_CONTROL_STREAM UINT64_MAX
 

@@ -109,7 +109,6 @@ static void test_header_refused(void **state)
     assert_int_equal(ROVEI_NET_PLAIN_MAX, 8108);
     assert_int_equal(ROVEI_NET_EVENT_MAX, 8104);
     assert_int_equal(ROVEI_NET_EVENTS_MAX, 2027);
-    assert_int_equal(ROVEI_NET_ROUTED_PLAIN_MAX, 8090);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint8_t bytes[ROVEI_NET_HEADER_SIZE];
         rovei_net_header h = {.flags = 0x77};
