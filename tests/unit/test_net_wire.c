@@ -95,16 +95,11 @@ static void test_header_refused(void **state)
         uint16_t value;
         rove_err err;
     } cases[] = {
-        {0, 0x4E46, ROVE_E_MAGIC},
-        {0, 0x454E, ROVE_E_MAGIC},
-        {2, 0xC500, ROVE_E_VERSION},
-        {2, 0xC502, ROVE_E_VERSION},
-        {64, ROVEI_NET_PLAIN_MAX, ROVE_OK},
-        {64, ROVEI_NET_PLAIN_MAX + 1, ROVE_E_BOUND},
-        {64, UINT16_MAX, ROVE_E_BOUND},
-        {66, 2027, ROVE_OK},
-        {66, 2028, ROVE_E_BOUND},
-        {66, UINT16_MAX, ROVE_E_BOUND},
+        {0, 0x4E46, ROVE_E_MAGIC},          {0, 0x454E, ROVE_E_MAGIC},
+        {2, 0xC500, ROVE_E_VERSION},        {2, 0xC502, ROVE_E_VERSION},
+        {64, ROVEI_NET_PLAIN_MAX, ROVE_OK}, {64, ROVEI_NET_PLAIN_MAX + 1, ROVE_E_BOUND},
+        {64, UINT16_MAX, ROVE_E_BOUND},     {66, 2027, ROVE_OK},
+        {66, 2028, ROVE_E_BOUND},           {66, UINT16_MAX, ROVE_E_BOUND},
     };
     assert_int_equal(ROVEI_NET_PLAIN_MAX, 8108);
     assert_int_equal(ROVEI_NET_EVENT_MAX, 8104);
