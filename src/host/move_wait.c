@@ -9,7 +9,7 @@
 #include <shell/latch.h>
 
 typedef struct move_wait {
-    rovei_list all; /* h->waits */
+    rovei_list all;    /* h->waits */
     rovei_timer timer; /* of a wait */
     struct rovei_host *host;
     rove_migration migration;

@@ -386,6 +386,18 @@ static void test_moves(void **state)
     assert_usage(rove_runtime_start_migration_async(NULL, nobody, target, NULL, no_move, NULL));
     assert_usage(rove_runtime_start_migration_async(rt, nobody, NULL, NULL, no_move, NULL));
     assert_usage(rove_runtime_start_migration_async(rt, nobody, target, NULL, NULL, NULL));
+    assert_usage(rove_runtime_start_migration_from(NULL, nobody, target, target, NULL, &m));
+    assert_usage(rove_runtime_start_migration_from(rt, nobody, NULL, target, NULL, &m));
+    assert_usage(rove_runtime_start_migration_from(rt, nobody, target, NULL, NULL, &m));
+    assert_usage(rove_runtime_start_migration_from(rt, nobody, target, target, NULL, NULL));
+    assert_usage(
+        rove_runtime_start_migration_from_async(NULL, nobody, target, target, NULL, no_move, NULL));
+    assert_usage(
+        rove_runtime_start_migration_from_async(rt, nobody, NULL, target, NULL, no_move, NULL));
+    assert_usage(
+        rove_runtime_start_migration_from_async(rt, nobody, target, NULL, NULL, no_move, NULL));
+    assert_usage(
+        rove_runtime_start_migration_from_async(rt, nobody, target, target, NULL, NULL, NULL));
     assert_usage(rove_migration_get(NULL, nothing, &info));
     assert_usage(rove_migration_get(rt, nothing, NULL));
     assert_usage(rove_migration_get_async(NULL, nothing, no_info, NULL));
