@@ -434,6 +434,56 @@ static void test_lives_elsewhere(void **state)
     pair_close(&p);
 }
 
+/* ---- ordered from elsewhere ---- */
+
+static bool lets_order(void *user, const rove_policy_request *request)
+{
+    const rove_entity *who = user; /* the only one */
+    return request->question == ROVE_ASK_ORDER ? memcmp(&request->peer, who, sizeof *who) == 0
+                                               : request->preset;
+}
+
+/* Somebody else has the daemon moved round, under traffic; who may not is refused. */
+static void test_ordered_from_elsewhere(void **state)
+{
+    (void)state;
+    tally_control control;
+    rove_entity boss;
+    spot spots[3]; /* the last orders */
+    tally_control_init(&control);
+    spot_with(&spots[2], &control);
+    boss = spots[2].info.entity;
+    for (size_t i = 0; i < 2; i++)
+        spot_open(&spots[i], &(spot_config){.control = &control, .policy = {lets_order, &boss}});
+    spot_meet(&spots[0], &spots[1]);
+    spot_meet(&spots[2], &spots[0]);
+    spot_meet(&spots[2], &spots[1]);
+    subject x;
+    subject_spawn(&x, &spots[0]);
+    subject_expect(&x, &spots[1]);
+    rove_migration m;
+    assert_ok(rove_runtime_start_migration_from(spots[1].rt, x.d, &spots[0].info.entity,
+                                                &spots[1].info.entity, NULL, &m));
+    assert_int_equal(rove_migration_wait_with_timeout(spots[1].rt, m, PATIENCE, NULL),
+                     ROVE_E_REFUSED);
+    local l;
+    local_start(&l, &x, spots, 2, 7);
+    for (size_t i = 0; i < 6; i++) {
+        spot *from = &spots[i % 2], *to = &spots[(i + 1) % 2];
+        rove_migration_info info;
+        assert_ok(rove_runtime_start_migration_from(spots[2].rt, x.d, &from->info.entity,
+                                                    &to->info.entity, NULL, &m));
+        assert_ok(rove_migration_wait_with_timeout(spots[2].rt, m, PATIENCE, &info));
+        assert_true(info.ordered);
+        assert_int_equal(info.epoch, i + 2);
+    }
+    local_stop(&l);
+    subject_check(&x, &spots[0], 7, l.applied);
+    subject_fini(&x);
+    for (size_t i = 0; i < 3; i++)
+        spot_close(&spots[i]);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -451,6 +501,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_target_lost),
         cmocka_unit_test(test_shutdown_ends_waiters),
         cmocka_unit_test(test_lives_elsewhere),
+        cmocka_unit_test(test_ordered_from_elsewhere),
     };
     return cmocka_run_group_tests_name("moves", tests, NULL, NULL);
 }
