@@ -167,8 +167,8 @@ typedef struct rovei_net_arrival {
     rovei_snapshot snapshot; /* inside of whole */
     uint64_t seq_through;    /* as the chunks said */
 } rovei_net_arrival;
-/* The source of what is half here gives it up, or whoever ordered it. False: nothing is. */
-bool rovei_net_place_failed(rovei_node *n, uint64_t from, uint64_t origin);
+/* What is half here of that peer, or by its order, is of no use any more. False: nothing is. */
+bool rovei_net_place_drop(rovei_node *n, uint64_t from, uint64_t origin);
 /* The answer to the question whether it may come. False: not one of them. */
 bool rovei_net_place_answered(rovei_node *n, rovei_now now, uint64_t ticket, rovei_completion *c);
 void rovei_net_places_watch(rovei_node *n); /* sets their timer */

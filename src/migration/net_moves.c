@@ -271,7 +271,7 @@ static void on_failed(rovei_node *n, rovei_now now, uint64_t from, const rovei_n
     struct rovei_net_order *o = rovei_net_order_find(n, m->origin);
     struct rovei_net_source *s = source_of(n, m->origin);
     struct rovei_net_target *t = target_of(n, m->origin);
-    bool heard = rovei_net_place_failed(n, from, m->origin);
+    bool heard = rovei_net_place_drop(n, from, m->origin);
     const rovei_net_roles *roles = o ? rovei_net_order_roles(o) : NULL;
     if (roles && (roles->source == from || roles->target == from)) {
         rovei_net_order_receive(o, now, from, m);

@@ -164,7 +164,7 @@ static void say_step(struct rovei_net_order *o, rovei_now now)
 static void fail_here(rovei_node *n, rovei_now now, uint64_t source, const rovei_netmove_message *m)
 {
     const rovei_daemon *d = rovei_daemon_by_origin(n, m->origin);
-    (void)rovei_net_place_failed(n, source, m->origin);
+    (void)rovei_net_place_drop(n, source, m->origin);
     if (d && d->net_target &&
         rovei_net_target_roles(d->net_target)->orchestrator == n->net_moves->self)
         rovei_net_target_receive(d->net_target, now, n->net_moves->self, m);

@@ -361,7 +361,7 @@ void rovei_net_target_chunk(rovei_node *n, rovei_now now, uint64_t from, uint64_
     rovei_net_places_watch(n);
 }
 
-bool rovei_net_place_failed(rovei_node *n, uint64_t from, uint64_t origin)
+bool rovei_net_place_drop(rovei_node *n, uint64_t from, uint64_t origin)
 {
     struct rovei_net_moves *m = n->net_moves;
     bool any = false;
@@ -394,7 +394,12 @@ void rovei_net_places_sweep(rovei_node *n, rovei_now now)
     struct rovei_net_moves *m = n->net_moves;
     for (size_t i = m->place_count; i-- > 0;) {
         rovei_net_place *p = m->places[i];
-        if (now.mono - p->progress_at >= n->env->limits.net_reassembly_age)
+        if (now.mono - p->progress_at < n->env->limits.net_reassembly_age)
+            continue;
+        const rovei_daemon *d = rovei_daemon_by_origin(n, p->arrival.origin);
+        if (d && d->net_target && d->net_target->roles.source == p->arrival.from)
+            drop(n, p); /* the rest of a set that came again: the move goes on without it */
+        else
             fail(n, now, p, ROVE_E_STATE_FAILED,
                  "snapshot reassembly failed: some of its chunks did not come");
     }
