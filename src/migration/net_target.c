@@ -284,8 +284,7 @@ static void serve(struct rovei_net_target *t, rovei_now now)
     a->served = true;
     a->info.active_at = now.mono;
     rovei_attempt_phase(a, ROVEI_PHASE_COMPLETE);
-    (void)rovei_net_place_drop(n, t->roles.source,
-                                 origin); /* the rest of a set that came again */
+    (void)rovei_net_place_drop(n, t->roles.source, origin); /* the rest of a set that came again */
     rovei_net_done_add(n, now, origin, t->roles.orchestrator, t->replayed);
     say_ack(n, now, t->roles.orchestrator, origin, t->replayed);
     detach(t);
