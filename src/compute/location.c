@@ -248,6 +248,10 @@ bool rovei_location_trusts(const rovei_node *n, const rovei_record *r, const rov
 static bool is_above(const rovei_node *n, const rovei_daemon *d, const rovei_record *r)
 {
     rovei_record own = {.epoch = d->epoch, .holder = n->self};
+    /* What comes in class net takes an epoch above all that is known when it begins to serve; until
+     * then its source may have committed already, and no older record may throw it away. */
+    if (d->net_target && d->role != ROVEI_ROLE_ACTIVATING)
+        return false;
     if (d->role == ROVEI_ROLE_COMMITTING || d->role == ROVEI_ROLE_COMMITTED)
         /* The record that this node gave is known by then: what is above it is above that. */
         own.epoch = d->epoch + 1;
