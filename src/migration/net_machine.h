@@ -60,8 +60,9 @@ struct rovei_net_moves {
     size_t done_count, done_room;
     struct rovei_net_asked *asked; /* net_ordered.c: orders of others that policy looks at */
     size_t asked_count, asked_room;
-    rovei_queue to_self; /* of rovei_net_note_to_self */
-    unsigned self_sent;  /* since the last message or turn */
+    rovei_queue to_self;   /* of rovei_net_note_to_self */
+    rovei_net_stamp stamp; /* of the message that is being looked at */
+    unsigned self_sent;    /* since the last message or turn */
     bool draining;
     rovei_net_move_stats stats;
 };
@@ -166,6 +167,7 @@ typedef struct rovei_net_arrival {
     rove_buf *whole;
     rovei_snapshot snapshot; /* inside of whole */
     uint64_t seq_through;    /* as the chunks said */
+    rovei_net_stamp stamp;   /* of the chunk that was sent last */
 } rovei_net_arrival;
 /* What is half here of that peer, or by its order, is of no use any more. False: nothing is. */
 bool rovei_net_place_drop(rovei_node *n, uint64_t from, uint64_t origin);
@@ -192,9 +194,10 @@ struct rovei_net_target {
     rovei_daemon *d;
     rovei_net_roles roles;
     rovei_net_target_step step;
-    uint64_t seq_through; /* as the chunks said: it is what RESTORE_COMPLETE repeats */
-    uint64_t digest;      /* of the snapshot's bytes, to know it again */
-    rove_link head;       /* of the restored chain */
+    uint64_t seq_through;  /* as the chunks said: it is what RESTORE_COMPLETE repeats */
+    uint64_t digest;       /* of the snapshot's bytes, to know it again */
+    rovei_net_stamp stamp; /* of its last chunk: a failure from before is of an earlier move */
+    rove_link head;        /* of the restored chain */
     /* Buffered events by the sequences of their links, from `replayed` + 1. */
     uint64_t replayed;
     rovei_map pending;

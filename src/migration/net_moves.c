@@ -361,14 +361,17 @@ static void drain(rovei_node *n, rovei_now now)
     if (m->draining)
         return;
     m->draining = true;
+    m->stamp = (rovei_net_stamp){UINT64_MAX, UINT64_MAX}; /* these do not overtake each other */
     while (rovei_queue_pop(&m->to_self, &note))
         receive(n, now, m->self, (rove_span){note.bytes, note.size});
     m->draining = false;
     m->self_sent = 0;
 }
 
-void rovei_net_moves_receive(rovei_node *n, rovei_now now, uint64_t node_id, rove_buf *message)
+void rovei_net_moves_receive(rovei_node *n, rovei_now now, uint64_t node_id, rovei_net_stamp stamp,
+                             rove_buf *message)
 {
+    n->net_moves->stamp = stamp;
     receive(n, now, node_id, rove_buf_span(message));
     drain(n, now);
 }

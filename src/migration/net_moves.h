@@ -14,7 +14,8 @@ void rovei_net_moves_free(struct rovei_net_moves *m);
 
 /* One message of subprotocol 0x0500 from a peer that has a session; the reference stays the
  * caller's. */
-void rovei_net_moves_receive(rovei_node *n, rovei_now now, uint64_t node_id, rove_buf *message);
+void rovei_net_moves_receive(rovei_node *n, rovei_now now, uint64_t node_id, rovei_net_stamp stamp,
+                             rove_buf *message);
 /* A session came to stand, or a peer that had failed is heard again. */
 void rovei_net_moves_peer_up(rovei_node *n, rovei_now now, uint64_t node_id);
 void rovei_net_moves_peer_failed(rovei_node *n, rovei_now now, uint64_t node_id);

@@ -348,6 +348,8 @@ void rovei_net_target_chunk(rovei_node *n, rovei_now now, uint64_t from, uint64_
     p->arrival.from = from;
     p->arrival.orchestrator = orchestrator;
     p->arrival.origin = origin;
+    if (rovei_net_stamp_before(p->arrival.stamp, n->net_moves->stamp))
+        p->arrival.stamp = n->net_moves->stamp;
     if (p->total != c->total) {
         p->total = c->total;
         p->seen = 0;
@@ -368,7 +370,8 @@ bool rovei_net_place_drop(rovei_node *n, uint64_t from, uint64_t origin)
     for (size_t i = m->place_count; i-- > 0;) {
         rovei_net_place *p = m->places[i];
         if (p->arrival.origin != origin ||
-            (p->arrival.from != from && p->arrival.orchestrator != from))
+            (p->arrival.from != from && p->arrival.orchestrator != from) ||
+            rovei_net_stamp_before(m->stamp, p->arrival.stamp))
             continue;
         drop(n, p);
         any = true;

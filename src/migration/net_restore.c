@@ -177,12 +177,15 @@ static rove_err restore(struct rovei_net_target *t, rovei_now now, const rovei_s
 
 /* The same snapshot again: its answer was lost. False: it is another one, which takes the place of
  * what has not served. */
-static bool is_again(struct rovei_net_target *t, rovei_now now, uint64_t digest)
+static bool is_again(struct rovei_net_target *t, rovei_now now, uint64_t digest,
+                     rovei_net_stamp stamp)
 {
     if (t->digest != digest && t->step < ROVEI_NET_TARGET_ACTIVATING) {
         rovei_net_target_discard(t, now, ROVE_E_STALE, NULL);
         return false;
     }
+    if (t->digest == digest)
+        t->stamp = stamp;
     if (t->digest == digest && t->step == ROVEI_NET_TARGET_RESTORED)
         rovei_net_target_say_restored(t, now);
     else if (t->step != ROVEI_NET_TARGET_RESTORING)
@@ -196,13 +199,14 @@ rove_err rovei_net_target_begin(rovei_node *n, rovei_now now, const rovei_net_ar
     rove_span bytes = rove_buf_span(arrival->whole);
     uint64_t digest = rovei_xxh3(bytes.data, bytes.size);
     const rovei_daemon *d = rovei_daemon_find(n, &arrival->entity);
-    if (d && d->net_target && is_again(d->net_target, now, digest))
+    if (d && d->net_target && is_again(d->net_target, now, digest, arrival->stamp))
         return ROVE_OK;
     struct rovei_net_target *t;
     rove_err err = make_target(n, now, arrival, &t);
     if (err)
         return err;
     t->digest = digest;
+    t->stamp = arrival->stamp;
     err = restore(t, now, &arrival->snapshot, why);
     if (err)
         rovei_net_target_discard(t, now, err, NULL); /* the caller says why */

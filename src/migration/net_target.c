@@ -326,7 +326,9 @@ static void on_activate(struct rovei_net_target *t, rovei_now now, const rovei_n
 static void on_failed(struct rovei_net_target *t, rovei_now now, const rovei_netmove_message *m)
 {
     rovei_attempt *a = t->a;
-    if (t->wanted) {
+    /* The network may have kept the end of an earlier move back until now; if that ended this one,
+     * the source could have committed to a copy that is gone. */
+    if (t->wanted || rovei_net_stamp_before(a->node->net_moves->stamp, t->stamp)) {
         rovei_netmove_out_of_phase(a->node, m->type);
         return;
     }

@@ -52,8 +52,9 @@ static bool reflect(rovei_net_held *s)
     return !rovei_net_send(t, t->now, s->link->node_id, REFLEX, (rove_span){reply, sizeof reply});
 }
 
-static bool take_event(rovei_net_held *s, uint16_t subprotocol, rove_span event)
+static bool take_event(rovei_net_held *s, const rovei_net_header *h, rove_span event)
 {
+    uint16_t subprotocol = h->subprotocol;
     rovei_net_stats *stats = &s->link->net->stats;
     if (rovei_flow_is_control(subprotocol)) {
         rovei_net_receive_control(s, subprotocol, event);
@@ -65,7 +66,8 @@ static bool take_event(rovei_net_held *s, uint16_t subprotocol, rove_span event)
         return true;
     }
     stats->messages_taken++;
-    const rovei_net_event told = {.kind = ROVEI_NET_MESSAGE, .subprotocol = subprotocol};
+    const rovei_net_event told = {
+        .kind = ROVEI_NET_MESSAGE, .subprotocol = subprotocol, .stamp = {s->serial, h->counter}};
     return subprotocol == MIGRATION ? rovei_net_keep(s->link, &told, event) : reflect(s);
 }
 
@@ -78,7 +80,7 @@ rovei_net_drop rovei_net_receive_text(rovei_net_held *s, const rovei_net_packet 
     bool any = false, kept = true;
     while (rovei_net_frames_next(&frames, &event)) {
         any = true;
-        kept = take_event(s, p->header.subprotocol, event) && kept;
+        kept = take_event(s, &p->header, event) && kept;
     }
     if (p->header.events && !any)
         return ROVEI_NET_DROP_EVENTS;

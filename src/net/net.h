@@ -99,10 +99,22 @@ typedef enum rovei_net_event_kind {
     ROVEI_NET_STREAM,     /* something happened to a stream */
 } rovei_net_event_kind;
 
+/* When a peer has sent something: of two packets of one peer, the one with the later stamp was sent
+ * later, whatever the order in which they came. */
+typedef struct rovei_net_stamp {
+    uint64_t session; /* grows with each session */
+    uint64_t counter;
+} rovei_net_stamp;
+static inline bool rovei_net_stamp_before(rovei_net_stamp a, rovei_net_stamp b)
+{
+    return a.session != b.session ? a.session < b.session : a.counter < b.counter;
+}
+
 typedef struct rovei_net_event {
     rovei_net_event_kind kind;
     uint64_t node_id;
     uint16_t subprotocol;
+    rovei_net_stamp stamp; /* MESSAGE */
     rove_buf *message; /* one reference, passed to the caller; MESSAGE, DATA (the event frames) */
     rovei_net_stream stream;        /* DATA, STREAM */
     uint64_t sequence;              /* DATA: in its stream, from 0 */

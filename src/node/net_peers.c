@@ -77,7 +77,7 @@ static void net_event(rovei_node *n, rovei_now now, rovei_net_event *e)
     case ROVEI_NET_UNANSWERED:
         break;
     case ROVEI_NET_MESSAGE:
-        rovei_net_moves_receive(n, now, e->node_id, e->message);
+        rovei_net_moves_receive(n, now, e->node_id, e->stamp, e->message);
         rove_buf_unref(e->message);
         return;
     case ROVEI_NET_DATA: /* nobody here listens to streams of this class */
