@@ -4,6 +4,7 @@
 #include "cells.h"
 #include "check.h"
 #include "history.h"
+#include "stranger.h"
 #include <base/alloc.h>
 #include <inttypes.h>
 #include <node/core.h>
@@ -403,6 +404,9 @@ static void do_activate(sim_cell *c, rovei_effect *e)
     }
     sim_say(c->node->world, c->node->name, "%s serves here with %" PRIu64 " events",
             c->daemon->name, b.count);
+    const rovei_daemon *d = rovei_daemon_find(c->node->core, &c->daemon->entity);
+    if (d && d->net_target)
+        sim_truth_hop(c->daemon, c->forward);
     sim_truth_serve(c->node->world, c->node, c->daemon, &b, sinc_of(c));
     give_back(
         c->node, c,
@@ -432,6 +436,7 @@ static bool veto(sim_cell *c, uint64_t odds)
 
 static void do_restore(sim_cell *c, rovei_effect *e)
 {
+    c->forward = rovei_link_forward(&e->image.head, rove_buf_span(e->image.head_payload));
     rovei_completion done = {.kind = ROVEI_DONE_RESTORED, .attempt = e->attempt};
     rovei_keypair *key = e->key ? rovei_keypair_ref(e->key) : NULL;
     if (!key) {
@@ -620,6 +625,8 @@ void sim_backup_fini(sim_backup *b)
 static rove_err drawn_answer(sim_world *w, const rovei_effect *e)
 {
     sim_rng *r = &w->rng[SIM_FOR_CELLS];
+    if (sim_stranger_is(w, &e->peer))
+        return ROVE_E_WRONG_PEER;
     if (w->calm || w->scripted)
         return ROVE_OK;
     if (e->kind == ROVEI_EFFECT_ASK)

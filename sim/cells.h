@@ -21,6 +21,7 @@ struct sim_cell {
     bool busy;          /* the next piece of work is planned */
     uint64_t last_done; /* completions do not overtake each other */
     bool spawning;
+    uint64_t forward; /* what the next output must name, as the state that came here says */
 };
 
 /* The kind "line", in a form of its state that a new cell of this world draws: whole, streamed or

@@ -2,11 +2,13 @@
  *
  * Invariants after every step. */
 #include "check.h"
+#include "bridge.h"
 #include "cells.h"
 #include "words.h"
 #include "workload.h"
 #include <inttypes.h>
 #include <migration/move_codec.h>
+#include <migration/net_machine.h>
 #include <node/core.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,14 @@ sim_attempt *sim_attempt_find(sim_world *w, const rovei_attempt_id *id)
 {
     for (size_t i = w->attempt_count; i-- > 0;)
         if (!memcmp(&w->attempts[i].id, id, sizeof *id))
+            return &w->attempts[i];
+    return NULL;
+}
+
+sim_attempt *sim_attempt_towards(sim_world *w, const sim_daemon *d, const sim_node *target)
+{
+    for (size_t i = w->attempt_count; i-- > 0;)
+        if (w->attempts[i].daemon == d && w->attempts[i].target == target)
             return &w->attempts[i];
     return NULL;
 }
@@ -75,6 +85,12 @@ sim_node *sim_check_host(sim_world *w, const sim_daemon *d)
 /* The source of an attempt has taken the daemon back: what the target prepared is worth nothing. */
 static bool was_aborted(sim_world *w, const sim_node *n, const sim_daemon *d)
 {
+    const rovei_daemon *r = rovei_daemon_find(n->core, &d->entity);
+    if (r && r->net_target) {
+        const sim_attempt *last = sim_attempt_towards(w, d, n);
+        return r->net_target->step < ROVEI_NET_TARGET_REPLAYED ||
+               (last && last->outcome && !last->committed);
+    }
     rovei_daemon_info info;
     if (rovei_node_daemon_get(n->core, &d->entity, &info) || !info.in_move)
         return false;
@@ -215,9 +231,10 @@ void sim_check_packets(sim_node *n)
     for (size_t i = 0; i < ROVEI_DROP_COUNT; i++)
         if (i != ROVEI_DROP_SUBPROTOCOL)
             drops += st.drops[i];
-    if (st.datagrams_received != n->datagrams_given)
+    uint64_t received = st.datagrams_received + sim_bridge_received(n);
+    if (received != n->datagrams_given)
         sim_fail(n->world, "%s was given %" PRIu64 " datagrams and counts %" PRIu64, n->name,
-                 n->datagrams_given, st.datagrams_received);
+                 n->datagrams_given, received);
     if (st.datagrams_received != st.datagrams_accepted + drops)
         sim_fail(n->world, "%s: %" PRIu64 " datagrams are neither accepted nor dropped", n->name,
                  st.datagrams_received - st.datagrams_accepted - drops);
@@ -245,7 +262,8 @@ static rovei_peer_info peer_now(const sim_node *n, const sim_datagram *d)
 {
     rovei_peer_info info = {.state = ROVEI_PEER_CONNECTING};
     rovei_peer_info got;
-    if (!rovei_mesh_peer(rovei_node_mesh(n->core), &n->world->nodes[d->from].entity, &got))
+    if (d->from < n->world->node_count &&
+        !rovei_mesh_peer(rovei_node_mesh(n->core), &n->world->nodes[d->from].entity, &got))
         info = got;
     return info;
 }
@@ -300,6 +318,14 @@ static void tell(sim_node *n, const rove_entity *to, const sim_message *m)
                 (unsigned)(m->number & 0xffff), m->sinc);
 }
 
+/* Who has given the daemon away in class net, where its lanes end, still says what it had applied.
+ */
+static bool may_answer(const sim_node *n, const sim_daemon *d)
+{
+    const rovei_daemon *r = record_of(n, d);
+    return core_serves(n, d) || (r && r->net_source && r->role == ROVEI_ROLE_COMMITTED);
+}
+
 bool sim_check_tap(void *user, const rove_entity *to, uint16_t tag, rove_span head, rove_buf *body)
 {
     sim_node *n = user;
@@ -318,7 +344,7 @@ bool sim_check_tap(void *user, const rove_entity *to, uint16_t tag, rove_span he
         sim_fail(w, "%s sends a message with tag %04x that cannot be read", n->name, tag);
     } else {
         tell(n, to, &m);
-        if (m.answer_of_holder && m.daemon && !core_serves(n, m.daemon))
+        if (m.answer_of_holder && m.daemon && !may_answer(n, m.daemon))
             sim_fail(w, "%s says %s for %s and does not serve it", n->name, m.name, m.daemon->name);
         swallow = w->tap && w->tap(n, to, &m, (rove_span){bytes, size});
         if (swallow)

@@ -47,6 +47,8 @@ sim_node *sim_check_host(sim_world *w, const sim_daemon *d);
 void sim_check_fates(sim_world *w);
 
 void sim_attempt_add(sim_world *w, const sim_attempt *a);
+/* The last one that was to bring the daemon to that node. */
+sim_attempt *sim_attempt_towards(sim_world *w, const sim_daemon *d, const sim_node *target);
 sim_attempt *sim_attempt_find(sim_world *w, const rovei_attempt_id *id);
 
 #endif

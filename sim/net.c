@@ -2,7 +2,9 @@
  *
  * The network of a world. */
 #include "check.h"
+#include "stranger.h"
 #include "world.h"
+#include <limits.h>
 #include <mesh/packet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,13 +62,10 @@ static sim_datagram *copy_of(const sim_datagram *d)
     return c;
 }
 
-static void arrive(sim_world *w, sim_thing *t)
+static void arrive_at_node(sim_world *w, sim_datagram *d)
 {
-    arrival *a = (arrival *)t;
-    sim_datagram *d = a->d;
     sim_node *to = &w->nodes[d->to];
     sim_link *l = &w->net.links[d->from][d->to];
-    w->net.in_flight--;
     if (!to->up || d->place != to->place) {
         w->net.to_nobody++;
     } else {
@@ -84,6 +83,18 @@ static void arrive(sim_world *w, sim_thing *t)
         sim_core_leave(w);
         sim_pump(to);
         sim_check_after_datagram(to, d);
+    }
+}
+
+static void arrive(sim_world *w, sim_thing *t)
+{
+    sim_datagram *d = ((arrival *)t)->d;
+    w->net.in_flight--;
+    if (d->to == SIM_NET_STRANGER) {
+        w->net.arrived++;
+        sim_stranger_receive(w, d);
+    } else {
+        arrive_at_node(w, d);
     }
     arrival_drop(w, t);
 }
@@ -143,32 +154,54 @@ static void depart(sim_world *w, sim_datagram *d)
     plan_arrival(w, d, w->now + travel(w, l));
 }
 
+/* Where nobody is, or a thief. Class net sends to where a peer's last heartbeat came from, and
+ * promises nothing else. */
+static void send_to_nobody(sim_world *w, const rovei_addr *to, const uint8_t *bytes, size_t size)
+{
+    for (unsigned i = 0; i < SIM_THIEVES; i++) {
+        rovei_addr thief = sim_thief_addr(i);
+        if (rovei_addr_equal(to, &thief) && rovei_packet_is(bytes, size))
+            w->net.thieves[i].received += size;
+    }
+    w->net.lost++;
+}
+
+static unsigned who_is_at(const sim_world *w, const rovei_addr *addr)
+{
+    const rovei_addr stranger = sim_stranger_addr();
+    if (w->stranger && rovei_addr_equal(addr, &stranger))
+        return SIM_NET_STRANGER;
+    unsigned i = 0;
+    while (i < w->node_count && !rovei_addr_equal(&w->nodes[i].addr, addr))
+        i++;
+    return i == w->node_count ? UINT_MAX : i;
+}
+
 void sim_net_send(sim_world *w, sim_node *from, const rovei_addr *to, const uint8_t *bytes,
                   size_t size)
 {
-    unsigned target = 0;
-    while (target < w->node_count && !rovei_addr_equal(&w->nodes[target].addr, to))
-        target++;
+    sim_net_post(w, from->index, from->life, &from->addr, to, bytes, size);
+}
+
+void sim_net_post(sim_world *w, unsigned from, uint32_t life, const rovei_addr *from_addr,
+                  const rovei_addr *to, const uint8_t *bytes, size_t size)
+{
+    unsigned target = who_is_at(w, to);
     w->net.sent++;
-    if (target == w->node_count) {
-        for (unsigned i = 0; i < SIM_THIEVES; i++) {
-            rovei_addr thief = sim_thief_addr(i);
-            if (rovei_addr_equal(to, &thief))
-                w->net.thieves[i].received += size;
-        }
-        w->net.lost++;
+    if (target == UINT_MAX) {
+        send_to_nobody(w, to, bytes, size);
         return;
     }
     sim_datagram *d = malloc(sizeof *d + size);
     if (!d)
         abort();
-    sim_link *l = &w->net.links[from->index][target];
-    *d = (sim_datagram){.from = from->index, .to = target, .from_life = from->life, .size = size};
-    d->from_addr = from->addr;
-    d->place = w->nodes[target].place;
+    sim_link *l = &w->net.links[from][target];
+    *d = (sim_datagram){.from = from, .to = target, .from_life = life, .size = size};
+    d->from_addr = *from_addr;
+    d->place = target < w->node_count ? w->nodes[target].place : 0;
     d->number = ++l->sent;
     memcpy(d->bytes, bytes, size);
-    if (!w->scripted && (size < 400 || w->net.sent % 16 == 0))
+    if (!w->scripted && target < w->node_count && (size < 400 || w->net.sent % 16 == 0))
         archive(w, d);
     if (l->steal && bytes[3] == ROVEI_PACKET_DATA) {
         sim_datagram *copy = copy_of(d);
@@ -243,7 +276,7 @@ bool sim_net_replay(sim_world *w, uint64_t pick, bool from_thief)
         return false;
     w->net.replayed++;
     sim_datagram *c = copy_of(d);
-    c->place = w->nodes[c->to].place;
+    c->place = w->nodes[c->to].place; /* what goes to the stranger is not kept */
     if (from_thief)
         c->from_addr = sim_thief_addr((unsigned)(pick / SIM_NET_ARCHIVE % SIM_THIEVES));
     plan_arrival(w, c, w->now);

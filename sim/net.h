@@ -14,9 +14,10 @@
 struct sim_world;
 struct sim_node;
 
-#define SIM_NET_NODES   5
-#define SIM_NET_ARCHIVE 96
-#define SIM_THIEVES     3
+#define SIM_NET_NODES    6 /* the last one is the stranger's (stranger.h) */
+#define SIM_NET_STRANGER (SIM_NET_NODES - 1)
+#define SIM_NET_ARCHIVE  96
+#define SIM_THIEVES      3
 
 typedef struct sim_datagram {
     struct sim_datagram *next;
@@ -58,6 +59,9 @@ void sim_net_init(struct sim_world *w);
 void sim_net_fini(struct sim_world *w);
 void sim_net_send(struct sim_world *w, struct sim_node *from, const rovei_addr *to,
                   const uint8_t *bytes, size_t size);
+/* The same for a sender by its number. */
+void sim_net_post(struct sim_world *w, unsigned from, uint32_t life, const rovei_addr *from_addr,
+                  const rovei_addr *to, const uint8_t *bytes, size_t size);
 /* Same numbers for all directions. */
 void sim_net_quality(struct sim_world *w, uint64_t latency, uint64_t jitter, uint32_t loss,
                      uint32_t twice, uint32_t astray, uint32_t late);

@@ -3,10 +3,12 @@
  * One seed: a stormy time, then a calm one in which everything must come to rest, then questions to
  * every daemon and every client. */
 #include "seed.h"
+#include "bridge.h"
 #include "cells.h"
 #include "check.h"
 #include "history.h"
 #include "nemesis.h"
+#include "stranger.h"
 #include "workload.h"
 #include <inttypes.h>
 #include <string.h>
@@ -70,8 +72,9 @@ static void ask_everybody(sim_world *w)
         if (d->gone || !d->spawned)
             continue;
         sim_node *n = &w->nodes[sim_rng_below(&w->rng[SIM_FOR_WORK], w->node_count)];
-        if (!n->up || !all_in_reach(w))
-            n = sim_check_host(w, d);
+        sim_node *host = sim_check_host(w, d);
+        if (!n->up || !all_in_reach(w) || (host && sim_bridge_between(n, host)))
+            n = host;
         asked[i] = sim_client_open(n, d);
         if (!asked[i])
             continue;
@@ -96,8 +99,9 @@ static void spawn_again(sim_world *w)
     for (unsigned i = 0; i < w->daemon_count && !w->failed; i++) {
         sim_daemon *d = w->daemons[i];
         sim_node *n = &w->nodes[sim_rng_below(&w->rng[SIM_FOR_WORK], w->node_count)];
+        const sim_node *host = sim_check_host(w, d);
         if (!d->spawned || d->gone || !n->up || !all_in_reach(w) ||
-            !sim_rng_chance(&w->rng[SIM_FOR_WORK], 2000))
+            (host && sim_bridge_between(n, host)) || !sim_rng_chance(&w->rng[SIM_FOR_WORK], 2000))
             continue;
         if (sim_cell_spawn_given(n, d))
             sim_pump(n);
@@ -133,6 +137,7 @@ void sim_seed_run(const sim_seed_options *o, sim_seed_result *ret)
     sim_nemesis_begin(w, w->now + storm);
     sim_run(w, w->now + 300 * MS);
     sim_work_begin(w, w->now + storm);
+    sim_stranger_begin(w, w->now + storm);
     if (sim_run(w, w->now + storm + 50 * MS))
         sim_nemesis_end(w);
     if (!w->failed)

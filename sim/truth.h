@@ -66,6 +66,7 @@ struct sim_daemon {
     uint64_t cut;  /* how often the line went back */
     /* moves */
     uint64_t epoch;
+    bool hopped; /* it has come in class net: lanes ended on the way, perhaps without a word */
     struct sim_reference *reference; /* sim/guest.c */
 };
 
@@ -92,6 +93,9 @@ void sim_truth_outputs(sim_world *w, sim_daemon *d, sim_event *e, rove_span fram
  * goes back, which must be marked. */
 void sim_truth_serve(sim_world *w, const sim_node *where, sim_daemon *d, const sim_belief *b,
                      uint64_t sinc);
+/* It has come in class net: its chain goes on from its state, since a snapshot of that class has no
+ * payload of the head; the count of state incarnations begins anew. */
+void sim_truth_hop(sim_daemon *d, uint64_t forward);
 /* The sender was told. `framed` are the outputs that it was given with APPLIED. */
 void sim_truth_fate(sim_world *w, const char *who, sim_event *e, sim_fate fate, rove_err err,
                     rove_span framed, uint32_t count);

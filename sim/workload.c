@@ -2,10 +2,12 @@
  *
  * Clients and orders. */
 #include "workload.h"
+#include "bridge.h"
 #include "cells.h"
 #include "check.h"
 #include "history.h"
 #include "nemesis.h"
+#include "stranger.h"
 #include <base/check.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -40,6 +42,12 @@ void sim_limits(sim_world *w)
     l->divert_events = sim_rng_chance(r, 2000) ? sim_rng_between(r, 2, 20) : l->divert_events;
     l->outcome_life = sim_rng_between(r, 1000, 20000) * MS;
     l->retry_not_ready = 2000 * MS;
+    l->net_heartbeat = 250 * MS;
+    l->net_suspect = 600 * MS;
+    l->net_fail = 1500 * MS;
+    l->net_retry = 60 * MS;
+    l->net_move_stall = l->move_stall;
+    l->net_reassembly_age = 5 * ROVE_SECOND;
     l->mailbox_bytes = sim_rng_chance(r, 2000) ? sim_rng_between(r, 4096, 30000) : l->mailbox_bytes;
     l->state_whole = sim_rng_between(r, 0, 3000);
     l->handshake_load = sim_rng_between(r, 4, 40);
@@ -283,6 +291,16 @@ static const char *const phase_words[] = {"nothing", "Snapshot", "Transfer", "Re
 static const char *const outcome_words[] = {"runs", "completed", "failed", "cancelled",
                                             "timed out"};
 
+/* Whoever has no part in a move has no say in it. */
+static void believed(sim_node *n, const rovei_attempt_id *id)
+{
+    rovei_move_info info;
+    static const char words[] = SIM_STRANGER_WORDS;
+    if (!rovei_node_move_get(n->core, id, &info) && info.text.size >= sizeof words - 1 &&
+        !memcmp(info.text.data, words, sizeof words - 1))
+        sim_fail(n->world, "FORGED: a move of %s has failed because a stranger said so", n->name);
+}
+
 static void move_ended(sim_node *n, const rovei_note *note)
 {
     sim_world *w = n->world;
@@ -296,6 +314,11 @@ static void move_ended(sim_node *n, const rovei_note *note)
         sim_fail(w, "a move ends twice");
     a->outcome = note->outcome;
     a->reason = note->err;
+    bool across = sim_bridge_between(a->source, a->target);
+    w->totals.net_completed += across && note->outcome == ROVEI_OUTCOME_COMPLETED;
+    w->totals.net_aborted += across && note->outcome == ROVEI_OUTCOME_FAILED;
+    if (across)
+        believed(n, &note->attempt);
     switch (note->outcome) {
     case ROVEI_OUTCOME_COMPLETED:
         w->totals.moves_completed++;
@@ -342,7 +365,7 @@ void sim_work_note(sim_node *n, const rovei_note *note)
         move_ended(n, note);
         break;
     case ROVEI_NOTE_FORCED:
-        if (!n->world->forced)
+        if (!n->world->forced && !sim_bridged(n->world))
             sim_fail(n->world, "%s hears of a forced epoch that nobody took", n->name);
         sim_say(n->world, n->name, "hears of a forced epoch");
         break;
@@ -394,7 +417,7 @@ bool sim_deliver(sim_node *n, sim_daemon *d, sim_event **ret)
 rove_err sim_move(sim_node *from, sim_daemon *d, sim_node *to, rovei_attempt_id *ret)
 {
     sim_world *w = from->world;
-    rovei_move_order o = {.daemon = d->entity, .target = to->entity};
+    rovei_move_order o = {.daemon = d->entity, .target = sim_bridge_entity(from, to)};
     if (!w->scripted) {
         o.retry_not_ready = sim_rng_chance(&w->rng[SIM_FOR_WORK], 5000) ? 0 : 1500 * MS;
         o.keep_identity = sim_rng_chance(&w->rng[SIM_FOR_WORK], 500);

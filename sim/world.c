@@ -2,8 +2,10 @@
  *
  * The world: its clock, its heap of plans, its nodes. */
 #include "world.h"
+#include "bridge.h"
 #include "cells.h"
 #include "check.h"
+#include "stranger.h"
 #include "truth.h"
 #include "workload.h"
 #include <base/alloc.h>
@@ -194,7 +196,8 @@ rovei_now sim_now(const sim_node *n)
 bool sim_node_dials(const sim_node *n, const sim_node *to)
 {
     const sim_world *w = n->world;
-    return !w->scripted && to != n && (w->full_mesh || (to->index + 1) % w->node_count == n->index);
+    return !w->scripted && to != n && !sim_bridge_between(n, to) &&
+           (w->full_mesh || (to->index + 1) % w->node_count == n->index);
 }
 
 void sim_node_connect(sim_node *n, sim_node *to)
@@ -231,7 +234,8 @@ void sim_node_start(sim_node *n)
                              .handshake_time = n->handshake_time,
                              .addrs = {sim_home_addr(n)},
                              .addr_count = 1,
-                             .ask_policy = true};
+                             .ask_policy = true,
+                             .net = sim_bridged(w)};
     memcpy(cfg.psk, w->psk, sizeof cfg.psk);
     rove_err err = rovei_node_new(&n->core, &cfg, now);
     if (err) {
@@ -241,6 +245,8 @@ void sim_node_start(sim_node *n)
     }
     rovei_node_set_tap(n->core, &n->tap);
     sim_say(w, n->name, "starts, life %u", n->life);
+    if (sim_bridged(w))
+        sim_bridge_list(n);
     for (unsigned i = 0; i < w->node_count; i++)
         if (sim_node_dials(n, &w->nodes[i]))
             sim_node_connect(n, &w->nodes[i]);
@@ -332,12 +338,12 @@ void sim_pump(sim_node *n)
     rovei_note said;
     while (rovei_node_poll_note(n->core, &said))
         note(n, &said);
-    uint8_t bytes[2048];
+    uint8_t bytes[ROVEI_NET_DATAGRAM_MAX];
     rovei_addr to;
     size_t size;
     for (;;) {
         sim_core_enter(w);
-        size = rovei_node_transmit(n->core, now, bytes, w->limits.datagram_max, &to);
+        size = rovei_node_transmit(n->core, now, bytes, sizeof bytes, &to);
         sim_core_leave(w);
         if (!size)
             break;
@@ -467,6 +473,7 @@ sim_world *sim_world_new(const sim_shape *shape)
             rovei_keypair_unref(k);
         }
     }
+    sim_bridge_draw(w);
     for (unsigned i = 0; i < w->node_count; i++)
         sim_node_start(&w->nodes[i]);
     return w;
@@ -485,6 +492,7 @@ bool sim_world_close(sim_world *w)
             free(t);
     }
     sim_net_fini(w);
+    sim_stranger_free(w);
     sim_clients_free(w);
     sim_truth_free(w);
     if (rovei_slab_used(w->slab))

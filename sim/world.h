@@ -43,6 +43,9 @@ struct sim_thing {
     X(moves_aborted, true)                                                                         \
     X(moves_refused, true)                                                                         \
     X(moves_cancelled, true)                                                                       \
+    X(net_completed, true)                                                                         \
+    X(net_aborted, true)                                                                           \
+    X(net_forged, true)                                                                            \
     X(events_sent, true)                                                                           \
     X(events_applied, true)                                                                        \
     X(events_resent, true)                                                                         \
@@ -161,6 +164,8 @@ struct sim_world {
     bool calm;      /* faults are over */
     bool scripted;  /* a scenario: nothing is drawn that is not asked for */
     bool full_mesh; /* every node dials every other one */
+    uint32_t shore; /* bits by node: between those in it and the others there is class net alone */
+    struct sim_stranger *stranger; /* one more peer of class net, which lies; or NULL */
     sim_story story;
     sim_totals totals;
     bool failed;

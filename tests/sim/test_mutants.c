@@ -46,6 +46,10 @@ static const char *const random_ones[] = {
     "replay-accepted",
     "path-unchallenged",
     "amplifies",
+    "cutover-from-anyone",
+    "failure-from-anyone",
+    "final-batch-races",
+    "no-resend-to-stock",
 };
 
 static const mutant *mutant_by_name(const char *name)
