@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Moves of an 8-byte counter between Rove and the original, beside two nodes of the original, in turns.
-// `total` is from the order to the end as the source sees it; the original looks for the end of a move
-// every 50 ms, so its figures are steps of that. `wire` is from the first to the last of the messages,
-// as a relay sees them that stands between the two for that, and takes its own share.
+// Moves of an 8-byte counter between Rove and the original, beside two nodes of the original, in
+// turns. `total` is from the order to the end as the source sees it; the original looks for the end
+// of a move every 50 ms, so its figures are steps of that. `wire` is from the first to the last of
+// the messages, as a relay sees them that stands between the two for that, and takes its own share.
 //
 // Usage: run.sh BUILD bench [--json] [--moves N]
 'use strict';
@@ -21,10 +21,8 @@ function quantile(values, q) {
 
 function tell(name, figure, unit) {
     const value = Math.round(figure * 1000) / 1000;
-    if (json)
-        console.log(JSON.stringify({ name, value, unit }));
-    else
-        console.log(`  ${name.padEnd(44)} ${value.toFixed(3).padStart(10)} ${unit}`);
+    if (json) console.log(JSON.stringify({ name, value, unit }));
+    else console.log(`  ${name.padEnd(44)} ${value.toFixed(3).padStart(10)} ${unit}`);
 }
 
 // A relay that tells how long the messages of the last move took.
@@ -32,8 +30,7 @@ async function watched(t, addr) {
     const wire = await t.wire(addr);
     let first, last;
     wire.seen = ({ subprotocol }) => {
-        if (subprotocol !== 0x500)
-            return;
+        if (subprotocol !== 0x500) return;
         last = process.hrtime.bigint();
         first = first || last;
     };
@@ -72,8 +69,7 @@ async function measure(t, relayed) {
         await rove.send(origin, ['a']);
         await stock.ask('expect', { kind: 'counter', origin });
         const end = await rove.migrate(origin, stock.nodeId);
-        if (end.event !== 'moved')
-            throw new Error(`a move failed: ${end.reason || end.err}`);
+        if (end.event !== 'moved') throw new Error(`a move failed: ${end.reason || end.err}`);
         return end.total_ms;
     };
     const expectedAtTarget = (origin) => target.ask('expect', { kind: 'counter', origin });
@@ -87,8 +83,7 @@ async function measure(t, relayed) {
     for (let i = 0; i < MOVES; i++) {
         for (const [name, { wire, move }] of Object.entries(cases)) {
             const total = await move();
-            if (relayed)
-                await pause(2); // the last message may be behind the end
+            if (relayed) await pause(2); // the last message may be behind the end
             (took[name] = took[name] || []).push(relayed ? wire.took() : total);
         }
     }
@@ -96,7 +91,10 @@ async function measure(t, relayed) {
 }
 
 async function main() {
-    for (const [what, relayed] of [['total', false], ['wire', true]]) {
+    for (const [what, relayed] of [
+        ['total', false],
+        ['wire', true],
+    ]) {
         const t = new Test('bench');
         const took = await measure(t, relayed).finally(() => t.end());
         const reference = quantile(took.stock_to_stock, 0.5);

@@ -10,12 +10,13 @@ const HEARTBEATS = 80; // more than 3 s of them, at twenty a second
 
 // Waits until so many have passed the wire each way.
 async function heartbeatsBothWays(wire, count = HEARTBEATS) {
-    const enough = () => ['toLeft', 'toRight'].every((way) => wire.count(way, 'heartbeat') >= count);
+    const enough = () =>
+        ['toLeft', 'toRight'].every((way) => wire.count(way, 'heartbeat') >= count);
     await until(`${count} heartbeats each way`, enough, 40000);
 }
 
-// What Rove is told of a node of the original: with its key unless `keyless`, with an address to dial
-// where one is given.
+// What Rove is told of a node of the original: with its key unless `keyless`, with an address to
+// dial where one is given.
 const listing = (stock, { keyless, addr } = {}) =>
     stock.nodeId + (keyless ? '' : `:${stock.key}`) + (addr ? `@${addr}` : '');
 
@@ -33,14 +34,15 @@ async function connect(stock, rove, addr = rove.addr) {
 }
 
 // One of each that have met. `dial`: Rove does, else the original.
-async function meet(t, { dial = false, keyless = false, rove: ours = {}, stock: theirs = {} } = {}) {
+async function meet(
+    t,
+    { dial = false, keyless = false, rove: ours = {}, stock: theirs = {} } = {},
+) {
     const stock = await t.stock('stock', theirs);
     const peer = listing(stock, { keyless, addr: dial ? stock.addr : null });
     const rove = await t.rove('rove', { netPeers: [peer], ...ours });
-    if (dial)
-        await isUp(rove, stock);
-    else
-        await connect(stock, rove);
+    if (dial) await isUp(rove, stock);
+    else await connect(stock, rove);
     return { rove, stock };
 }
 
@@ -60,4 +62,4 @@ async function goesOn(node, origin, before, count) {
     return second;
 }
 
-module.exports = { BRISK, HEARTBEATS, connect, goesOn, heartbeatsBothWays, isUp, listing, meet };
+module.exports = { BRISK, connect, goesOn, heartbeatsBothWays, isUp, listing, meet };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Nodes in processes of their own that take JSON lines: one of the original (stock.js), one of Rove in
-// a program (embedded.c).
+// Nodes in processes of their own that take JSON lines: one of the original (stock.js), one of Rove
+// in a program (embedded.c).
 'use strict';
 const { spawn } = require('child_process');
 const path = require('path');
@@ -14,8 +14,12 @@ class Driven {
         this.asked = 0;
         this.waiting = new Map();
         this.process = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
-        readline.createInterface({ input: this.process.stdout }).on('line', (line) => this.take(line));
-        readline.createInterface({ input: this.process.stderr }).on('line', (line) => this.log.push(line));
+        readline
+            .createInterface({ input: this.process.stdout })
+            .on('line', (line) => this.take(line));
+        readline
+            .createInterface({ input: this.process.stderr })
+            .on('line', (line) => this.log.push(line));
         this.process.stdin.on('error', () => {});
         this.process.on('exit', (code, signal) => {
             this.ended = true;
@@ -35,16 +39,13 @@ class Driven {
         }
         const call = this.waiting.get(answer.id);
         this.waiting.delete(answer.id);
-        if ('error' in answer)
-            call.reject(new Error(answer.error));
-        else
-            call.resolve(answer.ok);
+        if ('error' in answer) call.reject(new Error(answer.error));
+        else call.resolve(answer.ok);
     }
 
     // One command: its answer, or an error with the text that came.
     ask(command, fields = {}) {
-        if (this.ended)
-            return Promise.reject(new Error(`node ${this.name} has ended`));
+        if (this.ended) return Promise.reject(new Error(`node ${this.name} has ended`));
         const id = ++this.asked;
         const answer = new Promise((resolve, reject) => {
             this.waiting.set(id, { resolve, reject });

@@ -26,18 +26,15 @@ async function until(what, condition, ms = 20000) {
     const end = Date.now() + ms;
     for (;;) {
         const got = await condition();
-        if (got)
-            return got;
-        if (Date.now() > end)
-            throw new Error(`did not come: ${what}`);
+        if (got) return got;
+        if (Date.now() > end) throw new Error(`did not come: ${what}`);
         await pause(20);
     }
 }
 
 function is(got, wanted, what) {
     const [a, b] = [got, wanted].map((value) => JSON.stringify(value));
-    if (a !== b)
-        throw new Error(`${what}: got ${a}, wanted ${b}`);
+    if (a !== b) throw new Error(`${what}: got ${a}, wanted ${b}`);
 }
 
 function like(got, pattern, what) {
@@ -45,10 +42,14 @@ function like(got, pattern, what) {
         throw new Error(`${what}: got ${JSON.stringify(got)}, wanted ${pattern}`);
 }
 
-// The hash that the next link carries: of the 32 bytes of a link and the payload that belongs to it.
+// The hash that the next link carries: of the 32 bytes of a link and the payload that belongs to
+// it.
 function parentHash(link, payload) {
     const program = path.join(build, 'tests', 'interop', 'forward_hash');
-    return execFileSync(program, { input: Buffer.concat([link, payload]), encoding: 'utf8' }).trim();
+    return execFileSync(program, {
+        input: Buffer.concat([link, payload]),
+        encoding: 'utf8',
+    }).trim();
 }
 
 // Of the bare bytes of a snapshot what tests look at.
@@ -72,16 +73,16 @@ class Test {
         this.work = fs.mkdtempSync(path.join(os.tmpdir(), 'rove-interop-'));
     }
 
-    // A node of the original; `runtime` false: without one, 'registering': with one not yet started.
+    // A node of the original; `runtime` false: without one, 'registering': with one not yet
+    // started.
     async stock(name, { seed, started = true, runtime = true, ...options } = {}) {
         const node = new Stock(name);
         this.things.push(node);
-        const seedBytes = seed === undefined ? crypto.randomBytes(32).toString('hex') : seedOf(seed);
+        const seedBytes =
+            seed === undefined ? crypto.randomBytes(32).toString('hex') : seedOf(seed);
         Object.assign(node, await node.ask('create', { seed: seedBytes, psk: PSK, ...options }));
-        if (runtime)
-            await node.ask('runtime', { started: runtime !== 'registering' });
-        if (started)
-            await node.ask('start');
+        if (runtime) await node.ask('runtime', { started: runtime !== 'registering' });
+        if (started) await node.ask('start');
         return node;
     }
 
@@ -90,8 +91,7 @@ class Test {
         const node = new Embedded(name, build, PSK, limits);
         this.things.push(node);
         Object.assign(node, await node.ask('info'));
-        for (const { nodeId, key } of peers)
-            await node.ask('list', { nodeId, key });
+        for (const { nodeId, key } of peers) await node.ask('list', { nodeId, key });
         return node;
     }
 
@@ -108,8 +108,7 @@ class Test {
     }
 
     end() {
-        for (const thing of this.things.reverse())
-            thing.end();
+        for (const thing of this.things.reverse()) thing.end();
         fs.rmSync(this.work, { recursive: true, force: true });
     }
 
@@ -155,10 +154,22 @@ async function run() {
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
     process.on(signal, () => {
-        if (running)
-            running.end();
+        if (running) running.end();
         process.exit(1);
     });
 }
 
-module.exports = { PSK, Test, build, is, like, parentHash, parseSnapshot, pause, run, seedOf, test, until };
+module.exports = {
+    PSK,
+    Test,
+    build,
+    is,
+    like,
+    parentHash,
+    parseSnapshot,
+    pause,
+    run,
+    seedOf,
+    test,
+    until,
+};

@@ -22,29 +22,39 @@ class Rove {
     start({ psk, netPeers = [], limits = {}, kinds = ['counter', 'kv'], peers = [], more = [] }) {
         const key = path.join(this.work, 'psk');
         fs.writeFileSync(key, psk + '\n', { mode: 0o600 });
-        const args = ['node', '--listen', '127.0.0.1:0', '--psk-file', key, '--control', this.socket];
+        const args = [
+            'node',
+            '--listen',
+            '127.0.0.1:0',
+            '--psk-file',
+            key,
+            '--control',
+            this.socket,
+        ];
         args.push('--json');
-        if (netPeers.length > 0)
-            args.push('--compat', 'net');
-        for (const peer of netPeers)
-            args.push('--net-peer', peer);
-        for (const peer of peers)
-            args.push('--peer', peer);
-        for (const kind of kinds)
-            args.push('--load', path.join(this.kinds, `${kind}.so`));
-        for (const [name, value] of Object.entries(limits))
-            args.push('--set', `${name}=${value}`);
-        this.process = spawn(this.program, [...args, ...more], { stdio: ['ignore', 'pipe', 'pipe'] });
-        readline.createInterface({ input: this.process.stderr }).on('line', (line) => this.log.push(line));
+        if (netPeers.length > 0) args.push('--compat', 'net');
+        for (const peer of netPeers) args.push('--net-peer', peer);
+        for (const peer of peers) args.push('--peer', peer);
+        for (const kind of kinds) args.push('--load', path.join(this.kinds, `${kind}.so`));
+        for (const [name, value] of Object.entries(limits)) args.push('--set', `${name}=${value}`);
+        this.process = spawn(this.program, [...args, ...more], {
+            stdio: ['ignore', 'pipe', 'pipe'],
+        });
+        readline
+            .createInterface({ input: this.process.stderr })
+            .on('line', (line) => this.log.push(line));
         return new Promise((resolve, reject) => {
             this.process.on('exit', (code, signal) => {
                 this.ended = true;
-                reject(new Error(`rove node ${this.name} ended (${signal || code}): ${this.log.join(' ')}`));
+                reject(
+                    new Error(
+                        `rove node ${this.name} ended (${signal || code}): ${this.log.join(' ')}`,
+                    ),
+                );
             });
             readline.createInterface({ input: this.process.stdout }).on('line', (line) => {
                 const event = JSON.parse(line);
-                if (event.event !== 'ready')
-                    return;
+                if (event.event !== 'ready') return;
                 this.nodeId = event.node_id;
                 this.entity = event.entity;
                 this.key = event.x25519;
@@ -62,9 +72,16 @@ class Rove {
                 [command, '--control', this.socket, ...args],
                 { maxBuffer: 1 << 28, encoding: 'utf8' },
                 (error, out, err) => {
-                    const objects = args.includes('--json') ? out.split('\n').filter((l) => l !== '') : [];
+                    const objects = args.includes('--json')
+                        ? out.split('\n').filter((l) => l !== '')
+                        : [];
                     const status = error ? error.code : 0;
-                    resolve({ status, out, err: err.trim(), lines: objects.map((l) => JSON.parse(l)) });
+                    resolve({
+                        status,
+                        out,
+                        err: err.trim(),
+                        lines: objects.map((l) => JSON.parse(l)),
+                    });
                 },
             );
             child.stdin.on('error', () => {});
@@ -76,7 +93,9 @@ class Rove {
     async ask(command, ...args) {
         const got = await this.run(command, [...args, '--json']);
         if (got.status !== 0)
-            throw new Error(`rove ${command} ${args.join(' ')}: exit status ${got.status}: ${got.err}`);
+            throw new Error(
+                `rove ${command} ${args.join(' ')}: exit status ${got.status}: ${got.err}`,
+            );
         return got.lines;
     }
 
@@ -86,9 +105,15 @@ class Rove {
 
     // Events to a daemon: its outputs as text.
     async send(origin, events) {
-        const got = await this.run('send', [origin, '--outputs', '--json'], events.map((e) => e + '\n').join(''));
+        const got = await this.run(
+            'send',
+            [origin, '--outputs', '--json'],
+            events.map((e) => e + '\n').join(''),
+        );
         if (got.status !== 0)
-            throw new Error(`rove send ${origin}: exit status ${got.status}: ${got.err} ${got.out.slice(0, 500)}`);
+            throw new Error(
+                `rove send ${origin}: exit status ${got.status}: ${got.err} ${got.out.slice(0, 500)}`,
+            );
         return got.lines
             .filter((line) => line.event === 'output')
             .map((line) => Buffer.from(line.output, 'hex').toString());
@@ -106,7 +131,12 @@ class Rove {
     // A move to another node: the last line of its story.
     async migrate(origin, to, ...args) {
         const got = await this.run('migrate', [origin, '--to', to, '--json', ...args]);
-        return { status: got.status, err: got.err, phases: got.lines, ...got.lines[got.lines.length - 1] };
+        return {
+            status: got.status,
+            err: got.err,
+            phases: got.lines,
+            ...got.lines[got.lines.length - 1],
+        };
     }
 
     async peer(nodeId) {
@@ -122,8 +152,7 @@ class Rove {
     }
 
     end() {
-        if (this.process)
-            this.process.kill('SIGKILL');
+        if (this.process) this.process.kill('SIGKILL');
     }
 }
 

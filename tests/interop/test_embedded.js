@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The original and Rove in a program of its own: a runtime that is missing or not ready, a policy that
-// lets others order, and orders from here to the original.
+// The original and Rove in a program of its own: a runtime that is missing or not ready, a policy
+// that lets others order, and orders from here to the original.
 'use strict';
 const { is, like, run, seedOf, test, until } = require('./harness');
 
@@ -26,12 +26,21 @@ async function spawned(stock) {
     return origin;
 }
 
-const order = (origin, from, to, more) => ({ origin, source: from.nodeId, target: to.nodeId, ...more });
+const order = (origin, from, to, more) => ({
+    origin,
+    source: from.nodeId,
+    target: to.nodeId,
+    ...more,
+});
 
 test('to Rove: it runs no runtime', async (t) => {
     const { rove, stock } = await meet(t);
     const origin = await spawned(stock);
-    is(await stock.failure('move', order(origin, stock, rove)), 'daemon: migration: compute-not-supported', 'failure');
+    is(
+        await stock.failure('move', order(origin, stock, rove)),
+        'daemon: migration: compute-not-supported',
+        'failure',
+    );
     is(await stock.send(origin, ['c']), ['3'], 'it goes on');
 });
 
@@ -40,8 +49,11 @@ test('to Rove: its runtime is not ready, and the original gives up', async (t) =
     await rove.ask('runtime');
     const origin = await spawned(stock);
     await rove.ask('expect', { origin });
-    like(await stock.failure('move', order(origin, stock, rove, { retryMs: 1200 })),
-        /^daemon: migration: not-ready-timeout/, 'failure');
+    like(
+        await stock.failure('move', order(origin, stock, rove, { retryMs: 1200 })),
+        /^daemon: migration: not-ready-timeout/,
+        'failure',
+    );
     is(await stock.send(origin, ['c']), ['3'], 'it goes on');
 });
 
@@ -68,13 +80,17 @@ test('Rove orders a daemon of the original: refused, with its text', async (t) =
     const origin = await spawned(stock);
     await rove.ask('expect', { origin });
     const end = await rove.ask('order', { origin, source: stock.nodeId, target: rove.entity });
-    is(end.text, `migration refused: node ${rove.nodeId} is not an authorized orchestrator for this node`, 'text');
+    is(
+        end.text,
+        `migration refused: node ${rove.nodeId} is not an authorized orchestrator for this node`,
+        'text',
+    );
     is(end.end === 'OK', false, 'end');
     is(await stock.send(origin, ['c']), ['3'], 'it goes on');
 });
 
-// A target of the original that has ordered the move itself answers the source instead of itself, so
-// such a move never ends there. What matters is that the daemon goes on.
+// A target of the original that has ordered the move itself answers the source instead of itself,
+// so such a move never ends there. What matters is that the daemon goes on.
 test('the original pulls a daemon of Rove that lets it: it comes to nothing', async (t) => {
     const stock = await t.stock('stock', { heartbeatMs: 200 });
     const limits = { net_heartbeat: 0.5, net_suspect: 1, net_fail: 2, net_move_stall: 4 };
@@ -86,8 +102,11 @@ test('the original pulls a daemon of Rove that lets it: it comes to nothing', as
     const origin = await rove.ask('spawn', { seed: SEED });
     is(await rove.ask('deliver', { origin }), '1', 'output');
     await stock.ask('expect', { kind: 'counter', origin });
-    like(await stock.failure('move', order(origin, rove, stock, { timeoutMs: 2000 })),
-        /^daemon: migration: state-failed: migration timed out in phase/, 'failure');
+    like(
+        await stock.failure('move', order(origin, rove, stock, { timeoutMs: 2000 })),
+        /^daemon: migration: state-failed: migration timed out in phase/,
+        'failure',
+    );
     await until('it goes on', async () => (await rove.failure('deliver', { origin })) === null);
     is(await rove.ask('deliver', { origin }), '3', 'output');
     await until('the copy there is gone', async () => (await stock.ask('daemons')) === 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Moves between Rove and the original that fail, with their codes and texts. What the source has then
-// goes on where it was.
+// Moves between Rove and the original that fail, with their codes and texts. What the source has
+// then goes on where it was.
 //
 // The original is never the one that is "not ready": its addon has no way to be. Rove is, in
 // test_embedded.js.
@@ -26,10 +26,8 @@ async function counter(rove) {
 async function failing(rove, stock, origin, reason, ...more) {
     const end = await rove.migrate(origin, stock.nodeId, '--timeout', '20', ...more);
     is([end.status, end.event], [1, 'failed'], `the end (${end.err})`);
-    if (reason instanceof RegExp)
-        like(end.reason, reason, 'reason');
-    else
-        is(end.reason, reason, 'reason');
+    if (reason instanceof RegExp) like(end.reason, reason, 'reason');
+    else is(end.reason, reason, 'reason');
     is((await rove.daemon(origin)).state, 'running', 'state');
     is(await rove.send(origin, ['c']), ['3'], 'it goes on');
 }
@@ -61,8 +59,13 @@ test('to the original: sealed to a wrong key', async (t) => {
     await connect(stock, rove);
     const origin = await counter(rove);
     await stock.ask('expect', { kind: 'counter', origin });
-    await failing(rove, stock, origin, 'identity_transport: identity envelope open failed: identity envelope: ' +
-        'seal_open failed (wrong target key or tampered ciphertext)');
+    await failing(
+        rove,
+        stock,
+        origin,
+        'identity_transport: identity envelope open failed: identity envelope: ' +
+            'seal_open failed (wrong target key or tampered ciphertext)',
+    );
     is(await stock.ask('daemons'), 0, 'daemons at the target');
 });
 
@@ -70,9 +73,14 @@ test('to the original: unsealed, but it waits for a key', async (t) => {
     const { rove, stock } = await meet(t);
     const origin = await counter(rove);
     await stock.ask('expect', { kind: 'counter', origin });
-    await failing(rove, stock, origin, 'identity_missing: identity envelope open failed: placeholder factory ' +
-        'registered but snapshot has no identity envelope (and no local fallback keypair available)',
-        '--no-identity');
+    await failing(
+        rove,
+        stock,
+        origin,
+        'identity_missing: identity envelope open failed: placeholder factory ' +
+            'registered but snapshot has no identity envelope (and no local fallback keypair available)',
+        '--no-identity',
+    );
 });
 
 test('to the original: its key is not known', async (t) => {
@@ -87,8 +95,12 @@ test('to the original: the state does not please', async (t) => {
     const { rove, stock } = await meet(t);
     const origin = await counter(rove);
     await stock.ask('expect', { kind: 'fussy', origin });
-    await failing(rove, stock, origin,
-        /^state_failed: restore_snapshot failed: StateFailed\("restore failed: .*this state does not please"\)$/);
+    await failing(
+        rove,
+        stock,
+        origin,
+        /^state_failed: restore_snapshot failed: StateFailed\("restore failed: .*this state does not please"\)$/,
+    );
     is(await stock.ask('daemons'), 0, 'daemons at the target');
 });
 
@@ -98,7 +110,10 @@ const BRIEF = { net_heartbeat: 0.1, net_suspect: 0.5, net_fail: 1 };
 test('to the original: it is gone', async (t) => {
     const { rove, stock } = await meet(t, { rove: { limits: BRIEF } });
     stock.end();
-    await until('it counts as failed', async () => (await rove.peer(stock.nodeId)).state === 'failed');
+    await until(
+        'it counts as failed',
+        async () => (await rove.peer(stock.nodeId)).state === 'failed',
+    );
     await failing(rove, stock, await counter(rove), 'target_unavailable');
 });
 
@@ -113,8 +128,7 @@ test('to the original: it dies before it has all', async (t) => {
     const origin = await counter(rove);
     await stock.ask('expect', { kind: 'counter', origin });
     wire.drop = ({ subprotocol }) => {
-        if (subprotocol !== 0x500)
-            return false;
+        if (subprotocol !== 0x500) return false;
         stock.end();
         return true;
     };
@@ -126,8 +140,7 @@ test('to the original: more than it can take', async (t) => {
     const { origin } = await rove.spawn('kv');
     const value = 'v'.repeat(1 << 19);
     const events = [];
-    for (let i = 0; i < 130; i++)
-        events.push(`set ${i} ${value}`);
+    for (let i = 0; i < 130; i++) events.push(`set ${i} ${value}`);
     await rove.send(origin, events);
     await stock.ask('expect', { kind: 'carrier', origin });
     const end = await rove.migrate(origin, stock.nodeId);
@@ -159,16 +172,12 @@ test('to the original: cancelled before the commit', async (t) => {
 async function failingThere(rove, stock, text, { kind = 'counter', expect, move = {} } = {}) {
     const { origin } = await stock.ask('spawn', { kind, seed: SEED });
     await stock.send(origin, ['a', 'b']);
-    if (expect)
-        await expect(origin);
+    if (expect) await expect(origin);
     const order = { origin, source: stock.nodeId, target: rove.nodeId, timeoutMs: 10000, ...move };
     const got = await stock.failure('move', order);
-    if (text instanceof RegExp)
-        like(got, text, 'failure');
-    else
-        is(got, text, 'failure');
-    if (kind === 'counter')
-        is(await stock.send(origin, ['c']), ['3'], 'it goes on');
+    if (text instanceof RegExp) like(got, text, 'failure');
+    else is(got, text, 'failure');
+    if (kind === 'counter') is(await stock.send(origin, ['c']), ['3'], 'it goes on');
     return origin;
 }
 
@@ -179,12 +188,16 @@ test('to Rove: nothing is expected there', async (t) => {
 
 test('to Rove: unsealed, but it waits for a key', async (t) => {
     const { rove, stock } = await meet(t);
-    const origin = await failingThere(rove, stock,
+    const origin = await failingThere(
+        rove,
+        stock,
         'daemon: migration: state-failed: identity envelope open failed: placeholder factory registered but ' +
-        'snapshot has no identity envelope (and no local fallback keypair available)', {
+            'snapshot has no identity envelope (and no local fallback keypair available)',
+        {
             expect: (id) => rove.ask('expect', 'counter', id),
             move: { sealed: false },
-        });
+        },
+    );
     // The expectation stands: sealed it comes.
     await stock.ask('move', { origin, source: stock.nodeId, target: rove.nodeId });
     await until('it runs', async () => (await rove.daemon(origin)).state === 'running');
@@ -193,11 +206,16 @@ test('to Rove: unsealed, but it waits for a key', async (t) => {
 
 test('to Rove: the state does not fit the kind', async (t) => {
     const { rove, stock } = await meet(t);
-    await failingThere(rove, stock, 'daemon: migration: state-failed: restore_snapshot failed: ' +
-        'StateFailed("restore failed: a count has 8 bytes, not 0")', {
-        kind: 'carrier',
-        expect: (id) => rove.ask('expect', 'counter', id),
-    });
+    await failingThere(
+        rove,
+        stock,
+        'daemon: migration: state-failed: restore_snapshot failed: ' +
+            'StateFailed("restore failed: a count has 8 bytes, not 0")',
+        {
+            kind: 'carrier',
+            expect: (id) => rove.ask('expect', 'counter', id),
+        },
+    );
     is((await rove.ask('status'))[0].daemons, 0, 'daemons at the target');
 });
 
@@ -206,19 +224,53 @@ test('to Rove: another daemon under that key is here', async (t) => {
     const file = path.join(t.work, 'daemon');
     fs.writeFileSync(file, SEED + '\n', { mode: 0o600 });
     const { origin } = await rove.spawn('counter', '--identity', file);
-    await failingThere(rove, stock, 'daemon: migration: state-failed: restore_snapshot failed: StateFailed(' +
-        `"daemon process failed: daemon ${origin} already registered")`);
+    await failingThere(
+        rove,
+        stock,
+        'daemon: migration: state-failed: restore_snapshot failed: StateFailed(' +
+            `"daemon process failed: daemon ${origin} already registered")`,
+    );
     is(await rove.send(origin, ['a']), ['1'], 'the incumbent');
 });
 
 test('to Rove: over a session that Rove began the original cannot start', async (t) => {
     const { rove, stock } = await meet(t, { dial: true });
     const expect = (id) => rove.ask('expect', 'counter', id);
-    const origin = await failingThere(rove, stock,
+    const origin = await failingThere(
+        rove,
+        stock,
         'daemon: migration: state-failed: send_subprotocol failed: connection error: unknown peer',
-        { expect, move: { sealed: false } });
-    like(await stock.failure('move', { origin, source: stock.nodeId, target: rove.nodeId }),
-        /^daemon: migration: state-failed: identity transport requested but peer X25519 static/, 'sealed');
+        { expect, move: { sealed: false } },
+    );
+    like(
+        await stock.failure('move', { origin, source: stock.nodeId, target: rove.nodeId }),
+        /^daemon: migration: state-failed: identity transport requested but peer X25519 static/,
+        'sealed',
+    );
+});
+
+test('to Rove: cancelled before the commit', async (t) => {
+    const stock = await t.stock('stock');
+    const rove = await t.rove('rove', { netPeers: [listing(stock)] });
+    const wire = await t.wire(rove.addr);
+    await connect(stock, rove, wire.addr);
+    const { origin } = await stock.ask('spawn', { kind: 'counter', seed: SEED });
+    await stock.send(origin, ['a', 'b']);
+    await rove.ask('expect', 'counter', origin);
+    // RestoreComplete does not come: the copy is there and waits.
+    wire.drop = ({ subprotocol }, way) => subprotocol === 0x500 && way === 'toLeft';
+    await stock.ask('beginMove', { origin, source: stock.nodeId, target: rove.nodeId });
+    await until(
+        'the copy is there',
+        async () => ((await rove.daemon(origin)) || {}).state === 'prepared',
+    );
+    await stock.ask('cancelMove');
+    await until('the copy is gone', async () => (await rove.ask('status'))[0].daemons === 0);
+    is(await stock.send(origin, ['c']), ['3'], 'it goes on');
+    wire.drop = () => false;
+    await stock.ask('move', { origin, source: stock.nodeId, target: rove.nodeId });
+    await until('it runs', async () => (await rove.daemon(origin)).state === 'running');
+    is(await rove.send(origin, ['d']), ['4'], 'output');
 });
 
 // ---- orders from elsewhere ----
@@ -227,7 +279,8 @@ test('the original orders a daemon of Rove away: refused, with its text', async 
     const { rove, stock } = await meet(t);
     const { origin } = await rove.spawn('counter');
     await stock.ask('expect', { kind: 'counter', origin });
-    const text = `daemon: migration: state-failed: migration refused: node ${stock.nodeId} is not an authorized ` +
+    const text =
+        `daemon: migration: state-failed: migration refused: node ${stock.nodeId} is not an authorized ` +
         'orchestrator for this node';
     const order = { source: rove.nodeId, target: stock.nodeId, timeoutMs: 10000 };
     is(await stock.failure('move', { origin, ...order }), text, 'one that is here');

@@ -23,7 +23,11 @@ async function toRove(stock, rove, origin, more = {}) {
 // The other way.
 async function toStock(rove, stock, origin, ...more) {
     const end = await rove.migrate(origin, stock.nodeId, ...more);
-    is([end.status, end.event, end.from, end.to], [0, 'moved', rove.nodeId, stock.nodeId], `the end (${end.err})`);
+    is(
+        [end.status, end.event, end.from, end.to],
+        [0, 'moved', rove.nodeId, stock.nodeId],
+        `the end (${end.err})`,
+    );
     const daemon = await rove.daemon(origin);
     is([daemon.state, daemon.node_id], ['moved', stock.nodeId], 'what rove ps says');
     return end;
@@ -64,8 +68,11 @@ for (const dial of [false, true]) {
         const before = parseSnapshot(await rove.snapshot(origin));
         await stock.ask('expect', { kind: 'counter', origin });
         const end = await toStock(rove, stock, origin);
-        is(end.phases.filter((line) => line.event === 'phase').map((line) => line.phase),
-            ['snapshot', 'transfer', 'restore', 'replay', 'cutover', 'complete'], 'phases');
+        is(
+            end.phases.filter((line) => line.event === 'phase').map((line) => line.phase),
+            ['snapshot', 'transfer', 'restore', 'replay', 'cutover', 'complete'],
+            'phases',
+        );
         is(await stock.ask('daemons'), 1, 'daemons at the target');
         await goesOn(stock, origin, before, 3);
     });
@@ -88,7 +95,11 @@ test('events to a daemon that went to the original are refused', async (t) => {
     await stock.ask('expect', { kind: 'counter', origin });
     await toStock(rove, stock, origin);
     const got = await rove.run('send', [origin, '--json', '--timeout', '10'], 'b\n');
-    is([got.status, got.lines[got.lines.length - 1].refused], [3, 1], `refused (${got.out} ${got.err})`);
+    is(
+        [got.status, got.lines[got.lines.length - 1].refused],
+        [3, 1],
+        `refused (${got.out} ${got.err})`,
+    );
 });
 
 test('Rove to the original and back', async (t) => {
@@ -160,8 +171,7 @@ async function filled(rove, mib) {
     const { origin } = await rove.spawn('kv');
     const value = (i) => crypto.createHash('sha256').update(`${i}`).digest('hex').repeat(16380);
     const events = [];
-    for (let i = 0; i < mib; i++)
-        events.push(`set key${i} ${value(i)}`);
+    for (let i = 0; i < mib; i++) events.push(`set key${i} ${value(i)}`);
     await rove.send(origin, events);
     return { origin, values: value };
 }
@@ -175,11 +185,18 @@ for (const mib of [1, 16]) {
         await stock.ask('expect', { kind: 'carrier', origin });
         await toStock(rove, stock, origin);
         const digest = crypto.createHash('sha256').update(state).digest('hex');
-        is(await stock.send(origin, ['what']), [`${state.length} ${digest}`], 'the state that came');
-        if (mib > 1)
-            return; // nobody sends the original's own chunks again
+        is(
+            await stock.send(origin, ['what']),
+            [`${state.length} ${digest}`],
+            'the state that came',
+        );
+        if (mib > 1) return; // nobody sends the original's own chunks again
         await toRove(stock, rove, origin);
-        is((await rove.send(origin, ['get key0']))[0], values(0), 'a value that was there and back');
+        is(
+            (await rove.send(origin, ['get key0']))[0],
+            values(0),
+            'a value that was there and back',
+        );
     });
 }
 
@@ -195,14 +212,20 @@ async function wired(t, limits = {}) {
 const isMove = ({ subprotocol }) => subprotocol === 0x500;
 
 for (const [what, disturb] of [
-    ['chunks that are lost are sent again', (wire) => {
-        let seen = 0;
-        wire.drop = (packet) => isMove(packet) && ++seen % 7 === 3;
-    }],
-    ['chunks may come in any order', (wire) => {
-        let seen = 0;
-        wire.delay = (packet) => (isMove(packet) ? (++seen * 7) % 13 : 0);
-    }],
+    [
+        'chunks that are lost are sent again',
+        (wire) => {
+            let seen = 0;
+            wire.drop = (packet) => isMove(packet) && ++seen % 7 === 3;
+        },
+    ],
+    [
+        'chunks may come in any order',
+        (wire) => {
+            let seen = 0;
+            wire.delay = (packet) => (isMove(packet) ? (++seen * 7) % 13 : 0);
+        },
+    ],
 ]) {
     test(what, async (t) => {
         const { rove, stock, wire } = await wired(t);
@@ -212,7 +235,11 @@ for (const [what, disturb] of [
         await stock.ask('expect', { kind: 'carrier', origin });
         await toStock(rove, stock, origin, '--timeout', '50');
         const digest = crypto.createHash('sha256').update(state).digest('hex');
-        is(await stock.send(origin, ['what']), [`${state.length} ${digest}`], 'the state that came');
+        is(
+            await stock.send(origin, ['what']),
+            [`${state.length} ${digest}`],
+            'the state that came',
+        );
     });
 }
 
@@ -263,7 +290,11 @@ test('datagrams that come twice, and altered ones before them, change nothing', 
         before = await goesOn(rove, origin, before, count + 2);
     }
     const drops = await rove.drops();
-    is(drops.net_auth > 0 && drops.net_replay > 0, true, `they are counted: ${JSON.stringify(drops)}`);
+    is(
+        drops.net_auth > 0 && drops.net_replay > 0,
+        true,
+        `they are counted: ${JSON.stringify(drops)}`,
+    );
     is((await rove.peer(stock.nodeId)).state, 'up', 'state');
 });
 
@@ -283,10 +314,18 @@ test('a sender whose daemon goes to the original knows of each event what became
     await until('events come', async () => (await rove.daemon(origin)).events > 1000);
     await toStock(rove, stock, origin);
     const told = (await sending).lines.pop();
-    is([told.sent, told.unknown, told.lost], [EVENTS, 0, 0], `what the sender was told: ${JSON.stringify(told)}`);
+    is(
+        [told.sent, told.unknown, told.lost],
+        [EVENTS, 0, 0],
+        `what the sender was told: ${JSON.stringify(told)}`,
+    );
     is(told.applied + told.refused, EVENTS, 'each was applied or refused');
     is(told.refused > 0, true, 'the move fell among them');
-    is(await stock.send(origin, ['x']), [`${told.applied + 1}`], 'the count is that of those applied');
+    is(
+        await stock.send(origin, ['x']),
+        [`${told.applied + 1}`],
+        'the count is that of those applied',
+    );
 });
 
 test('from the original over two nodes of Rove to another of the original', async (t) => {

@@ -5,7 +5,7 @@
 const { execFileSync } = require('child_process');
 const path = require('path');
 const { build, is, like, run, test, until } = require('./harness');
-const { BRISK, HEARTBEATS, connect, heartbeatsBothWays, isUp, listing, meet } = require('./checks');
+const { BRISK, connect, heartbeatsBothWays, isUp, listing, meet } = require('./checks');
 
 // Limits as brisk as the original's.
 const LIMITS = { net_heartbeat: 0.05, net_suspect: 1, net_fail: 2 };
@@ -16,7 +16,9 @@ function identity(t) {
     const file = path.join(t.work, 'identity');
     const rove = path.join(build, 'rove');
     execFileSync(rove, ['id', 'new', '-o', file]);
-    const shown = JSON.parse(execFileSync(rove, ['id', 'show', file, '--json'], { encoding: 'utf8' }));
+    const shown = JSON.parse(
+        execFileSync(rove, ['id', 'show', file, '--json'], { encoding: 'utf8' }),
+    );
     return { file, nodeId: shown.node_id, key: shown.x25519 };
 }
 
@@ -28,7 +30,11 @@ test('the original connects before its start', async (t) => {
     await isUp(rove, stock);
     is(await sessions(stock), 1, 'sessions of the original');
     const peer = await rove.peer(stock.nodeId);
-    is([peer.class, peer.addr, peer.node_id], ['net', stock.addr, stock.nodeId], 'as rove peers shows it');
+    is(
+        [peer.class, peer.addr, peer.node_id],
+        ['net', stock.addr, stock.nodeId],
+        'as rove peers shows it',
+    );
 });
 
 test('the original connects after its start', async (t) => {
@@ -104,7 +110,10 @@ test('a node that was killed comes back under the same id', async (t) => {
     const second = await t.stock('second', { seed: 9 });
     is(second.nodeId, first.nodeId, 'node id');
     await second.ask('connect', { addr: rove.addr, key: rove.key, nodeId: rove.nodeId });
-    await until('its new address', async () => (await rove.peer(second.nodeId)).addr === second.addr);
+    await until(
+        'its new address',
+        async () => (await rove.peer(second.nodeId)).addr === second.addr,
+    );
     await isUp(rove, second);
 });
 
@@ -146,8 +155,11 @@ test('what does not fit is met with silence, and counted', async (t) => {
 test('without --compat net nobody is answered', async (t) => {
     const stock = await t.stock('stock');
     const rove = await t.rove('rove');
-    like(await stock.failure('connect', { addr: rove.addr, key: rove.key, nodeId: rove.nodeId }),
-        /timeout/, 'connect');
+    like(
+        await stock.failure('connect', { addr: rove.addr, key: rove.key, nodeId: rove.nodeId }),
+        /timeout/,
+        'connect',
+    );
     is(await rove.peer(stock.nodeId), undefined, 'peer');
 });
 
@@ -159,7 +171,14 @@ test('a node of Rove beside one of the original', async (t) => {
         return peer && peer.state === 'up';
     });
     const classes = (await rove.ask('peers')).map((peer) => [peer.node_id, peer.class, peer.state]);
-    is(classes.sort(), [[other.nodeId, 'rove', 'up'], [stock.nodeId, 'net', 'up']].sort(), 'peers');
+    is(
+        classes.sort(),
+        [
+            [other.nodeId, 'rove', 'up'],
+            [stock.nodeId, 'net', 'up'],
+        ].sort(),
+        'peers',
+    );
 });
 
 run();

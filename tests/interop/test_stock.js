@@ -13,14 +13,23 @@ async function pair(t, options = {}, between) {
     const two = await t.stock('two', { seed: 2, started: false, ...options });
     const wire = between ? await t.wire(two.addr) : null;
     const accepted = two.ask('accept', { from: one.nodeId });
-    await one.ask('connect', { addr: wire ? wire.addr : two.addr, key: two.key, nodeId: two.nodeId });
+    await one.ask('connect', {
+        addr: wire ? wire.addr : two.addr,
+        key: two.key,
+        nodeId: two.nodeId,
+    });
     await accepted;
     await one.ask('start');
     await two.ask('start');
     return { one, two, wire };
 }
 
-const order = (one, two, origin, more) => ({ origin, source: one.nodeId, target: two.nodeId, ...more });
+const order = (one, two, origin, more) => ({
+    origin,
+    source: one.nodeId,
+    target: two.nodeId,
+    ...more,
+});
 
 test('a counter moves, and goes on with its state, sequence and links', async (t) => {
     const { one, two } = await pair(t);
@@ -37,7 +46,11 @@ test('a counter moves, and goes on with its state, sequence and links', async (t
     is(first.parent, parentHash(before.link, before.state), 'its link covers the state that moved');
     is(await two.send(origin, ['e']), ['5'], 'the second');
     const second = parseSnapshot(await two.snapshot(origin));
-    is(second.parent, parentHash(first.link, Buffer.from('4')), 'its link covers the output before');
+    is(
+        second.parent,
+        parentHash(first.link, Buffer.from('4')),
+        'its link covers the output before',
+    );
 });
 
 test('an output of eight bytes, as in the example of the original', async (t) => {
@@ -68,10 +81,14 @@ test('the session outlives its time by heartbeats alone', async (t) => {
 test('a session without heartbeats ends: what the test before relies on', async (t) => {
     const { one, two, wire } = await pair(t, BRISK, true);
     wire.drop = () => true;
-    await until('both drop it', async () => {
-        const [a, b] = [await one.ask('peers'), await two.ask('peers')];
-        return a.sessions === 0 && b.sessions === 0;
-    }, 30000);
+    await until(
+        'both drop it',
+        async () => {
+            const [a, b] = [await one.ask('peers'), await two.ask('peers')];
+            return a.sessions === 0 && b.sessions === 0;
+        },
+        30000,
+    );
 });
 
 test('failures and their texts', async (t) => {
@@ -83,13 +100,24 @@ test('failures and their texts', async (t) => {
     await two.ask('startRuntime');
     is(await failing(), 'daemon: migration: factory-not-found', 'nothing expected');
     await two.ask('expect', { kind: 'counter', origin });
-    like(await failing({ sealed: false }),
-        /^daemon: migration: state-failed: identity envelope open failed: placeholder factory/, 'unsealed');
-    like(await two.failure('move', order(one, two, origin)),
-        new RegExp(`^daemon: migration: state-failed: migration refused: node ${two.nodeId} is not an ` +
-            'authorized orchestrator for this node$'), 'ordered by another node');
-    like(await one.failure('move', { origin, source: one.nodeId, target: '0x77' }),
-        /^daemon: migration: state-failed: identity transport requested but peer X25519 static/, 'unknown peer');
+    like(
+        await failing({ sealed: false }),
+        /^daemon: migration: state-failed: identity envelope open failed: placeholder factory/,
+        'unsealed',
+    );
+    like(
+        await two.failure('move', order(one, two, origin)),
+        new RegExp(
+            `^daemon: migration: state-failed: migration refused: node ${two.nodeId} is not an ` +
+                'authorized orchestrator for this node$',
+        ),
+        'ordered by another node',
+    );
+    like(
+        await one.failure('move', { origin, source: one.nodeId, target: '0x77' }),
+        /^daemon: migration: state-failed: identity transport requested but peer X25519 static/,
+        'unknown peer',
+    );
     is(await one.send(origin, ['a']), ['1'], 'it runs on at its source');
 });
 

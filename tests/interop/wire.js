@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A relay of datagrams between two nodes. It counts what it can tell from outside, by direction, and
-// loses, changes or holds up what a test wants it to. `left` is who speaks first, and is learned from
-// its first datagram; `right` is an address.
+// A relay of datagrams between two nodes. It counts what it can tell from outside, by direction,
+// and loses, changes or holds up what a test wants it to. `left` is who speaks first, and is
+// learned from its first datagram; `right` is an address.
 'use strict';
 const dgram = require('dgram');
 
@@ -19,10 +19,8 @@ function direct(bytes, framing) {
         return { what: 'other', framing };
     const flags = bytes[3];
     const subprotocol = bytes.readUInt16LE(8);
-    if (flags & FLAG_HANDSHAKE)
-        return { what: 'handshake', framing };
-    if (flags & FLAG_HEARTBEAT)
-        return { what: 'heartbeat', framing };
+    if (flags & FLAG_HANDSHAKE) return { what: 'handshake', framing };
+    if (flags & FLAG_HEARTBEAT) return { what: 'heartbeat', framing };
     return { what: 'packet', framing, subprotocol, size: bytes.length };
 }
 
@@ -71,21 +69,19 @@ class Wire {
     pass(bytes, direction, through, to) {
         const seen = classify(bytes);
         const counts = this.counts[direction];
-        const name = seen.what === 'packet' ? `packet 0x${seen.subprotocol.toString(16)}` : seen.what;
+        const name =
+            seen.what === 'packet' ? `packet 0x${seen.subprotocol.toString(16)}` : seen.what;
         counts[name] = (counts[name] || 0) + 1;
         counts[seen.framing] = (counts[seen.framing] || 0) + 1;
         this.seen(seen, direction);
-        if (!to || this.drop(seen, direction))
-            return;
+        if (!to || this.drop(seen, direction)) return;
         const send = () => {
             for (const datagram of this.ended ? [] : this.instead(bytes))
                 through.send(datagram, to.port, to.host, () => {});
         };
         const ms = this.delay(seen, direction);
-        if (ms > 0)
-            setTimeout(send, ms);
-        else
-            send();
+        if (ms > 0) setTimeout(send, ms);
+        else send();
     }
 
     count(direction, name) {
