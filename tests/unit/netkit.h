@@ -27,7 +27,7 @@ typedef struct kit_node {
     test_env t;
     rovei_keypair *id;
     uint64_t node_id;
-    uint8_t psk[32], secret[32], public_key[32];
+    uint8_t seed[32], psk[32], secret[32], public_key[32];
     rovei_addr addr;
     rovei_net *net; /* NULL: a puppet */
     /* of an object: what it told */

@@ -36,11 +36,11 @@ void side_dial(kit *k, side *d, size_t self, size_t peer, bool routed)
 void side_finish(kit *k, side *d)
 {
     rovei_net_packet p;
-    kit_packet *got = NULL, *last = NULL;
-    for (size_t i = 0; (got = kit_got(k, d->self, HANDSHAKE, i, &p)) != NULL; i++)
-        last = got;
-    assert_non_null(last);
-    assert_ok(rovei_net_packet_read(&p, (rove_span){last->bytes, last->size}));
+    size_t count = 0;
+    while (kit_got(k, d->self, HANDSHAKE, count, &p))
+        count++;
+    assert_true(count > 0);
+    const kit_packet *last = kit_got(k, d->self, HANDSHAKE, count - 1, &p);
     assert_true(rovei_net_dial_fits(&d->h, &p));
     assert_ok(rovei_net_dial_end(&d->h, &p, last->bytes));
     assert_ok(rovei_net_handshake_session(&d->h, &d->s));

@@ -230,6 +230,37 @@ static void test_subprotocols(void **state)
     kit_fini(&k);
 }
 
+/* What is authentic and no events, and more messages than wait for the owner at once. */
+static void test_text(void **state)
+{
+    (void)state;
+    static kit k;
+    side d;
+    side_begin(&k, &d, false);
+    uint8_t bytes[ROVEI_NET_DATAGRAM_MAX];
+    const rovei_net_header h = {.subprotocol = 0x0500, .stream = 0x0500, .events = 3};
+    memset(bytes + ROVEI_NET_HEADER_SIZE, 0xFF, 7);
+    size_t size = rovei_net_session_seal(&d.s, &h, bytes, 7);
+    kit_inject(&k, 0, &k.nodes[1].addr, bytes, size);
+    kit_run(&k, 10 * ROVE_MILLISECOND);
+    assert_int_equal(kit_drops(&k, 0, ROVEI_NET_DROP_EVENTS), 1);
+    assert_int_equal(k.nodes[0].messages, 0);
+    for (unsigned i = 0; i < ROVEI_NET_INBOX + 10; i++) {
+        size = side_seal(&d, bytes, 0x0500, "m");
+        (void)rovei_net_receive(k.nodes[0].net, k.now, &kit_elsewhere, bytes, size);
+    }
+    assert_int_equal(kit_drops(&k, 0, ROVEI_NET_DROP_MEMORY), 10);
+    rovei_net_event e;
+    for (unsigned i = 0; i < ROVEI_NET_INBOX; i++) {
+        assert_true(rovei_net_poll(k.nodes[0].net, &e));
+        assert_int_equal(e.kind, ROVEI_NET_MESSAGE);
+        rove_buf_unref(e.message);
+    }
+    assert_false(rovei_net_poll(k.nodes[0].net, &e));
+    side_fini(&d);
+    kit_fini(&k);
+}
+
 /* A flood of messages 1 costs no more than the budget, and shuts out nobody whose address is
  * known. */
 static void test_flood(void **state)
@@ -325,7 +356,8 @@ int main(void)
         cmocka_unit_test(test_listing),        cmocka_unit_test(test_fence),
         cmocka_unit_test(test_forged_packets), cmocka_unit_test(test_counter_jump),
         cmocka_unit_test(test_subprotocols),   cmocka_unit_test(test_flood),
-        cmocka_unit_test(test_garbage),        cmocka_unit_test(test_shortage),
+        cmocka_unit_test(test_text),           cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_shortage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
