@@ -454,6 +454,60 @@ static void given_up(void **state)
     outsiders_fini(&o);
 }
 
+/* The network has kept a word of an earlier move back: it does not end this one. */
+static void an_end_from_before(void **state)
+{
+    (void)state;
+    outsiders o;
+    outsiders_init(&o, 1, 1);
+    rovei_node *n = o.w.nodes[0].node;
+    gift g = make_gift(&o, 1, 3, 9000, SEALED);
+    give(&o, 0, &g);
+    say(&o, 0, ROVEI_NETMOVE_BUFFERED_EVENTS, g.origin);
+    rovei_net_stamp last = daemon_of(&o, &g)->net_target->stamp, early = last;
+    assert_true(last.counter > 0);
+    early.counter--; /* sent before the last chunk was */
+    uint8_t bytes[64];
+    rovei_writer w = rovei_writer_of(bytes, sizeof bytes);
+    const rovei_netmove_message m = {.type = ROVEI_NETMOVE_MIGRATION_FAILED, .origin = g.origin};
+    rovei_netmove_encode(&m, &w);
+    rove_buf *b = rovei_buf_copy(&o.w.nodes[0].t.alloc.alloc, bytes, rovei_writer_size(&w));
+    assert_non_null(b);
+    rovei_net_moves_receive(n, o.w.now, o.peers[0].node_id, early, b);
+    assert_int_equal(daemon_of(&o, &g)->role, ROVEI_ROLE_PREPARED);
+    assert_int_equal(stats_of(&o).out_of_phase[ROVEI_NETMOVE_MIGRATION_FAILED], 1);
+    rove_buf_unref(b);
+    /* One that was sent afterwards does. */
+    say(&o, 0, ROVEI_NETMOVE_MIGRATION_FAILED, g.origin);
+    assert_null(daemon_of(&o, &g));
+    gift_free(&g);
+    outsiders_fini(&o);
+}
+
+/* Its source may have committed by now: what was known of the daemon before is no reason to throw
+ * it away. It takes an epoch above that. */
+static void an_older_record(void **state)
+{
+    (void)state;
+    outsiders o;
+    outsiders_init(&o, 2, 1);
+    rovei_node *n = o.w.nodes[0].node;
+    gift g = make_gift(&o, 1, 3, 9000, SEALED);
+    give(&o, 0, &g);
+    say(&o, 0, ROVEI_NETMOVE_BUFFERED_EVENTS, g.origin);
+    const uint64_t epoch = 7 * ROVEI_EPOCH_FORCED;
+    rovei_record r;
+    assert_ok(rovei_record_own(o.w.nodes[1].node, o.w.now, g.key, epoch, true, &r));
+    assert_ok(rovei_location_learn(n, o.w.now, &r, &o.w.nodes[1].entity));
+    assert_non_null(daemon_of(&o, &g));
+    assert_int_equal(daemon_of(&o, &g)->role, ROVEI_ROLE_PREPARED);
+    finish(&o, &g);
+    assert_int_equal(daemon_of(&o, &g)->role, ROVEI_ROLE_SERVING);
+    assert_true(daemon_of(&o, &g)->epoch > epoch);
+    gift_free(&g);
+    outsiders_fini(&o);
+}
+
 static void nobody_goes_on(void **state)
 {
     (void)state;
@@ -848,6 +902,8 @@ int main(void)
         cmocka_unit_test(said_again),
         cmocka_unit_test(another_takes_its_place),
         cmocka_unit_test(given_up),
+        cmocka_unit_test(an_end_from_before),
+        cmocka_unit_test(an_older_record),
         cmocka_unit_test(nobody_goes_on),
         cmocka_unit_test(peer_dies),
         cmocka_unit_test(events_in_their_order),
