@@ -576,5 +576,7 @@ void rovei_moves_check(const rovei_node *n)
             rovei_target_check(a->target);
         if (a->net_source)
             rovei_net_source_check(a->net_source);
+        if (a->net_target)
+            rovei_net_target_check(a->net_target);
     }
 }

@@ -124,6 +124,8 @@ static void cutover(struct rovei_net_source *s, rovei_now now)
 void rovei_net_source_receive(struct rovei_net_source *s, rovei_now now,
                               const rovei_netmove_message *m)
 {
+    if (rovei_net_moves_late(s->a->node, s->mark, m->type))
+        return;
     switch ((int)m->type) {
     case ROVEI_NETMOVE_RESTORE_COMPLETE:
         restored(s, now, m->sequence);

@@ -79,6 +79,12 @@ void rovei_netmove_say_failed(rovei_node *n, rovei_now now, uint64_t to, uint64_
 void rovei_netmove_refused(rovei_node *n, rovei_netmove_type type);
 void rovei_netmove_out_of_phase(rovei_node *n, rovei_netmove_type type);
 
+/* Nothing names an attempt, but packets are counted: what a peer sent before the present attempt
+ * began is of an earlier one, however late it comes. What came last of a peer: */
+rovei_net_stamp rovei_net_moves_heard(const rovei_node *n, uint64_t node_id);
+/* The message that is being looked at was sent before the mark; it is counted then. */
+bool rovei_net_moves_late(rovei_node *n, rovei_net_stamp mark, rovei_netmove_type type);
+
 /* A completion of a move in class net: false when it is none. `a` is the attempt that it names, or
  * NULL. */
 bool rovei_net_moves_complete(rovei_node *n, rovei_now now, rovei_attempt *a, rovei_completion *c);
@@ -87,6 +93,8 @@ bool rovei_net_moves_complete(rovei_node *n, rovei_now now, rovei_attempt *a, ro
 /* What every source record begins with. */
 struct rovei_net_source;
 const rovei_net_roles *rovei_net_source_roles(const struct rovei_net_source *s);
+/* What was heard last of the other side before the snapshot left. */
+rovei_net_stamp rovei_net_source_mark(const struct rovei_net_source *s);
 void rovei_net_source_free(struct rovei_net_source *s);
 /* TAKE_SNAPSHOT of `from`, for a daemon that may not be here; nothing was looked at but the bytes:
  * policy comes first, and the answer to a refusal. */

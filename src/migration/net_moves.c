@@ -122,6 +122,23 @@ rovei_net_move_stats rovei_net_moves_stats(const rovei_node *n)
     return n->net_moves->stats;
 }
 
+/* ---- what was sent before ---- */
+
+rovei_net_stamp rovei_net_moves_heard(const rovei_node *n, uint64_t node_id)
+{
+    return n->net ? rovei_net_last_heard(n->net, node_id) : (rovei_net_stamp){0};
+}
+
+bool rovei_net_moves_late(rovei_node *n, rovei_net_stamp mark, rovei_netmove_type type)
+{
+    rovei_net_stamp stamp = n->net_moves->stamp;
+    /* Of two sessions the older one may be the one that holds, so that it says nothing. */
+    bool late = stamp.session == mark.session && rovei_net_stamp_before(stamp, mark);
+    if (late)
+        rovei_netmove_out_of_phase(n, type);
+    return late;
+}
+
 /* ---- completed moves ---- */
 
 static void forget_old(struct rovei_net_moves *m, rovei_now now)

@@ -35,6 +35,7 @@ struct rovei_net_order {
     uint64_t origin;
     order_step step;
     uint64_t retry_not_ready;
+    rovei_net_stamp of_source, of_target; /* what they sent before this is of an earlier order */
     rovei_net_passing set;
     unsigned silent, wrong_heads;
 };
@@ -277,6 +278,8 @@ static void order_anew(struct rovei_net_order *o, rovei_now now)
     set_drop(o);
     o->silent = o->wrong_heads = 0;
     o->a->info.attempts++;
+    o->of_source = rovei_net_moves_heard(o->a->node, o->roles.source);
+    o->of_target = rovei_net_moves_heard(o->a->node, o->roles.target);
     rovei_attempt_repeat(o->a, now);
     progress(o, now);
     say_take(o, now);
@@ -488,6 +491,9 @@ static void failed(struct rovei_net_order *o, rovei_now now, uint64_t from,
 void rovei_net_order_receive(struct rovei_net_order *o, rovei_now now, uint64_t from,
                              const rovei_netmove_message *m)
 {
+    rovei_net_stamp mark = from == o->roles.source ? o->of_source : o->of_target;
+    if (rovei_net_moves_late(o->a->node, mark, m->type))
+        return;
     switch ((int)m->type) {
     case ROVEI_NETMOVE_SNAPSHOT_READY:
         chunk(o, now, m);

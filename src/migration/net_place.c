@@ -164,7 +164,8 @@ static rove_err beside(rovei_node *n, rovei_now now, const rovei_net_place *p)
 {
     rovei_daemon *d = rovei_daemon_by_origin(n, p->arrival.origin);
     if (d && d->net_source && d->role == ROVEI_ROLE_COMMITTED &&
-        rovei_net_source_roles(d->net_source)->target == p->arrival.from) {
+        rovei_net_source_roles(d->net_source)->target == p->arrival.from &&
+        !rovei_net_stamp_before(p->arrival.stamp, rovei_net_source_mark(d->net_source))) {
         /* Who gives it back has served it. */
         rovei_net_source_proved(d->net_source, now);
         d = rovei_daemon_by_origin(n, p->arrival.origin);
@@ -229,8 +230,11 @@ static rove_err parse(rovei_net_place *p, rovei_text *why)
         rovei_net_not_restored(why);
         return ROVE_E_STATE_FAILED;
     }
-    if (p->has_entity && !rovei_entity_equal(&a->entity, &a->snapshot.entity))
-        p->granted = GRANT_NONE; /* another one of the same origin: it has not been asked for */
+    if (p->has_entity && !rovei_entity_equal(&a->entity, &a->snapshot.entity)) {
+        /* Another one of the same origin: it has not been asked for, nor is it being asked for. */
+        p->granted = GRANT_NONE;
+        p->ticket = 0;
+    }
     a->entity = a->snapshot.entity;
     p->has_entity = true;
     return ROVE_OK;
@@ -335,6 +339,10 @@ void rovei_net_target_chunk(rovei_node *n, rovei_now now, uint64_t from, uint64_
         rovei_netmove_out_of_phase(n, ROVEI_NETMOVE_SNAPSHOT_READY);
         return;
     }
+    /* It would put an older snapshot in the place of the present one. */
+    if (d && d->net_target &&
+        rovei_net_moves_late(n, d->net_target->stamp, ROVEI_NETMOVE_SNAPSHOT_READY))
+        return;
     if (!p && is_leftover(n->net_moves, now, from, origin, c->total))
         return;
     if (!p && !has_room(n, from)) {

@@ -117,8 +117,6 @@ static rove_err make_target(rovei_node *n, rovei_now now, const rovei_net_arriva
                             .phase = ROVEI_PHASE_TRANSFER,
                             .bytes = arrival->snapshot.state.size,
                             .attempts = 1};
-    if (arrival->orchestrator != n->net_moves->self)
-        info.orchestrator = rovei_entity_of_net(arrival->orchestrator);
     if (info.epoch > ROVEI_EPOCH_MAX)
         return ROVE_E_BOUND;
     struct rovei_net_target *t = ROVEI_NEW(n->alloc, struct rovei_net_target);
@@ -199,6 +197,9 @@ rove_err rovei_net_target_begin(rovei_node *n, rovei_now now, const rovei_net_ar
     rove_span bytes = rove_buf_span(arrival->whole);
     uint64_t digest = rovei_xxh3(bytes.data, bytes.size);
     const rovei_daemon *d = rovei_daemon_find(n, &arrival->entity);
+    /* Another one was faster, while policy was asked. */
+    if (d && d->net_target && d->net_target->roles.orchestrator != arrival->orchestrator)
+        return ROVE_E_TARGET_NOT_READY;
     if (d && d->net_target && is_again(d->net_target, now, digest, arrival->stamp))
         return ROVE_OK;
     struct rovei_net_target *t;

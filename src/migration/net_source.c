@@ -47,6 +47,11 @@ const rovei_net_roles *rovei_net_source_roles(const struct rovei_net_source *s)
     return &s->roles;
 }
 
+rovei_net_stamp rovei_net_source_mark(const struct rovei_net_source *s)
+{
+    return s->mark;
+}
+
 void rovei_net_source_check(const struct rovei_net_source *s)
 {
     rovei_role role = s->d->role;
@@ -431,6 +436,7 @@ void rovei_net_source_frozen(struct rovei_net_source *s, rovei_now now, rovei_co
     }
     rovei_attempt_phase(a, ROVEI_PHASE_TRANSFER);
     rovei_net_source_progress(s, now);
+    s->mark = rovei_net_moves_heard(a->node, rovei_net_source_to(s));
     clear_away(s, now);
     rovei_net_source_resend(s, now);
 }

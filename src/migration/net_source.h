@@ -61,7 +61,8 @@ struct rovei_net_source {
     uint64_t retry_not_ready;
     rovei_move_outcome ending; /* asked to end, by what, while the freeze is under way */
     rove_err ending_reason;
-    rove_link head; /* of the chain at the freeze */
+    rovei_net_stamp mark; /* what the other side sent before this is of an earlier attempt */
+    rove_link head;       /* of the chain at the freeze */
     uint64_t state_size;
     rovei_net_set set;
     unsigned wrong_heads; /* ReplayCompletes with another head than that */

@@ -342,6 +342,8 @@ void rovei_net_target_receive(struct rovei_net_target *t, rovei_now now, uint64_
                               const rovei_netmove_message *m)
 {
     (void)from;
+    if (rovei_net_moves_late(t->a->node, t->stamp, m->type))
+        return;
     switch ((int)m->type) {
     case ROVEI_NETMOVE_BUFFERED_EVENTS:
         on_events(t, now, m);

@@ -218,6 +218,21 @@ bool rovei_net_peer_next(const rovei_net *t, size_t *it, rovei_net_info *ret)
     return l != NULL;
 }
 
+rovei_net_stamp rovei_net_last_heard(const rovei_net *t, uint64_t node_id)
+{
+    const rovei_net_link *l = rovei_net_link_of(t, node_id);
+    const rovei_net_held *last = NULL;
+    if (!l)
+        return (rovei_net_stamp){0};
+    ROVEI_LIST_EACH (it, next, &l->sessions) {
+        const rovei_net_held *s = ROVEI_CONTAINER(it, rovei_net_held, list);
+        if (s->session.window.next && (!last || s->heard > last->heard))
+            last = s;
+    }
+    return last ? (rovei_net_stamp){last->serial, last->session.window.next - 1}
+                : (rovei_net_stamp){0};
+}
+
 /* ---- receiving ---- */
 
 /* A packet under a session: from any address, since a peer may send from several. What it proves

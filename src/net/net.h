@@ -109,6 +109,8 @@ static inline bool rovei_net_stamp_before(rovei_net_stamp a, rovei_net_stamp b)
 {
     return a.session != b.session ? a.session < b.session : a.counter < b.counter;
 }
+/* The latest packet that came of a session with the peer; zero without one. */
+rovei_net_stamp rovei_net_last_heard(const rovei_net *t, uint64_t node_id);
 
 typedef struct rovei_net_event {
     rovei_net_event_kind kind;

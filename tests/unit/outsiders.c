@@ -153,6 +153,35 @@ void outsider_say(outsiders *o, size_t who, size_t node, const rovei_netmove_mes
     outsider_say_bytes(o, who, node, (rove_span){bytes, rovei_writer_size(&w)});
 }
 
+void outsider_say_late(outsiders *o, size_t who, size_t node, const rovei_netmove_message *m,
+                       outsider_packet *ret)
+{
+    uint8_t bytes[ROVEI_NETMOVE_MESSAGE_MAX];
+    rovei_addr to;
+    rovei_writer w = rovei_writer_of(bytes, sizeof bytes);
+    rovei_netmove_encode(m, &w);
+    assert_ok(w.err);
+    pump(o, who);
+    assert_ok(rovei_net_send(o->peers[who].net, o->w.now,
+                             rovei_entity_node_id(&o->w.nodes[node].entity),
+                             ROVEI_NETMOVE_SUBPROTOCOL, (rove_span){bytes, rovei_writer_size(&w)}));
+    *ret = (outsider_packet){.who = who, .node = node};
+    ret->size = rovei_net_transmit(o->peers[who].net, o->w.now, ret->bytes, sizeof ret->bytes, &to);
+    assert_true(ret->size > rovei_writer_size(&w));
+    /* So that something later is there. */
+    rovei_netmove_message other = {.type = ROVEI_NETMOVE_ACTIVATE_TARGET, .origin = 1};
+    outsider_say(o, who, node, &other);
+}
+
+void outsider_let_go(outsiders *o, const outsider_packet *p)
+{
+    uint8_t bytes[ROVEI_NET_DATAGRAM_MAX];
+    rovei_addr from = own_addr(p->who);
+    memcpy(bytes, p->bytes, p->size);
+    assert_true(rovei_node_receive(o->w.nodes[p->node].node, o->w.now, &from, bytes, p->size));
+    world_run(&o->w, 10 * ROVE_MILLISECOND);
+}
+
 bool outsider_heard(const outsiders *o, size_t who, rovei_netmove_type type,
                     rovei_netmove_message *ret)
 {

@@ -37,6 +37,14 @@ void outsiders_fini(outsiders *o);
 /* A message to a node, carried at once; also bytes that are none. */
 void outsider_say(outsiders *o, size_t who, size_t node, const rovei_netmove_message *m);
 void outsider_say_bytes(outsiders *o, size_t who, size_t node, rove_span bytes);
+/* A message that the network keeps back, until it is let go. */
+typedef struct outsider_packet {
+    size_t who, node, size;
+    uint8_t bytes[ROVEI_NET_DATAGRAM_MAX];
+} outsider_packet;
+void outsider_say_late(outsiders *o, size_t who, size_t node, const rovei_netmove_message *m,
+                       outsider_packet *ret);
+void outsider_let_go(outsiders *o, const outsider_packet *p);
 /* The last message of that type which came since the last _clear, or false. */
 bool outsider_heard(const outsiders *o, size_t who, rovei_netmove_type type,
                     rovei_netmove_message *ret);

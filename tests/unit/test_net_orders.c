@@ -225,6 +225,36 @@ static void says_each_step_again(void **state)
     game_free(g);
 }
 
+/* Of an earlier order, and kept back by the network: the source has not let go, the target does not
+ * serve. */
+static void late_words(void **state)
+{
+    (void)state;
+    game *g = game_new(100, false);
+    outsider_packet *late = calloc(2, sizeof *late);
+    assert_non_null(late);
+    rovei_netmove_message m = {.type = ROVEI_NETMOVE_CLEANUP_COMPLETE, .origin = g->origin};
+    outsider_say_late(&g->o, SOURCE, 0, &m, &late[0]);
+    m = (rovei_netmove_message){.type = ROVEI_NETMOVE_ACTIVATE_ACK, .origin = g->origin};
+    m.sequence = g->seq;
+    outsider_say_late(&g->o, TARGET, 0, &m, &late[1]);
+    assert_ok(rovei_node_cancel(node_of(g), g->o.w.now, &g->a, ROVE_E_CANCELLED));
+    order(g, false);
+    chunk(g, SOURCE, 0);
+    simply(g, TARGET, ROVEI_NETMOVE_RESTORE_COMPLETE);
+    simply(g, TARGET, ROVEI_NETMOVE_REPLAY_COMPLETE);
+    outsider_let_go(&g->o, &late[0]);
+    assert_int_equal(heard(g, TARGET, ROVEI_NETMOVE_ACTIVATE_TARGET), 0);
+    simply(g, SOURCE, ROVEI_NETMOVE_CLEANUP_COMPLETE);
+    assert_int_equal(heard(g, TARGET, ROVEI_NETMOVE_ACTIVATE_TARGET), 1);
+    outsider_let_go(&g->o, &late[1]);
+    assert_int_equal(info_of(g).outcome, ROVEI_OUTCOME_RUNNING);
+    simply(g, TARGET, ROVEI_NETMOVE_ACTIVATE_ACK);
+    assert_ended(g, ROVEI_OUTCOME_COMPLETED, ROVE_OK);
+    free(late);
+    game_free(g);
+}
+
 /* One of the reference hears no order twice: it is told to give up, then ordered anew. */
 static void a_silent_source_is_asked_anew(void **state)
 {
@@ -599,6 +629,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(drives_each_step),
         cmocka_unit_test(says_each_step_again),
+        cmocka_unit_test(late_words),
         cmocka_unit_test(a_silent_source_is_asked_anew),
         cmocka_unit_test(many_chunks_pass_in_any_order),
         cmocka_unit_test(chunk_0_is_looked_at),

@@ -105,6 +105,29 @@ static void out_of_phase(void **state)
     kit_free(k);
 }
 
+/* Of an earlier move, and kept back by the network: the target has not said that it serves. */
+static void a_late_ack(void **state)
+{
+    (void)state;
+    kit *k = kit_new(1, 1);
+    rove_link head = world_cell_of(&k->o.w, 0, &k->d)->chain.head;
+    outsider_packet *late = calloc(1, sizeof *late);
+    assert_non_null(late);
+    rovei_netmove_message m = message(k, ROVEI_NETMOVE_ACTIVATE_ACK, &head);
+    m.sequence = head.sequence;
+    outsider_say_late(&k->o, 0, 0, &m, late);
+    k->s.lose[false][ROVEI_NETMOVE_ACTIVATE_TARGET] = 1;
+    rovei_attempt_id a = kit_move(k);
+    world_until(&k->o.w, LONG_TIME, kit_info(k, &a).committed_at);
+    outsider_let_go(&k->o, late);
+    assert_int_equal(kit_info(k, &a).outcome, ROVEI_OUTCOME_RUNNING);
+    assert_int_equal(world_role_of(&k->o.w, 0, &k->d), ROVEI_ROLE_COMMITTED);
+    assert_int_equal(kit_end(k, &a).outcome, ROVEI_OUTCOME_COMPLETED);
+    kit_assert_gone(k);
+    free(late);
+    kit_free(k);
+}
+
 /* A target whose chain stands elsewhere has restored something else. */
 static void another_head(void **state)
 {
@@ -450,6 +473,7 @@ int main(void)
         cmocka_unit_test(forgeries),
         cmocka_unit_test(out_of_phase),
         cmocka_unit_test(another_head),
+        cmocka_unit_test(a_late_ack),
         cmocka_unit_test(an_earlier_attempt),
         cmocka_unit_test(lanes_end_for_certain),
         cmocka_unit_test(a_sender_that_was_away),

@@ -454,6 +454,64 @@ static void given_up(void **state)
     outsiders_fini(&o);
 }
 
+/* Of an earlier move, and kept back by the network: neither the word to serve, which its source
+ * said when another snapshot was the one, nor a snapshot itself. */
+static void late_words(void **state)
+{
+    (void)state;
+    outsiders o;
+    outsiders_init(&o, 1, 1);
+    gift g = make_gift(&o, 1, 3, 500, SEALED), before = make_gift(&o, 1, 3, 400, SEALED);
+    outsider_packet *late = calloc(2, sizeof *late);
+    assert_non_null(late);
+    rovei_netmove_message m = {.type = ROVEI_NETMOVE_ACTIVATE_TARGET, .origin = g.origin};
+    outsider_say_late(&o, 0, 0, &m, &late[0]);
+    m.type = ROVEI_NETMOVE_SNAPSHOT_READY;
+    m.chunk = (rovei_netmove_chunk){before.seq, 0, 1, {before.bytes, before.size}};
+    outsider_say_late(&o, 0, 0, &m, &late[1]);
+    give(&o, 0, &g);
+    say(&o, 0, ROVEI_NETMOVE_BUFFERED_EVENTS, g.origin);
+    uint64_t digest = daemon_of(&o, &g)->net_target->digest;
+    outsider_let_go(&o, &late[0]);
+    outsider_let_go(&o, &late[1]);
+    assert_int_equal(daemon_of(&o, &g)->role, ROVEI_ROLE_PREPARED);
+    assert_int_equal(daemon_of(&o, &g)->net_target->digest, digest);
+    assert_int_equal(daemon_of(&o, &g)->net_target->step, ROVEI_NET_TARGET_REPLAYED);
+    assert_int_equal(stats_of(&o).out_of_phase[ROVEI_NETMOVE_ACTIVATE_TARGET], 1);
+    assert_int_equal(stats_of(&o).out_of_phase[ROVEI_NETMOVE_SNAPSHOT_READY], 1);
+    finish(&o, &g);
+    assert_int_equal(daemon_of(&o, &g)->role, ROVEI_ROLE_SERVING);
+    free(late);
+    gift_free(&g);
+    gift_free(&before);
+    outsiders_fini(&o);
+}
+
+/* Another peer's snapshot is let in after the first one was restored: it does not take its place.
+ */
+static void let_in_too_late(void **state)
+{
+    (void)state;
+    outsiders o;
+    outsiders_init(&o, 1, 2);
+    gift g = make_gift(&o, 1, 3, 500, SEALED), other = make_gift(&o, 1, 3, 400, SEALED);
+    o.w.nodes[0].hold |= 1u << ROVEI_EFFECT_ASK_PLACE;
+    give(&o, 1, &other);
+    o.w.nodes[0].hold = 0;
+    give(&o, 0, &g);
+    assert_int_equal(daemon_of(&o, &g)->role, ROVEI_ROLE_PREPARED);
+    uint64_t digest = daemon_of(&o, &g)->net_target->digest;
+    world_release(&o.w, 0);
+    world_run(&o.w, 10 * ROVE_MILLISECOND);
+    assert_int_equal(daemon_of(&o, &g)->net_target->digest, digest);
+    assert_failed(&o, 1, ROVEI_NETMOVE_NOT_READY, NULL);
+    finish(&o, &g);
+    assert_int_equal(daemon_of(&o, &g)->role, ROVEI_ROLE_SERVING);
+    gift_free(&g);
+    gift_free(&other);
+    outsiders_fini(&o);
+}
+
 /* The network has kept a word of an earlier move back: it does not end this one. */
 static void an_end_from_before(void **state)
 {
@@ -902,6 +960,8 @@ int main(void)
         cmocka_unit_test(said_again),
         cmocka_unit_test(another_takes_its_place),
         cmocka_unit_test(given_up),
+        cmocka_unit_test(late_words),
+        cmocka_unit_test(let_in_too_late),
         cmocka_unit_test(an_end_from_before),
         cmocka_unit_test(an_older_record),
         cmocka_unit_test(nobody_goes_on),
