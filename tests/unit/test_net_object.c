@@ -288,6 +288,33 @@ static void test_answered_first(void **state)
     kit_fini(&k);
 }
 
+/* Several nodes dial each other, all at once: a session for each two, the same on both sides. */
+static void test_all_at_once(void **state)
+{
+    (void)state;
+    static kit k;
+    kit_init(&k, KIT_NODES);
+    for (size_t i = 0; i < KIT_NODES; i++)
+        for (size_t other = 0; other < KIT_NODES; other++)
+            if (i != other)
+                kit_list(&k, i, other, true);
+    kit_run(&k, ROVE_SECOND);
+    for (size_t i = 0; i < KIT_NODES; i++)
+        for (size_t other = 0; other < KIT_NODES; other++) {
+            if (i == other)
+                continue;
+            rovei_net_info info = kit_info(&k, i, other);
+            assert_int_equal(info.state, ROVEI_PEER_UP);
+            assert_int_equal(info.session, kit_info(&k, other, i).session);
+            assert_int_equal(info.initiator, i < other); /* the lower id goes on */
+            assert_ok(kit_say(&k, i, other, 100));
+        }
+    kit_run(&k, ROVE_SECOND);
+    for (size_t i = 0; i < KIT_NODES; i++)
+        assert_int_equal(k.nodes[i].messages, KIT_NODES - 1);
+    kit_fini(&k);
+}
+
 /* ---- as initiator ---- */
 
 /* A peer that is started answers the routed framing, one that is not the direct one. */
@@ -489,14 +516,23 @@ static void test_pingwaves(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pair),           cmocka_unit_test(test_queue_is_bounded),
-        cmocka_unit_test(test_simultaneous),   cmocka_unit_test(test_simultaneous_with_loss),
-        cmocka_unit_test(test_answers),        cmocka_unit_test(test_repeated_first),
-        cmocka_unit_test(test_rotation),       cmocka_unit_test(test_replayed_first),
-        cmocka_unit_test(test_answered_first), cmocka_unit_test(test_dials),
-        cmocka_unit_test(test_dials_for_ever), cmocka_unit_test(test_forged_second),
-        cmocka_unit_test(test_stays_up),       cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_alive_again),    cmocka_unit_test(test_pingwaves),
+        cmocka_unit_test(test_all_at_once),
+        cmocka_unit_test(test_pair),
+        cmocka_unit_test(test_queue_is_bounded),
+        cmocka_unit_test(test_simultaneous),
+        cmocka_unit_test(test_simultaneous_with_loss),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_repeated_first),
+        cmocka_unit_test(test_rotation),
+        cmocka_unit_test(test_replayed_first),
+        cmocka_unit_test(test_answered_first),
+        cmocka_unit_test(test_dials),
+        cmocka_unit_test(test_dials_for_ever),
+        cmocka_unit_test(test_forged_second),
+        cmocka_unit_test(test_stays_up),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_alive_again),
+        cmocka_unit_test(test_pingwaves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
