@@ -35,6 +35,15 @@ static bool may_work(rovei_net *t, const rovei_addr *from)
     return true;
 }
 
+/* Who is not served says so himself with the routed framing: that costs nobody's share. */
+static rovei_net_drop judge_source(const rovei_net *t, uint32_t low)
+{
+    const rovei_net_link *l = rovei_net_link_of_low(t, low);
+    if (!l)
+        return ROVEI_NET_DROP_UNLISTED;
+    return l->fenced ? ROVEI_NET_DROP_FENCED : ROVEI_NET_DROP_COUNT;
+}
+
 static rovei_net_drop drop_of(rove_err err)
 {
     return err == ROVE_E_NOMEM || err == ROVE_E_FULL ? ROVEI_NET_DROP_MEMORY
@@ -50,9 +59,12 @@ static rovei_net_drop end_attempt(rovei_net_link *l, rovei_net_attempt *a,
     if (err)
         return ROVEI_NET_DROP_HANDSHAKE;
     err = rovei_net_take_session(l, &a->handshake, &a->to, false);
+    if (err) {
+        rovei_net_dial_drop(a); /* it is used up; the next one comes at its time */
+        return drop_of(err);
+    }
     rovei_net_dial_stop(l);
-    rovei_net_dial_consider(l); /* out of memory: once more */
-    return err ? drop_of(err) : ROVEI_NET_DROP_COUNT;
+    return ROVEI_NET_DROP_COUNT;
 }
 
 /* Tries the packet as message 2. A direct one names nobody, but has to come from where its message
@@ -69,9 +81,12 @@ static rovei_net_drop as_second(rovei_net *t, const rovei_addr *from, const rove
     size_t it = 0;
     for (rovei_net_link *l; (l = rovei_map_next(&t->links, &it));) {
         rovei_net_attempt *a = &l->attempts[1];
-        if (a->running && rovei_addr_equal(&a->to, from) && rovei_net_dial_fits(&a->handshake, p) &&
-            end_attempt(l, a, p, dgram) == ROVEI_NET_DROP_COUNT)
-            return ROVEI_NET_DROP_COUNT;
+        if (!a->running || !rovei_addr_equal(&a->to, from) ||
+            !rovei_net_dial_fits(&a->handshake, p))
+            continue;
+        rovei_net_drop drop = end_attempt(l, a, p, dgram);
+        if (drop != ROVEI_NET_DROP_HANDSHAKE)
+            return drop;
     }
     return ROVEI_NET_DROP_HANDSHAKE;
 }
@@ -106,8 +121,6 @@ static rovei_net_drop read_first(rovei_net *t, rovei_net_handshake *h, const rov
                                  const uint8_t *dgram)
 {
     if (p->routed) {
-        if (!rovei_net_link_of_low(t, p->route.source))
-            return ROVEI_NET_DROP_UNLISTED;
         rove_err err = rovei_net_answer_routed(h, &t->self, p, dgram);
         return err ? drop_of(err) : ROVEI_NET_DROP_COUNT;
     }
@@ -186,6 +199,9 @@ rovei_net_drop rovei_net_receive_handshake(rovei_net *t, const rovei_addr *from,
     const uint8_t *ephemeral = rovei_net_ephemeral(p, dgram);
     if (!ephemeral || p->body_size < ROVEI_NET_NOISE || p->body_size > ROVEI_NOISE_MAX)
         return ROVEI_NET_DROP_FORMAT;
+    rovei_net_drop unserved = p->routed ? judge_source(t, p->route.source) : ROVEI_NET_DROP_COUNT;
+    if (unserved != ROVEI_NET_DROP_COUNT)
+        return unserved;
     if (!may_work(t, from))
         return ROVEI_NET_DROP_RATE;
     const rovei_net_answer *before = answer_before(t, p, ephemeral);

@@ -48,7 +48,7 @@ bool rovei_net_dial_is_open(const rovei_net_link *l)
     return l->attempts[0].running || l->attempts[1].running;
 }
 
-static void drop_attempt(rovei_net_attempt *a)
+void rovei_net_dial_drop(rovei_net_attempt *a)
 {
     if (a->running)
         rovei_net_handshake_fini(&a->handshake);
@@ -57,8 +57,8 @@ static void drop_attempt(rovei_net_attempt *a)
 
 void rovei_net_dial_stop(rovei_net_link *l)
 {
-    drop_attempt(&l->attempts[0]);
-    drop_attempt(&l->attempts[1]);
+    rovei_net_dial_drop(&l->attempts[0]);
+    rovei_net_dial_drop(&l->attempts[1]);
     l->dialled_since = 0;
     l->tries = 0;
     l->second_due = l->silence_untold = false;
@@ -72,7 +72,7 @@ static void begin(rovei_net_link *l, bool routed)
     rovei_net_attempt *a = &l->attempts[routed ? 0 : 1];
     uint8_t bytes[ROVEI_NET_HANDSHAKE_MAX];
     size_t size;
-    drop_attempt(a);
+    rovei_net_dial_drop(a);
     if (rovei_net_dial(&a->handshake, &t->self, l->node_id, l->key, routed, bytes, &size))
         return;
     a->running = true;
@@ -80,7 +80,7 @@ static void begin(rovei_net_link *l, bool routed)
     a->until = rovei_time_add(t->now.mono, l->interval);
     t->stats.handshakes_started++;
     if (rovei_net_post(t, &a->to, bytes, size))
-        drop_attempt(a);
+        rovei_net_dial_drop(a);
 }
 
 static void next_try(rovei_net_link *l)
@@ -125,7 +125,7 @@ void rovei_net_dial_fire(rovei_timer *timer, void *user, rovei_now now)
     uint64_t at = ROVE_TIME_NEVER;
     for (size_t i = 0; i < 2; i++) {
         if (now.mono >= l->attempts[i].until)
-            drop_attempt(&l->attempts[i]);
+            rovei_net_dial_drop(&l->attempts[i]);
         if (l->attempts[i].running)
             at = rovei_time_min(at, l->attempts[i].until);
     }

@@ -32,9 +32,8 @@ bool rovei_net_keep(rovei_net_link *l, const rovei_net_event *e, rove_span bytes
     return true;
 }
 
-void rovei_net_unkeep(rovei_net *t)
+void rovei_net_unkeep(rovei_net *t, rovei_net_incoming *in)
 {
-    rovei_net_incoming *in = ROVEI_CONTAINER(t->inbox.prev, rovei_net_incoming, list);
     rovei_list_remove(&in->list);
     t->inbox_count--;
     rove_buf_unref(in->event.message);
@@ -52,7 +51,9 @@ static bool reflect(rovei_net_held *s)
     return !rovei_net_send(t, t->now, s->link->node_id, REFLEX, (rove_span){reply, sizeof reply});
 }
 
-static bool take_event(rovei_net_held *s, const rovei_net_header *h, rove_span event)
+/* A packet is asked for one reply, so that what comes back is hardly more than what came: who has
+ * the psk can have a session with somebody else's address. */
+static bool take_event(rovei_net_held *s, const rovei_net_header *h, rove_span event, bool first)
 {
     uint16_t subprotocol = h->subprotocol;
     rovei_net_stats *stats = &s->link->net->stats;
@@ -60,15 +61,16 @@ static bool take_event(rovei_net_held *s, const rovei_net_header *h, rove_span e
         rovei_net_receive_control(s, subprotocol, event);
         return true;
     }
-    bool served = subprotocol == MIGRATION || (subprotocol == REFLEX && !event.size);
+    bool served = subprotocol == MIGRATION || (subprotocol == REFLEX && !event.size && first);
     if (!served) {
         stats->dropped_messages[rovei_net_subprotocol_of(subprotocol)]++;
         return true;
     }
-    stats->messages_taken++;
     const rovei_net_event told = {
         .kind = ROVEI_NET_MESSAGE, .subprotocol = subprotocol, .stamp = {s->serial, h->counter}};
-    return subprotocol == MIGRATION ? rovei_net_keep(s->link, &told, event) : reflect(s);
+    bool taken = subprotocol == MIGRATION ? rovei_net_keep(s->link, &told, event) : reflect(s);
+    stats->messages_taken += taken;
+    return taken;
 }
 
 rovei_net_drop rovei_net_receive_text(rovei_net_held *s, const rovei_net_packet *p, rove_span text)
@@ -79,8 +81,8 @@ rovei_net_drop rovei_net_receive_text(rovei_net_held *s, const rovei_net_packet 
     rove_span event;
     bool any = false, kept = true;
     while (rovei_net_frames_next(&frames, &event)) {
+        kept = take_event(s, &p->header, event, !any) && kept;
         any = true;
-        kept = take_event(s, &p->header, event) && kept;
     }
     if (p->header.events && !any)
         return ROVEI_NET_DROP_EVENTS;

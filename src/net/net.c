@@ -75,11 +75,8 @@ void rovei_net_free(rovei_net *t)
         rovei_net_parcel *parcel = ROVEI_CONTAINER(at, rovei_net_parcel, list);
         ROVEI_DELETE(a, parcel);
     }
-    ROVEI_LIST_EACH (at, next, &t->inbox) {
-        rovei_net_incoming *in = ROVEI_CONTAINER(at, rovei_net_incoming, list);
-        rove_buf_unref(in->event.message);
-        ROVEI_DELETE(a, in);
-    }
+    ROVEI_LIST_EACH (at, next, &t->inbox)
+        rovei_net_unkeep(t, ROVEI_CONTAINER(at, rovei_net_incoming, list));
     rovei_map_fini(&t->links);
     rovei_map_fini(&t->sessions);
     rovei_map_fini(&t->fenced);
@@ -139,6 +136,16 @@ rove_err rovei_net_list(rovei_net *t, rovei_now now, const rovei_net_listing *li
     return ROVE_OK;
 }
 
+/* What a peer said and nobody has polled yet. */
+static void drop_incoming(rovei_net *t, uint64_t node_id)
+{
+    ROVEI_LIST_EACH (it, next, &t->inbox) {
+        rovei_net_incoming *in = ROVEI_CONTAINER(it, rovei_net_incoming, list);
+        if (in->event.node_id == node_id)
+            rovei_net_unkeep(t, in);
+    }
+}
+
 void rovei_net_fence(rovei_net *t, rovei_now now, uint64_t node_id)
 {
     t->now = now;
@@ -155,6 +162,7 @@ void rovei_net_fence(rovei_net *t, rovei_now now, uint64_t node_id)
         return;
     l->fenced = true;
     rovei_net_link_end(l);
+    drop_incoming(t, node_id);
     l->state = l->state == ROVEI_PEER_CONNECTING ? ROVEI_PEER_CONNECTING : ROVEI_PEER_FAILED;
     rovei_net_tell(l);
 }

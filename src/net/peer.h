@@ -178,6 +178,7 @@ void rovei_net_wave_fire(rovei_timer *timer, void *user, rovei_now now);
 void rovei_net_dial_consider(rovei_net_link *l);
 /* Forgets the attempts that are under way, and those to come. */
 void rovei_net_dial_stop(rovei_net_link *l);
+void rovei_net_dial_drop(rovei_net_attempt *a);
 bool rovei_net_dial_is_open(const rovei_net_link *l);
 void rovei_net_dial_fire(rovei_timer *timer, void *user, rovei_now now);
 /* Queues a datagram. E_FULL, E_NOMEM. */
@@ -195,8 +196,7 @@ rovei_net_drop rovei_net_receive_text(rovei_net_held *s, const rovei_net_packet 
 /* Keeps a message (subprotocol not 0) or a stream's packet for the owner. False: out of memory, or
  * as many wait as can. */
 bool rovei_net_keep(rovei_net_link *l, const rovei_net_event *e, rove_span bytes);
-/* Takes back what was kept last. */
-void rovei_net_unkeep(rovei_net *t);
+void rovei_net_unkeep(rovei_net *t, rovei_net_incoming *in);
 /* Writes the next packet for the peer; 0 when it has none. */
 size_t rovei_net_write_next(rovei_net_link *l, uint8_t *ret, rovei_addr *ret_to);
 

@@ -60,7 +60,7 @@ rovei_net_drop rovei_net_receive_data(rovei_net_held *s, const rovei_net_packet 
         return ROVEI_NET_DROP_MEMORY;
     if (rovei_flow_receive_packet(&s->flow, now, h->stream, h->sequence, reliable, text.size) !=
         ROVEI_FLOW_NEW)
-        rovei_net_unkeep(t);
+        rovei_net_unkeep(t, ROVEI_CONTAINER(t->inbox.prev, rovei_net_incoming, list));
     follow(s);
     return ROVEI_NET_DROP_COUNT;
 }

@@ -289,6 +289,105 @@ static void test_flood(void **state)
     kit_fini(&k);
 }
 
+/* Ids that are not served use up nobody's share: their packets say so before any work. */
+static void test_flood_of_unserved(void **state)
+{
+    (void)state;
+    static kit k;
+    kit_init(&k, 4);
+    for (size_t i = 1; i < 4; i++)
+        kit_make_puppet(&k, i);
+    kit_list(&k, 0, 1, false);
+    kit_list(&k, 0, 3, false);
+    rovei_net_fence(k.nodes[0].net, k.now, k.nodes[3].node_id);
+    for (unsigned i = 0; i < 500; i++) {
+        side d;
+        side_dial(&k, &d, i % 2 ? 2 : 3, 0, true);
+        side_fini(&d);
+    }
+    kit_run(&k, 5 * ROVE_MILLISECOND);
+    assert_int_equal(kit_drops(&k, 0, ROVEI_NET_DROP_UNLISTED), 250);
+    assert_int_equal(kit_drops(&k, 0, ROVEI_NET_DROP_FENCED), 250);
+    side good; /* from an address that nobody knows yet */
+    side_dial(&k, &good, 1, 0, true);
+    kit_run(&k, 5 * ROVE_MILLISECOND);
+    assert_int_equal(kit_info(&k, 0, 1).state, ROVEI_PEER_UP);
+    side_fini(&good);
+    kit_fini(&k);
+}
+
+/* What a peer said before it was known as a node of class rove, and nobody has read yet. */
+static void test_fence_forgets(void **state)
+{
+    (void)state;
+    static kit k;
+    side d;
+    side_begin(&k, &d, true);
+    uint8_t bytes[ROVEI_NET_DATAGRAM_MAX];
+    size_t size = side_seal(&d, bytes, 0x0500, "unread");
+    assert_true(
+        rovei_net_receive(k.nodes[0].net, k.now, &k.nodes[1].addr, bytes, size)); /* not polled */
+    rovei_net_fence(k.nodes[0].net, k.now, k.nodes[1].node_id);
+    kit_run(&k, ROVE_SECOND);
+    assert_int_equal(k.nodes[0].messages, 0);
+    assert_int_equal(kit_told(&k, 0, ROVEI_NET_FAILED), 1);
+    side_fini(&d);
+    kit_fini(&k);
+}
+
+/* A packet full of requests for the address under which the peer is seen: one reply. */
+static void test_one_reflex_a_packet(void **state)
+{
+    (void)state;
+    static kit k;
+    side d;
+    side_begin(&k, &d, true);
+    side_opened(&k, &d, 0);
+    k.nodes[1].got_count = 0;
+    uint8_t bytes[ROVEI_NET_DATAGRAM_MAX] = {0};
+    const size_t count = 2000;
+    const rovei_net_header h = {.subprotocol = 0x0D00, .stream = 0x0D00, .events = (uint16_t)count};
+    size_t size = rovei_net_session_seal(&d.s, &h, bytes, count * ROVEI_NET_FRAME_HEAD);
+    kit_inject(&k, 0, &k.nodes[1].addr, bytes, size);
+    kit_run(&k, 10 * ROVE_MILLISECOND);
+    assert_int_equal(side_opened(&k, &d, 0), 1);
+    rovei_net_stats st = rovei_net_stats_get(k.nodes[0].net);
+    assert_int_equal(st.dropped_messages[ROVEI_NET_SUBPROTOCOL_REFLEX], count - 1);
+    side_fini(&d);
+    kit_fini(&k);
+}
+
+/* Message 2 comes while there is no memory for a session: it is as if it were lost, and the next
+ * attempt comes at its time, not at once. */
+static void test_second_without_memory(void **state)
+{
+    (void)state;
+    for (size_t nth = 0; nth < 2; nth++) {
+        static kit k;
+        kit_init(&k, 2);
+        kit_make_puppet(&k, 1);
+        kit_list(&k, 0, 1, true);
+        kit_run(&k, 2 * ROVE_SECOND);
+        uint64_t started = rovei_net_stats_get(k.nodes[0].net).handshakes_started;
+        side d;
+        side_answer(&k, &d, 1, 0, nth);
+        k.nodes[0].t.alloc.calls = 0;
+        k.nodes[0].t.alloc.fail_at = 0;
+        kit_run(&k, 100 * ROVE_MILLISECOND);
+        k.nodes[0].t.alloc.fail_at = SIZE_MAX;
+        assert_int_equal(kit_drops(&k, 0, ROVEI_NET_DROP_MEMORY), 1);
+        assert_int_equal(rovei_net_stats_get(k.nodes[0].net).handshakes_started, started);
+        k.nodes[1].got_count = 0;
+        kit_run(&k, k.nodes[0].t.env.limits.net_retry);
+        side_fini(&d);
+        side_answer(&k, &d, 1, 0, 0);
+        kit_run(&k, 100 * ROVE_MILLISECOND);
+        assert_int_equal(kit_info(&k, 0, 1).session, d.s.id);
+        side_fini(&d);
+        kit_fini(&k);
+    }
+}
+
 static void test_garbage(void **state)
 {
     (void)state;
@@ -352,12 +451,21 @@ static void test_shortage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wrong_secrets),  cmocka_unit_test(test_id_with_listed_half),
-        cmocka_unit_test(test_listing),        cmocka_unit_test(test_fence),
-        cmocka_unit_test(test_forged_packets), cmocka_unit_test(test_counter_jump),
-        cmocka_unit_test(test_subprotocols),   cmocka_unit_test(test_flood),
-        cmocka_unit_test(test_text),           cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_wrong_secrets),
+        cmocka_unit_test(test_id_with_listed_half),
+        cmocka_unit_test(test_listing),
+        cmocka_unit_test(test_fence),
+        cmocka_unit_test(test_forged_packets),
+        cmocka_unit_test(test_counter_jump),
+        cmocka_unit_test(test_subprotocols),
+        cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_shortage),
+        cmocka_unit_test(test_flood_of_unserved),
+        cmocka_unit_test(test_fence_forgets),
+        cmocka_unit_test(test_one_reflex_a_packet),
+        cmocka_unit_test(test_second_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
