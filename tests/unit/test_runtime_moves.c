@@ -98,6 +98,25 @@ static void test_move_and_back(void **state)
     }
 }
 
+/* A spawn that was refused, because the daemon lives here, leaves nothing that stands in the way.
+ */
+static void test_after_a_refused_spawn(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, 1, true);
+    deliver_and_forget(&p.a, p.d);
+    deliver_and_forget(&p.a, p.d);
+    rove_daemon other;
+    assert_int_equal(rove_runtime_spawn(p.a.rt, "probe", p.id, NULL, &other), ROVE_E_EXISTS);
+    assert_ok(rove_runtime_expect_migration(p.b.rt, "probe", p.d.origin, NULL));
+    rove_migration_info info;
+    assert_ok(move(&p, NULL, &info));
+    await_count(&p.a, 0);
+    assert_lives_at_b(&p, "3");
+    pair_close(&p);
+}
+
 static void test_identity_rules(void **state)
 {
     (void)state;
@@ -782,6 +801,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_move_and_back),
         cmocka_unit_test(test_identity_rules),
+        cmocka_unit_test(test_after_a_refused_spawn),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_bad_orders),
         cmocka_unit_test(test_not_ready_then_ready),
