@@ -14,8 +14,9 @@
 #define ROVEI_FLOW_HORIZON 16384u
 /* A hole of this age is given up: many senders never repair one. */
 #define ROVEI_FLOW_HOLE_LIFE ROVE_SECOND
-/* A number that came before and comes again after this silence is a stream that was begun anew: no
- * sender repeats a packet for so long. */
+/* A number that came before and comes again after this silence is a stream that was begun anew: the
+ * reference repeats a packet for less. A sender that waits for longer, on a very slow way, has one
+ * packet delivered twice. */
 #define ROVEI_FLOW_NEW_LIFE (10 * ROVE_SECOND)
 
 typedef enum rovei_flow_verdict {

@@ -66,7 +66,7 @@ ROVE_MUST_USE rove_err rovei_net_send(rovei_net *t, rovei_now now, uint64_t node
                                       uint16_t subprotocol, rove_span message);
 /* A session stands that has not failed. */
 bool rovei_net_reaches(const rovei_net *t, uint64_t node_id);
-/* Its static X25519 key: as it proved it when it answered this node, or else as it is listed.
+/* Its static X25519 key as it is listed; a peer that answered this node under it has proved it.
  * E_NOT_FOUND when it is not known. For sealing envelopes. */
 ROVE_MUST_USE rove_err rovei_net_peer_key(const rovei_net *t, uint64_t node_id, uint8_t ret[32]);
 /* This node's own static secret, in the slab; for opening envelopes. */

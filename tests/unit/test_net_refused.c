@@ -357,6 +357,34 @@ static void test_one_reflex_a_packet(void **state)
     kit_fini(&k);
 }
 
+/* A reply to a reflex request over IPv6, where the peer has moved to. */
+static void test_reflex_ipv6(void **state)
+{
+    (void)state;
+    static kit k;
+    side d;
+    side_begin(&k, &d, true);
+    const rovei_addr six = {.family = 6, .ip = {0x20, 1, 0xD, 0xB8, [15] = 7}, .port = 0x1234};
+    k.nodes[1].addr = six;
+    side_beat_from(&k, &d, &six);
+    side_say(&k, &d, 0x0D00, "");
+    kit_run(&k, 10 * ROVE_MILLISECOND);
+    assert_true(kit_is_sent_to(&k, &six));
+    rovei_net_packet p;
+    rove_span text, event = {NULL, 0};
+    kit_packet *got = NULL;
+    for (size_t i = 0; (got = kit_got(&k, 1, 0, i, &p)) && p.header.subprotocol != 0x0D00; i++)
+        continue;
+    assert_non_null(got);
+    assert_ok(rovei_net_session_open(&d.s, &p, got->bytes, &text));
+    rovei_net_frames f = rovei_net_frames_of(text, p.header.events);
+    assert_true(rovei_net_frames_next(&f, &event));
+    const uint8_t want[19] = {6, 0x20, 1, 0xD, 0xB8, [16] = 7, [17] = 0x12, [18] = 0x34};
+    assert_span(event, want, sizeof want);
+    side_fini(&d);
+    kit_fini(&k);
+}
+
 /* Message 2 comes while there is no memory for a session: it is as if it were lost, and the next
  * attempt comes at its time, not at once. */
 static void test_second_without_memory(void **state)
@@ -451,21 +479,14 @@ static void test_shortage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wrong_secrets),
-        cmocka_unit_test(test_id_with_listed_half),
-        cmocka_unit_test(test_listing),
-        cmocka_unit_test(test_fence),
-        cmocka_unit_test(test_forged_packets),
-        cmocka_unit_test(test_counter_jump),
-        cmocka_unit_test(test_subprotocols),
-        cmocka_unit_test(test_flood),
-        cmocka_unit_test(test_text),
-        cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_shortage),
-        cmocka_unit_test(test_flood_of_unserved),
-        cmocka_unit_test(test_fence_forgets),
-        cmocka_unit_test(test_one_reflex_a_packet),
-        cmocka_unit_test(test_second_without_memory),
+        cmocka_unit_test(test_wrong_secrets),  cmocka_unit_test(test_id_with_listed_half),
+        cmocka_unit_test(test_listing),        cmocka_unit_test(test_fence),
+        cmocka_unit_test(test_forged_packets), cmocka_unit_test(test_counter_jump),
+        cmocka_unit_test(test_subprotocols),   cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_text),           cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_shortage),       cmocka_unit_test(test_flood_of_unserved),
+        cmocka_unit_test(test_fence_forgets),  cmocka_unit_test(test_one_reflex_a_packet),
+        cmocka_unit_test(test_reflex_ipv6),    cmocka_unit_test(test_second_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
