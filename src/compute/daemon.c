@@ -246,7 +246,7 @@ static void fire(rovei_timer *timer, void *user, rovei_now now)
 void rovei_daemon_superseded(rovei_node *n, rovei_now now, rovei_daemon *d,
                              const rovei_record *higher)
 {
-    if (d->role == ROVEI_ROLE_ASIDE)
+    if (d->role == ROVEI_ROLE_ASIDE || rovei_moves_arrived(now, d, &higher->holder))
         return;
     if (rovei_daemon_moves(d))
         rovei_moves_detach(n, now, d, ROVE_E_SUPERSEDED);

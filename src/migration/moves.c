@@ -528,6 +528,11 @@ static void detach_target(rovei_node *n, rovei_now now, rovei_daemon *d, rove_er
     rovei_attempt_retire(a, now);
 }
 
+bool rovei_moves_arrived(rovei_now now, rovei_daemon *d, const rove_entity *holder)
+{
+    return d->net_source && rovei_net_source_held_by(d->net_source, now, holder);
+}
+
 void rovei_moves_detach(rovei_node *n, rovei_now now, rovei_daemon *d, rove_err err)
 {
     if (d->source)

@@ -25,6 +25,9 @@ void rovei_moves_peer_failed(rovei_node *n, rovei_now now, const rove_entity *pe
 void rovei_moves_complete(rovei_node *n, rovei_now now, rovei_completion *c);
 /* The transport towards a peer has room again: State chunks go on. Once per turn. */
 void rovei_moves_turn(rovei_node *n, rovei_now now);
+/* A record with a higher right names this holder. True: it is where this node's committed move in
+ * class net went; the move is complete, and the daemon's record here is gone. */
+bool rovei_moves_arrived(rovei_now now, rovei_daemon *d, const rove_entity *holder);
 /* The daemon was superseded or is being removed: its attempts end with `err`, without touching the
  * daemon. */
 void rovei_moves_detach(rovei_node *n, rovei_now now, rovei_daemon *d, rove_err err);

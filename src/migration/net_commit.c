@@ -126,6 +126,14 @@ void rovei_net_source_close(struct rovei_net_source *s, rovei_now now)
     rovei_attempt_retire(a, now);
 }
 
+bool rovei_net_source_held_by(struct rovei_net_source *s, rovei_now now, const rove_entity *holder)
+{
+    if (s->step != ROVEI_NET_SOURCE_COMMITTED || rovei_entity_node_id(holder) != s->roles.target)
+        return false;
+    rovei_net_source_close(s, now);
+    return true;
+}
+
 bool rovei_net_source_cutover_again(rovei_node *n, rovei_now now, uint64_t from,
                                     const rovei_netmove_message *m)
 {

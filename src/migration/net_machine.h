@@ -119,6 +119,9 @@ void rovei_net_source_repeat(struct rovei_net_source *s, rovei_now now); /* its 
 void rovei_net_source_limit(struct rovei_net_source *s, rovei_now now);
 void rovei_net_source_peer_up(struct rovei_net_source *s, rovei_now now, uint64_t node_id);
 void rovei_net_source_peer_failed(struct rovei_net_source *s, rovei_now now, uint64_t node_id);
+/* A record says that this node holds the daemon, by a right above the one that was given away. When
+ * the daemon was given to that very node the move is complete, and gone with the daemon: true. */
+bool rovei_net_source_held_by(struct rovei_net_source *s, rovei_now now, const rove_entity *holder);
 /* Ends it without touching the daemon (rovei_moves_detach). */
 void rovei_net_source_detach(struct rovei_net_source *s, rovei_now now, rove_err err);
 void rovei_net_source_check(const struct rovei_net_source *s);

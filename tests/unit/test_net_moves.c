@@ -153,13 +153,42 @@ static void cut_off(void **state)
     }
 }
 
+/* The target's record goes round by others before its own word comes: that is proof as well. */
+static void record_before_word(void **state)
+{
+    (void)state;
+    world w;
+    rovei_attempt_id id;
+    world_init_apart(&w, 2);
+    w.delay = 5 * ROVE_MILLISECOND;
+    rove_entity d = spawn(&w, 100);
+    assert_ok(order(&w, 0, 1, &d, &id));
+    uint64_t end = w.now.mono + ROVE_SECOND;
+    while (!world_daemon(&w, 1, &d) || !rovei_daemon_serves(world_daemon(&w, 1, &d))) {
+        assert_true(w.now.mono < end);
+        world_run(&w, ROVE_MILLISECOND);
+    }
+    world_cut(&w, 0, 1, true);
+    assert_false(over(&w, 0, &id));
+    rovei_record record = rovei_location_get(w.nodes[1].node, &d)->record;
+    rove_entity third = {{3}};
+    assert_ok(rovei_location_learn(w.nodes[0].node, w.now, &record, &third));
+    world_run(&w, ROVE_MILLISECOND);
+    assert_int_equal(world_info(&w, 0, &id).outcome, ROVEI_OUTCOME_COMPLETED);
+    assert_null(world_daemon(&w, 0, &d));
+    assert_int_equal(world_deliver(&w, 0, &d, "late"), ROVE_E_MOVED);
+    world_cut(&w, 0, 1, false);
+    watch_until(&w, &d, 60 * ROVE_SECOND, over(&w, 0, &id));
+    assert_int_equal(world_serving(&w, &d), 1);
+    world_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(to_and_fro),
-        cmocka_unit_test(with_loss),
-        cmocka_unit_test(cancelled),
-        cmocka_unit_test(cut_off),
+        cmocka_unit_test(to_and_fro),         cmocka_unit_test(with_loss),
+        cmocka_unit_test(cancelled),          cmocka_unit_test(cut_off),
+        cmocka_unit_test(record_before_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
