@@ -249,7 +249,7 @@ static void advance(rovei_node *n, rovei_now now, rovei_net_place *p)
     if (p->granted < needed) {
         ask(n, now, p, needed);
     } else if (p->arrival.whole) {
-        rovei_text why;
+        rovei_text why = {0};
         rove_err err = rovei_net_target_begin(n, now, &p->arrival, &why);
         if (err == ROVE_E_IDENTITY_TRANSPORT)
             fail(n, now, p, err, why.chars);
@@ -332,7 +332,7 @@ static rove_err take_chunk(rovei_node *n, rovei_now now, rovei_net_place *p,
 void rovei_net_target_chunk(rovei_node *n, rovei_now now, uint64_t from, uint64_t orchestrator,
                             uint64_t origin, const rovei_netmove_chunk *c)
 {
-    rovei_text why;
+    rovei_text why = {0};
     rovei_net_place *p = find(n, from, origin);
     const rovei_daemon *d = rovei_daemon_by_origin(n, origin);
     if (d && d->net_target && d->net_target->step == ROVEI_NET_TARGET_ACTIVATING) {
