@@ -87,11 +87,18 @@ void rovei_net_session_heartbeat(rovei_net_session *s, uint8_t ret[ROVEI_NET_OVE
     rovei_net_session_seal(s, &h, ret, 0);
 }
 
+/* The window of the mesh remembers more than this class lets in. */
+static bool is_new(const rovei_replay *w, uint64_t counter)
+{
+    bool too_old = counter < w->next && w->next - 1 - counter >= ROVEI_NET_WINDOW;
+    return !too_old && rovei_replay_is_new(w, counter);
+}
+
 rove_err rovei_net_session_open(rovei_net_session *s, const rovei_net_packet *p, uint8_t *dgram,
                                 rove_span *ret)
 {
     ROVEI_CHECK(p->type != ROVEI_NET_PACKET_HANDSHAKE && p->body_size >= ROVEI_TAG_SIZE);
-    if (!rovei_replay_is_new(&s->window, p->header.counter))
+    if (!is_new(&s->window, p->header.counter))
         return ROVE_E_REPLAY;
     /* The nonce's prefix in the packet is nobody's word; the session has its own. */
     uint8_t nonce[NONCE_SIZE], aad[ROVEI_NET_AAD_SIZE];

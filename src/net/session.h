@@ -9,6 +9,10 @@
 #include <mesh/replay.h>
 #include <net/wire.h>
 
+/* A counter of this age, the highest one being of age 0, counts as seen; jumps forward have no
+ * bound. */
+#define ROVEI_NET_WINDOW 1024
+
 typedef struct rovei_net_session {
     const rovei_env *env;
     uint64_t id;           /* equal on both sides; the packets say it */

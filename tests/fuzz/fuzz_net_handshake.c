@@ -233,7 +233,7 @@ static void land(rovei_net_session *s, flying *f, rovei_reader *r)
             f->taken = true;
         } else {
             bool old =
-                s->window.next > f->counter && s->window.next - f->counter > ROVEI_REPLAY_WINDOW;
+                s->window.next > f->counter && s->window.next - f->counter > ROVEI_NET_WINDOW;
             ROVEI_CHECK(err == ROVE_E_REPLAY && (f->taken || old));
         }
     } else {
