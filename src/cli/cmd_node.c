@@ -409,6 +409,24 @@ static int run(server *s)
     return status;
 }
 
+/* Of two entries for one id the later would silently take the place of the earlier. */
+static int check_net_peers(const cli_list *peers)
+{
+    for (size_t i = 0; i < peers->count; i++) {
+        net_peer p, earlier;
+        int status = net_peer_parse(peers->items[i], &p);
+        for (size_t j = 0; status == CLI_DONE && j < i; j++) {
+            status = net_peer_parse(peers->items[j], &earlier);
+            if (status == CLI_DONE && earlier.node_id == p.node_id)
+                status = cli_usage("--net-peer names the node 0x%llx twice: list each node once",
+                                   (unsigned long long)p.node_id);
+        }
+        if (status != CLI_DONE)
+            return status;
+    }
+    return CLI_DONE;
+}
+
 static int check_options(const server *s)
 {
     rove_limits limits;
@@ -428,12 +446,9 @@ static int check_options(const server *s)
         return cli_usage("--compat knows only \"net\", not \"%s\"", s->compat);
     if (s->net_peers.count && !s->compat)
         return cli_usage("--net-peer needs --compat net: class net is served only on request");
-    for (size_t i = 0; i < s->net_peers.count; i++) {
-        net_peer p;
-        int status = net_peer_parse(s->net_peers.items[i], &p);
-        if (status != CLI_DONE)
-            return status;
-    }
+    int status = check_net_peers(&s->net_peers);
+    if (status != CLI_DONE)
+        return status;
     return set_limits(&limits, &s->set);
 }
 

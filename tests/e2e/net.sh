@@ -106,6 +106,8 @@ for form in "" 12 0x 0xg 0x12345678123456781 "$b " "$b:" "$b:12" "${b}:${key}0" 
         node --compat net --net-peer "$form"
 done
 refuses "itself" 1 "rove: *is the id of this node*" node --identity f.id --compat net --net-peer "$f"
+refuses "one id twice" 2 "rove: --net-peer names the node 0x77 twice*" \
+    node --compat net --net-peer "0x77:$key@127.0.0.1:9" --net-peer 0x5 --net-peer 0x0077
 refuses "two with one low half" 1 "rove: *same low 32 bits*" \
     node --compat net --net-peer 0x1234567800000001 --net-peer 0x8765432100000001
 refuses "an id that no node has" 1 "rove: *no node can have that id*" \
