@@ -219,12 +219,12 @@ static void look_after_sending(rovei_flow *f, uint64_t now, flow_stream *s)
     update_ticking(f, now, s);
 }
 
-void rovei_flow_receive_control(rovei_flow *f, uint64_t now, uint16_t id, rove_span event)
+bool rovei_flow_receive_control(rovei_flow *f, uint64_t now, uint16_t id, rove_span event)
 {
     rovei_flow_message m;
     if (rovei_flow_read(id, event, &m)) {
         f->stats->malformed++;
-        return;
+        return false;
     }
     flow_stream *s = stream_find(f, m.stream);
     if (id == ROVEI_FLOW_RESET_ID) {
@@ -234,11 +234,11 @@ void rovei_flow_receive_control(rovei_flow *f, uint64_t now, uint16_t id, rove_s
             f->stats->ended++;
             tell(f, s);
         }
-        return;
+        return true;
     }
     if (!s || !s->sending) {
         f->stats->stray++;
-        return;
+        return true;
     }
     uint64_t resent = s->out.resent, contradicted = s->out.contradicted;
     if (id == ROVEI_FLOW_WINDOW_ID)
@@ -250,6 +250,7 @@ void rovei_flow_receive_control(rovei_flow *f, uint64_t now, uint16_t id, rove_s
     f->stats->resent += s->out.resent - resent;
     f->stats->contradicted += s->out.contradicted - contradicted;
     look_after_sending(f, now, s);
+    return true;
 }
 
 /* ---- sending ---- */

@@ -66,8 +66,8 @@ void rovei_flow_fini(rovei_flow *f);
  * longest is forgotten. */
 rovei_flow_verdict rovei_flow_receive_packet(rovei_flow *f, uint64_t now, uint64_t stream,
                                              uint64_t sequence, bool reliable, size_t plain_size);
-/* One event of a packet of 0x0B00 to 0x0B03. */
-void rovei_flow_receive_control(rovei_flow *f, uint64_t now, uint16_t id, rove_span event);
+/* One event of a packet of 0x0B00 to 0x0B03. False: it does not decode, and changed nothing. */
+bool rovei_flow_receive_control(rovei_flow *f, uint64_t now, uint16_t id, rove_span event);
 
 /* ---- sending ---- */
 /* Makes a stream ready to be sent on. Its id must not be in use (E_EXISTS) and is used up for the

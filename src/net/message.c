@@ -58,7 +58,8 @@ static bool take_event(rovei_net_held *s, const rovei_net_header *h, rove_span e
     uint16_t subprotocol = h->subprotocol;
     rovei_net_stats *stats = &s->link->net->stats;
     if (rovei_flow_is_control(subprotocol)) {
-        rovei_net_receive_control(s, subprotocol, event);
+        if (!rovei_net_receive_control(s, subprotocol, event))
+            stats->dropped_messages[ROVEI_NET_SUBPROTOCOL_STREAM]++;
         return true;
     }
     bool served = subprotocol == MIGRATION || (subprotocol == REFLEX && !event.size && first);

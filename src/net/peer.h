@@ -207,8 +207,8 @@ ROVE_MUST_USE rove_err rovei_net_streams_init(rovei_net_held *s);
 void rovei_net_streams_fini(rovei_net_held *s);
 /* An authentic packet of the event plane. */
 rovei_net_drop rovei_net_receive_data(rovei_net_held *s, const rovei_net_packet *p, rove_span text);
-/* One event of an authentic packet about streams. */
-void rovei_net_receive_control(rovei_net_held *s, uint16_t subprotocol, rove_span event);
+/* One event of an authentic packet about streams. False: it does not decode. */
+bool rovei_net_receive_control(rovei_net_held *s, uint16_t subprotocol, rove_span event);
 /* The next packet of one of the sessions with the peer; 0 when there is none. */
 size_t rovei_net_write_streams(rovei_net_link *l, uint8_t *ret, rovei_addr *ret_to);
 bool rovei_net_poll_streams(rovei_net_link *l, rovei_net_event *ret);

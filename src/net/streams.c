@@ -65,10 +65,11 @@ rovei_net_drop rovei_net_receive_data(rovei_net_held *s, const rovei_net_packet 
     return ROVEI_NET_DROP_COUNT;
 }
 
-void rovei_net_receive_control(rovei_net_held *s, uint16_t subprotocol, rove_span event)
+bool rovei_net_receive_control(rovei_net_held *s, uint16_t subprotocol, rove_span event)
 {
-    rovei_flow_receive_control(&s->flow, s->link->net->now.mono, subprotocol, event);
+    bool good = rovei_flow_receive_control(&s->flow, s->link->net->now.mono, subprotocol, event);
     follow(s);
+    return good;
 }
 
 /* ---- out ---- */

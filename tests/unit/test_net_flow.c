@@ -781,13 +781,13 @@ static void test_garbage(void **state)
     end a;
     end_init(&a);
     uint8_t bytes[24] = {0};
-    rovei_flow_receive_control(&a.f, 0, ROVEI_FLOW_WINDOW_ID, (rove_span){bytes, 23});
-    rovei_flow_receive_control(&a.f, 0, ROVEI_FLOW_RANGES_ID, (rove_span){bytes, 16});
+    assert_false(rovei_flow_receive_control(&a.f, 0, ROVEI_FLOW_WINDOW_ID, (rove_span){bytes, 23}));
+    assert_false(rovei_flow_receive_control(&a.f, 0, ROVEI_FLOW_RANGES_ID, (rove_span){bytes, 16}));
     assert_int_equal(a.stats.malformed, 2);
-    rovei_flow_receive_control(&a.f, 0, ROVEI_FLOW_WINDOW_ID, (rove_span){bytes, 24});
-    rovei_flow_receive_control(&a.f, 0, ROVEI_FLOW_NACK_ID, (rove_span){bytes, 24});
+    assert_true(rovei_flow_receive_control(&a.f, 0, ROVEI_FLOW_WINDOW_ID, (rove_span){bytes, 24}));
+    assert_true(rovei_flow_receive_control(&a.f, 0, ROVEI_FLOW_NACK_ID, (rove_span){bytes, 24}));
     assert_int_equal(a.stats.stray, 2);
-    rovei_flow_receive_control(&a.f, 0, ROVEI_FLOW_RESET_ID, (rove_span){bytes, 8});
+    assert_true(rovei_flow_receive_control(&a.f, 0, ROVEI_FLOW_RESET_ID, (rove_span){bytes, 8}));
     assert_int_equal(a.f.streams.count, 0); /* nothing is made by any of them */
     /* out of memory: as if the packet had been lost */
     a.a.fail_at = a.a.calls;

@@ -248,6 +248,8 @@ static void test_control_garbage(void **state)
     }
     kit_run(&k, 2 * MS);
     assert_int_equal(counters(&k, 0)->malformed, 4);
+    rovei_net_stats st = rovei_net_stats_get(k.nodes[0].net);
+    assert_int_equal(st.dropped_messages[ROVEI_NET_SUBPROTOCOL_STREAM], 4);
     assert_int_equal(kit_told(&k, 0, ROVEI_NET_STREAM), 0);
     hand_down(&k, &d);
 }
