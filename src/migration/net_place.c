@@ -123,9 +123,8 @@ static void fail(rovei_node *n, rovei_now now, rovei_net_place *p, rove_err err,
         drop(n, p);
         return;
     }
-    if (err == ROVE_E_WRONG_PEER)
-        rovei_netmove_refused(n, ROVEI_NETMOVE_SNAPSHOT_READY);
-    else
+    rovei_netmove_refused(n, ROVEI_NETMOVE_SNAPSHOT_READY);
+    if (err != ROVE_E_WRONG_PEER)
         rovei_netmove_say_failed(n, now, p->arrival.orchestrator, p->arrival.origin, err, text);
     remember_refused(n->net_moves, now, p->arrival.from, p->arrival.origin, p->total, p->seen);
     drop(n, p);

@@ -220,6 +220,7 @@ rove_err rovei_net_target_begin(rovei_node *n, rovei_now now, const rovei_net_ar
 static void restore_failed(struct rovei_net_target *t, rovei_now now, const rovei_completion *c)
 {
     rovei_text text;
+    rovei_netmove_refused(t->a->node, ROVEI_NETMOVE_SNAPSHOT_READY);
     if (c->err == ROVE_E_IDENTITY_MISSING) {
         rovei_net_target_discard(t, now, c->err, ROVEI_NETMOVE_NOT_OPENED ROVEI_NETMOVE_NO_KEY);
         return;

@@ -891,6 +891,7 @@ static void nothing_is_kept_of_the_unexpected(void **state)
     assert_int_equal(o.w.nodes[0].node->net_moves->place_count, 0);
     assert_int_equal(o.w.nodes[0].node->net_moves->chunks.bytes, 0);
     assert_int_equal(outsider_count(&o, 0, ROVEI_NETMOVE_MIGRATION_FAILED), 50);
+    assert_int_equal(stats_of(&o).refused[ROVEI_NETMOVE_SNAPSHOT_READY], 50);
     outsiders_fini(&o);
 }
 
