@@ -42,8 +42,9 @@ typedef struct rovei_net_done {
     uint64_t until; /* monotonic */
 } rovei_net_done;
 #define ROVEI_NET_DONE_MAX 1024
-void rovei_net_done_add(rovei_node *n, rovei_now now, uint64_t origin, uint64_t orchestrator,
-                        uint64_t replayed);
+/* E_NOMEM: a lost ActivateAck could not be said again. */
+ROVE_MUST_USE rove_err rovei_net_done_add(rovei_node *n, rovei_now now, uint64_t origin,
+                                          uint64_t orchestrator, uint64_t replayed);
 const rovei_net_done *rovei_net_done_find(rovei_node *n, rovei_now now, uint64_t origin);
 void rovei_net_done_forget(rovei_node *n, uint64_t origin);
 

@@ -151,8 +151,8 @@ static void forget_old(struct rovei_net_moves *m, rovei_now now)
     m->done_count -= old;
 }
 
-void rovei_net_done_add(rovei_node *n, rovei_now now, uint64_t origin, uint64_t orchestrator,
-                        uint64_t replayed)
+rove_err rovei_net_done_add(rovei_node *n, rovei_now now, uint64_t origin, uint64_t orchestrator,
+                            uint64_t replayed)
 {
     struct rovei_net_moves *m = n->net_moves;
     void *items = m->done;
@@ -165,10 +165,11 @@ void rovei_net_done_add(rovei_node *n, rovei_now now, uint64_t origin, uint64_t 
         memmove(m->done, m->done + 1, (m->done_count - 1) * sizeof *m->done);
         m->done_count--;
     } else if (err) {
-        return; /* out of memory: a lost ActivateAck is not said again */
+        return err;
     }
     m->done[m->done_count++] =
         (rovei_net_done){origin, orchestrator, replayed, rovei_time_add(now.mono, DONE_LIFE)};
+    return ROVE_OK;
 }
 
 const rovei_net_done *rovei_net_done_find(rovei_node *n, rovei_now now, uint64_t origin)

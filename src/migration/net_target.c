@@ -273,8 +273,9 @@ static void serve(struct rovei_net_target *t, rovei_now now)
     rovei_node *n = a->node;
     rovei_daemon *d = t->d;
     uint64_t origin = rovei_entity_origin(&d->entity);
-    if (rovei_daemon_serve(n, now, d)) {
-        rovei_attempt_back_off(a, now);
+    if (rovei_net_done_add(n, now, origin, t->roles.orchestrator, t->replayed) ||
+        rovei_daemon_serve(n, now, d)) {
+        rovei_attempt_back_off(a, now); /* out of memory */
         return;
     }
     const rovei_location *at = rovei_location_get(n, &d->entity);
@@ -285,7 +286,6 @@ static void serve(struct rovei_net_target *t, rovei_now now)
     a->info.active_at = now.mono;
     rovei_attempt_phase(a, ROVEI_PHASE_COMPLETE);
     (void)rovei_net_place_drop(n, t->roles.source, origin); /* the rest of a set that came again */
-    rovei_net_done_add(n, now, origin, t->roles.orchestrator, t->replayed);
     say_ack(n, now, t->roles.orchestrator, origin, t->replayed);
     detach(t);
     rovei_attempt_conclude(a, now, ROVEI_OUTCOME_COMPLETED, ROVE_OK);
