@@ -68,8 +68,7 @@ static void step(rovei_flow *f, uint64_t *now, rovei_reader *r)
     } else if (what % 4 == 2) {
         static const uint8_t bytes[ROVEI_NET_PLAIN_MAX];
         (void)rovei_flow_open(f, stream, what & 0x80, what & 0x40 ? 4096 : ROVEI_FLOW_WINDOW);
-        (void)rovei_flow_put(f, *now, stream, (rove_span){bytes, rovei_read_u16(r) % sizeof bytes},
-                             1);
+        (void)rovei_flow_put(f, *now, stream, (rove_span){bytes, rovei_read_u16(r) % sizeof bytes});
     } else {
         *now += rovei_read_u16(r) * ROVE_MILLISECOND / 8;
     }
