@@ -145,7 +145,18 @@ typedef enum rove_err_class {
     X(E_SNAPSHOT_KIND, 107, USAGE, "the snapshot is of a daemon of another kind")                  \
     /* class net */                                                                                \
     X(E_TARGET_KEY, 108, USAGE, "the target's key is not known, so nothing can be sealed to it")   \
-    X(E_NO_LANES, 109, USAGE, "the daemon lives on a node of class net, where no lane goes")
+    X(E_NO_LANES, 109, USAGE, "the daemon lives on a node of class net, where no lane goes")       \
+    /* permission tokens */                                                                        \
+    X(E_TOKEN_SIGNATURE, 110, PEER, "the token's signature is not valid")                          \
+    X(E_TOKEN_EARLY, 111, PEER, "the token is not valid yet")                                      \
+    X(E_TOKEN_EXPIRED, 112, PEER, "the token has expired")                                         \
+    X(E_TOKEN_LONG, 113, PEER, "the token's life is longer than 365 days")                         \
+    X(E_TOKEN_NO_LIFE, 114, USAGE, "a token has to live for at least one second")                  \
+    X(E_TOKEN_EXHAUSTED, 115, PEER, "the token may not be handed on any further")                  \
+    X(E_TOKEN_NO_DELEGATE, 116, PEER, "the token does not allow its subject to hand it on")        \
+    X(E_TOKEN_NOT_AUTHORIZED, 117, PEER, "no token given authorises this")                         \
+    X(E_TOKEN_REVOKED, 118, PEER, "the token is revoked")                                          \
+    X(E_TOKEN_FORMAT, 119, PEER, "the token or chain of tokens is malformed")
 
 typedef enum rove_err {
 #define ROVE_ERR_ENUM(name, number, class, text) ROVE_##name = -(number),

@@ -18,6 +18,7 @@
 #include <rove/runtime.h>
 #include <rove/sender.h>
 #include <rove/snapshot.h>
+#include <rove/token.h>
 #include <rove/types.h>
 
 #endif
