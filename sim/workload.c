@@ -282,6 +282,7 @@ static void client_note(sim_client *c, const rovei_note *note)
     case ROVEI_NOTE_HANDSHAKE_TIME:
     case ROVEI_NOTE_FORCED:
     case ROVEI_NOTE_ASIDE:
+    case ROVEI_NOTE_CHANNEL_ROOM:
         break;
     }
 }
@@ -386,6 +387,7 @@ void sim_work_note(sim_node *n, const rovei_note *note)
         break;
     case ROVEI_NOTE_PEER:
     case ROVEI_NOTE_HANDSHAKE_TIME:
+    case ROVEI_NOTE_CHANNEL_ROOM:
         break;
     }
 }

@@ -309,6 +309,7 @@ static void note(sim_node *n, rovei_note *note)
     case ROVEI_NOTE_MOVE_ENDED:
     case ROVEI_NOTE_FORCED:
     case ROVEI_NOTE_ASIDE:
+    case ROVEI_NOTE_CHANNEL_ROOM:
     case ROVEI_NOTE_APPLIED:
     case ROVEI_NOTE_REFUSED:
     case ROVEI_NOTE_UNKNOWN:

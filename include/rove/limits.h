@@ -124,6 +124,33 @@ ROVE_BEGIN_DECLS
       "time without a further chunk after which one is given up")                                  \
     X(net_move_stall, T, 100 * ROVE_SECOND, ROVE_MILLISECOND, 14400 * ROVE_SECOND,                 \
       "as move_stall, to a node of class net, which says nothing while it receives")               \
+    /* channels (docs/protocol/channels.md) */                                                     \
+    X(channels_max, N, 16384, 1, 1048576, "channels of this node, and their configurations, each") \
+    X(channels_per_peer, N, 1024, 1, 1048576,                                                      \
+      "channels of this node that one other may subscribe to; more are refused")                   \
+    X(channel_groups, N, 64, 0, 65536, "queue groups of one channel; more are refused")            \
+    X(channel_history, N, 65536, 1, UINT64_C(1) << 24,                                             \
+      "events that a channel keeps for subscribers that are behind")                               \
+    X(channel_history_bytes, B, UINT64_C(16) << 20, 4096, UINT64_C(1) << 34,                       \
+      "bytes of events that a channel keeps; one event always is")                                 \
+    X(channels_history_bytes, B, UINT64_C(256) << 20, 65536, UINT64_C(1) << 40,                    \
+      "bytes of events that all channels keep; above it the largest gives its oldest up")          \
+    X(channel_window, N, 1024, 1, 65536,                                                           \
+      "events that may be under way to a subscriber before it says that it took them")             \
+    X(channel_window_bytes, B, UINT64_C(1) << 20, 64, UINT64_C(1) << 30,                           \
+      "bytes likewise; one event always may")                                                      \
+    X(channel_keep, T, 90 * ROVE_SECOND, ROVE_MILLISECOND, 86400 * ROVE_SECOND,                    \
+      "how long a subscriber that cannot be reached, or takes nothing, is kept or waited for")     \
+    X(membership_ack_wait, T, 5 * ROVE_SECOND, ROVE_MILLISECOND, 600 * ROVE_SECOND,                \
+      "how long the answer to a request to join or leave a channel is waited for")                 \
+    X(token_sweep_interval, T, 30 * ROVE_SECOND, 0, 31536000 * ROVE_SECOND,                        \
+      "interval at which the tokens of all subscribers are judged anew; a year: never")            \
+    X(auth_failures, N, 16, 1, 65535,                                                              \
+      "requests of one node in auth_window that may fail; 65535 = any number")                     \
+    X(auth_window, T, 60 * ROVE_SECOND, ROVE_MILLISECOND, 86400 * ROVE_SECOND,                     \
+      "time over which they are counted")                                                          \
+    X(auth_throttle, T, 30 * ROVE_SECOND, ROVE_MILLISECOND, 86400 * ROVE_SECOND,                   \
+      "how long every request of that node is then refused")                                       \
     /* embedding: rove/observer.h, rove/async.h */                                                 \
     X(dump_bytes, B, UINT64_C(1) << 20, 16384, UINT64_C(1) << 30, "text of one dump")              \
     X(observers_max, N, 64, 1, 65536, "observers of one daemon")                                   \

@@ -37,5 +37,6 @@ typedef enum rovei_level {
 #define ROVEI_TAG_LANE    0x5257 /* sender to host */
 #define ROVEI_TAG_OUTCOME 0x5258 /* host to sender */
 #define ROVEI_TAG_LOCATE  0x5259 /* where is a daemon */
+#define ROVEI_TAG_CHANNEL 0x525A /* membership of channels and what is published on them */
 
 #endif

@@ -128,6 +128,7 @@ static rove_outcome_kind kind_of(rovei_note_kind note)
     case ROVEI_NOTE_HANDSHAKE_TIME:
     case ROVEI_NOTE_FORCED:
     case ROVEI_NOTE_ASIDE:
+    case ROVEI_NOTE_CHANNEL_ROOM:
         break;
     }
     return (rove_outcome_kind)0;

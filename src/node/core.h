@@ -58,6 +58,7 @@ struct rovei_node {
     rovei_map origins; /* origin hash -> rovei_daemon */
     rovei_map senders; /* number -> rovei_sender */
     struct rovei_moves *moves;
+    struct rovei_channels *channels; /* those that this node publishes on */
     struct rovei_net_moves *net_moves; /* those with peers of class net */
     rovei_queue effects, notes;
     rovei_map questions;     /* ticket -> what was asked (node/node.c) */

@@ -401,6 +401,8 @@ typedef enum rovei_note_kind {
     ROVEI_NOTE_FORCED,         /* daemon, value = epoch: a forced epoch was taken or heard of */
     ROVEI_NOTE_ASIDE,          /* daemon, peer = who has the right, value = its epoch: the copy
                                   here is kept aside */
+    ROVEI_NOTE_CHANNEL_ROOM,   /* text: name of a channel of this node that can be published on
+                                  again, after E_WINDOW */
 } rovei_note_kind;
 
 typedef struct rovei_note {
@@ -415,7 +417,7 @@ typedef struct rovei_note {
     uint64_t sender, number, value;
     rove_span outputs; /* APPLIED: framed outputs, inside of `owner` */
     uint32_t output_count;
-    rove_span text;  /* APPLIED with an error, REFUSED: inside of `owner` */
+    rove_span text;  /* APPLIED with an error, REFUSED, CHANNEL_ROOM: inside of `owner` */
     rove_buf *owner; /* one reference, belongs to the caller */
 } rovei_note;
 bool rovei_node_poll_note(rovei_node *n, rovei_note *ret);

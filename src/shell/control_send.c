@@ -207,6 +207,7 @@ static void on_note(void *user, rovei_node *core, rovei_now now, const rovei_not
     case ROVEI_NOTE_HANDSHAKE_TIME:
     case ROVEI_NOTE_FORCED:
     case ROVEI_NOTE_ASIDE:
+    case ROVEI_NOTE_CHANNEL_ROOM:
         break;
     }
     if (c)

@@ -5,9 +5,7 @@
 #define ROVEI_STATE_LEDGER_H
 
 #include <base/cursor.h>
-
-/* E_CHANNEL_EMPTY, E_CHANNEL_LONG, E_CHANNEL_FORMAT, E_CHANNEL_CHAR: the first rule that fails. */
-ROVE_MUST_USE rove_err rovei_channel_name_check(rove_span name);
+#include <channel/name.h>
 
 /* Subscriptions of one daemon: far above what one uses, and the format's own bound is 2^32-1. */
 #define ROVEI_LEDGER_MAX (UINT32_C(1) << 20)

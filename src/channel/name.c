@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The rule for channel names. Its checks come in a fixed order, since the first that fails decides
- * the error. */
-#include <base/cursor.h>
-#include <state/ledger.h>
-
-#define NAME_MAX_BYTES 255
+ * The rule for channel names, and the hashes. The rule's checks come in a fixed order, since the
+ * first that fails decides the error. */
+#include <channel/name.h>
+#include <crypto/crypto.h>
+#include <string.h>
 
 static bool slashes_in_order(const char *p, size_t size)
 {
@@ -47,7 +46,7 @@ rove_err rovei_channel_name_check(rove_span name)
     const char *p = name.data;
     if (!name.size)
         return ROVE_E_CHANNEL_EMPTY;
-    if (name.size > NAME_MAX_BYTES)
+    if (name.size > ROVEI_CHANNEL_NAME_MAX)
         return ROVE_E_CHANNEL_LONG;
     if (!slashes_in_order(p, name.size))
         return ROVE_E_CHANNEL_FORMAT;
@@ -57,4 +56,37 @@ rove_err rovei_channel_name_check(rove_span name)
             return err;
     }
     return has_dot_segment(p, name.size) ? ROVE_E_CHANNEL_FORMAT : ROVE_OK;
+}
+
+size_t rovei_channel_name_depth(rove_span name)
+{
+    const char *p = name.data;
+    size_t depth = 1;
+    for (size_t i = 0; i < name.size; i++)
+        depth += p[i] == '/';
+    return depth;
+}
+
+bool rovei_channel_name_under(rove_span above, rove_span name)
+{
+    if (above.size > name.size || (above.size && memcmp(above.data, name.data, above.size) != 0))
+        return false;
+    return above.size == name.size || ((const char *)name.data)[above.size] == '/';
+}
+
+uint64_t rovei_channel_hash(rove_span name)
+{
+    return rovei_xxh3(name.data, name.size);
+}
+
+uint64_t rovei_channel_group_hash(rove_span channel, rove_span group)
+{
+    uint8_t text[ROVEI_CHANNEL_NAME_MAX * 2 + 1];
+    if (channel.size > ROVEI_CHANNEL_NAME_MAX || group.size > ROVEI_CHANNEL_NAME_MAX)
+        return 0; /* neither is a name */
+    memcpy(text, channel.data, channel.size);
+    text[channel.size] = '#';
+    if (group.size)
+        memcpy(text + channel.size + 1, group.data, group.size);
+    return rovei_xxh3(text, channel.size + 1 + group.size);
 }
