@@ -7,8 +7,7 @@
 #include <net/peer.h>
 #include <string.h>
 
-#define MIGRATION 0x0500
-#define REFLEX    0x0D00
+#define REFLEX 0x0D00
 
 /* ---- in ---- */
 
@@ -51,6 +50,12 @@ static bool reflect(rovei_net_held *s)
     return !rovei_net_send(t, t->now, s->link->node_id, REFLEX, (rove_span){reply, sizeof reply});
 }
 
+static bool is_handed_on(uint16_t subprotocol)
+{
+    return subprotocol == ROVEI_NET_MIGRATION || subprotocol == ROVEI_NET_MEMBERSHIP ||
+           subprotocol == ROVEI_NET_CAPABILITY;
+}
+
 /* A packet is asked for one reply, so that what comes back is hardly more than what came: who has
  * the psk can have a session with somebody else's address. */
 static bool take_event(rovei_net_held *s, const rovei_net_header *h, rove_span event, bool first)
@@ -62,14 +67,14 @@ static bool take_event(rovei_net_held *s, const rovei_net_header *h, rove_span e
             stats->dropped_messages[ROVEI_NET_SUBPROTOCOL_STREAM]++;
         return true;
     }
-    bool served = subprotocol == MIGRATION || (subprotocol == REFLEX && !event.size && first);
-    if (!served) {
+    bool handed_on = is_handed_on(subprotocol);
+    if (!handed_on && (subprotocol != REFLEX || event.size || !first)) {
         stats->dropped_messages[rovei_net_subprotocol_of(subprotocol)]++;
         return true;
     }
     const rovei_net_event told = {
         .kind = ROVEI_NET_MESSAGE, .subprotocol = subprotocol, .stamp = {s->serial, h->counter}};
-    bool taken = subprotocol == MIGRATION ? rovei_net_keep(s->link, &told, event) : reflect(s);
+    bool taken = handed_on ? rovei_net_keep(s->link, &told, event) : reflect(s);
     stats->messages_taken += taken;
     return taken;
 }

@@ -94,7 +94,7 @@ typedef enum rovei_net_event_kind {
     ROVEI_NET_FAILED,     /* silent for net_fail, or fenced */
     ROVEI_NET_ALIVE,      /* heard again after SUSPECT or FAILED */
     ROVEI_NET_UNANSWERED, /* dialled ROVEI_TRIES_UNANSWERED times in vain; it is dialled again */
-    ROVEI_NET_MESSAGE,    /* one message of a subprotocol that is served (0x0500) */
+    ROVEI_NET_MESSAGE,    /* one message of 0x0500, 0x0A00 or 0x0C00 */
     ROVEI_NET_DATA,       /* a packet of a stream, once; in the order of arrival */
     ROVEI_NET_STREAM,     /* something happened to a stream */
 } rovei_net_event_kind;

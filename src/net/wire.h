@@ -29,6 +29,11 @@
 
 #define ROVEI_NET_CONTROL_STREAM UINT64_MAX
 
+/* Subprotocols of which messages are handed on. */
+#define ROVEI_NET_MIGRATION  0x0500
+#define ROVEI_NET_MEMBERSHIP 0x0A00
+#define ROVEI_NET_CAPABILITY 0x0C00
+
 /* ---- kinds of datagrams ---- */
 
 typedef enum rovei_net_kind {

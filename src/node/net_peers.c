@@ -63,6 +63,23 @@ bool rovei_node_peer_next(const rovei_node *n, size_t *it, rovei_peer_info *ret)
     return true;
 }
 
+/* A message of a subprotocol; its reference stays the caller's. */
+static void net_message(rovei_node *n, rovei_now now, const rovei_net_event *e)
+{
+    if (e->subprotocol == ROVEI_NET_MIGRATION)
+        rovei_net_moves_receive(n, now, e->node_id, e->stamp, e->message);
+    else
+        n->stats.net_messages_dropped++;
+}
+
+/* A packet of a stream; its reference stays the caller's. */
+static void net_data(rovei_node *n, rovei_now now, const rovei_net_event *e)
+{
+    (void)now;
+    (void)e;
+    n->stats.net_data_dropped++;
+}
+
 static void net_event(rovei_node *n, rovei_now now, rovei_net_event *e)
 {
     switch (e->kind) {
@@ -77,11 +94,11 @@ static void net_event(rovei_node *n, rovei_now now, rovei_net_event *e)
     case ROVEI_NET_UNANSWERED:
         break;
     case ROVEI_NET_MESSAGE:
-        rovei_net_moves_receive(n, now, e->node_id, e->stamp, e->message);
+        net_message(n, now, e);
         rove_buf_unref(e->message);
         return;
-    case ROVEI_NET_DATA: /* nobody here listens to streams of this class */
-        n->stats.net_data_dropped++;
+    case ROVEI_NET_DATA:
+        net_data(n, now, e);
         rove_buf_unref(e->message);
         return;
     case ROVEI_NET_STREAM:

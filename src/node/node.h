@@ -433,7 +433,9 @@ typedef struct rovei_node_stats {
         frames_refused; /* message dropped: bytes wrong; sender not entitled */
     /* of other nodes: that a move was begun for; refused; come again */
     uint64_t orders_taken, orders_refused, orders_repeated;
-    uint64_t net_data_dropped; /* packets of streams of class net, which nobody here listens to */
+    /* Of peers of class net: messages of a subprotocol, and packets of streams, that nobody here
+     * listens to. */
+    uint64_t net_messages_dropped, net_data_dropped;
 } rovei_node_stats;
 rovei_node_stats rovei_node_stats_get(const rovei_node *n);
 

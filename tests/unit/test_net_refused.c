@@ -198,7 +198,7 @@ static void test_subprotocols(void **state)
     static kit k;
     side d;
     side_begin(&k, &d, false);
-    static const uint16_t ids[] = {0x0400, 0x0A00, 0x0C00, 0x0C04, 0x0D01, 0x1100, 0xFFFF, 0x1234};
+    static const uint16_t ids[] = {0x0400, 0x0C01, 0x0C04, 0x0D01, 0x1100, 0xFFFF, 0x1234};
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
         side_say(&k, &d, ids[i], "x");
     side_say(&k, &d, 0x0D00, "a reply to nothing");
@@ -206,7 +206,7 @@ static void test_subprotocols(void **state)
     rovei_net_stats st = rovei_net_stats_get(k.nodes[0].net);
     assert_int_equal(k.nodes[0].messages, 0);
     assert_int_equal(st.dropped_messages[ROVEI_NET_SUBPROTOCOL_OTHER], 2);
-    assert_int_equal(st.dropped_messages[ROVEI_NET_SUBPROTOCOL_CAPABILITY], 1);
+    assert_int_equal(st.dropped_messages[ROVEI_NET_SUBPROTOCOL_WITHDRAWAL], 1);
     assert_int_equal(st.dropped_messages[ROVEI_NET_SUBPROTOCOL_REFLEX], 1);
     assert_string_equal(rovei_net_subprotocol_name(rovei_net_subprotocol_of(0x0C04)),
                         "scoped_capability");
@@ -226,6 +226,39 @@ static void test_subprotocols(void **state)
     const uint8_t want[19] = {4,        a->ip[0],         a->ip[1],         a->ip[2],
                               a->ip[3], [17] = 7000 >> 8, [18] = 7000 & 255};
     assert_span(event, want, sizeof want);
+    side_fini(&d);
+    kit_fini(&k);
+}
+
+/* Memberships and announcements: each event of a packet is one message, in the packet's order. */
+static void test_messages_of_a_packet(void **state)
+{
+    (void)state;
+    static kit k;
+    side d;
+    side_begin(&k, &d, false);
+    static const uint16_t ids[] = {ROVEI_NET_MEMBERSHIP, ROVEI_NET_CAPABILITY};
+    static const char *const texts[] = {"first", "", "third"};
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        uint8_t bytes[ROVEI_NET_DATAGRAM_MAX];
+        rovei_writer w = rovei_writer_of(bytes + ROVEI_NET_HEADER_SIZE, ROVEI_NET_PLAIN_MAX);
+        for (size_t t = 0; t < 3; t++)
+            assert_true(rovei_net_frame_write(&w, span_of(texts[t])));
+        const rovei_net_header h = {.subprotocol = ids[i], .stream = ids[i], .events = 3};
+        size_t size = rovei_net_session_seal(&d.s, &h, bytes, rovei_writer_size(&w));
+        assert_true(rovei_net_receive(k.nodes[0].net, k.now, &kit_elsewhere, bytes, size));
+        rovei_net_event e;
+        for (size_t t = 0; t < 3; t++) {
+            assert_true(rovei_net_poll(k.nodes[0].net, &e));
+            assert_int_equal(e.kind, ROVEI_NET_MESSAGE);
+            assert_int_equal(e.subprotocol, ids[i]);
+            assert_int_equal(e.node_id, k.nodes[1].node_id);
+            assert_span(rove_buf_span(e.message), texts[t], strlen(texts[t]));
+            rove_buf_unref(e.message);
+        }
+        assert_false(rovei_net_poll(k.nodes[0].net, &e));
+    }
+    assert_int_equal(rovei_net_stats_get(k.nodes[0].net).messages_taken, 6);
     side_fini(&d);
     kit_fini(&k);
 }
@@ -479,14 +512,23 @@ static void test_shortage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wrong_secrets),  cmocka_unit_test(test_id_with_listed_half),
-        cmocka_unit_test(test_listing),        cmocka_unit_test(test_fence),
-        cmocka_unit_test(test_forged_packets), cmocka_unit_test(test_counter_jump),
-        cmocka_unit_test(test_subprotocols),   cmocka_unit_test(test_flood),
-        cmocka_unit_test(test_text),           cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_shortage),       cmocka_unit_test(test_flood_of_unserved),
-        cmocka_unit_test(test_fence_forgets),  cmocka_unit_test(test_one_reflex_a_packet),
-        cmocka_unit_test(test_reflex_ipv6),    cmocka_unit_test(test_second_without_memory),
+        cmocka_unit_test(test_wrong_secrets),
+        cmocka_unit_test(test_id_with_listed_half),
+        cmocka_unit_test(test_listing),
+        cmocka_unit_test(test_fence),
+        cmocka_unit_test(test_forged_packets),
+        cmocka_unit_test(test_counter_jump),
+        cmocka_unit_test(test_subprotocols),
+        cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_messages_of_a_packet),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_shortage),
+        cmocka_unit_test(test_flood_of_unserved),
+        cmocka_unit_test(test_fence_forgets),
+        cmocka_unit_test(test_one_reflex_a_packet),
+        cmocka_unit_test(test_reflex_ipv6),
+        cmocka_unit_test(test_second_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
