@@ -37,6 +37,7 @@ _rove_value() {
         return
         ;;
     --to) words=$(_rove_field peers node_id) ;;
+    --accept) words="all wordcount" ;;
     --set)
         compopt -o nospace
         words=$(_rove_ask node --help | sed -n '/^Limits/,$s/^  \([a-z_]*\) .*/\1=/p')

@@ -157,11 +157,14 @@ typedef enum rove_err_class {
     X(E_TOKEN_NOT_AUTHORIZED, 117, PEER, "no token given authorises this")                         \
     X(E_TOKEN_REVOKED, 118, PEER, "the token is revoked")                                          \
     X(E_TOKEN_FORMAT, 119, PEER, "the token or chain of tokens is malformed")                      \
+    /* drain */                                                                                    \
+    X(E_CORDONED, 120, USAGE, "the node is cordoned: it takes no daemons in")                      \
     /* channels */                                                                                 \
     X(E_CHANNEL_UNAUTHORIZED, 130, RETRY, "the publisher does not authorise this subscription")    \
     X(E_CHANNEL_UNKNOWN, 131, USAGE, "the publisher has no such channel")                          \
-    X(E_CHANNEL_THROTTLED, 132, RETRY, "the publisher refuses this node for a while, after too "   \
-                                       "many requests that were not authorised")                   \
+    X(E_CHANNEL_THROTTLED, 132, RETRY,                                                             \
+      "the publisher refuses this node for a while, after too "                                    \
+      "many requests that were not authorised")                                                    \
     X(E_CHANNELS_FULL, 133, RETRY, "the publisher has its maximum of channels, or this node has")  \
     X(E_CHANNEL_EXISTS, 134, USAGE, "a channel of this name exists already")                       \
     X(E_CHANNEL_DENIED, 135, USAGE, "publish denied by channel ACL")                               \

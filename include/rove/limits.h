@@ -115,6 +115,9 @@ ROVE_BEGIN_DECLS
       "moves under way that other nodes ordered, and that this node ordered elsewhere; each")      \
     X(retry_not_ready, T, 30 * ROVE_SECOND, 0, 86400 * ROVE_SECOND,                                \
       "how long a move is offered again to a target that is not ready; 0 = not")                   \
+    X(guests_kept, N, 65536, 1, 16777216,                                                          \
+      "daemons that came by an accepted kind and have left, remembered; the first is forgotten")   \
+    X(drain_parallel, N, 16, 1, 4096, "moves that a drain has under way at once")                  \
     /* moves with peers of class net */                                                            \
     X(net_reassemblies, N, 64, 1, 65536,                                                           \
       "snapshots that are put together from chunks at once; a quarter of them for one peer")       \

@@ -298,6 +298,16 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_register_migration_target_identity(
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_withdraw_expectation(rove_runtime *rt,
                                                                   uint64_t origin);
 
+/* Daemons of a kind may be moved here by other Rove nodes without an expectation for each: the key
+ * comes with the daemon, and policy is asked as always. With `accept` false: not any more; those
+ * that are here, or on their way and prepared, stay. `kind` NULL: all kinds that are registered by
+ * now. Default: none is accepted. What comes from class net has to be expected, since that class
+ * does not name the kind. Of such daemons that have left, `guests_kept` are remembered. Allowed in
+ * REGISTERING and READY. Errors: ROVE_E_KIND_UNKNOWN, ROVE_E_SHUTTING_DOWN, ROVE_E_REENTRANT,
+ * ROVE_E_USAGE. Blocking: never. docs/protocol/moves.md, "Offer". */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_accept_kind(rove_runtime *rt, const char *kind,
+                                                         bool accept);
+
 /* ---- moving daemons away ---- */
 
 /* Orders a daemon of this runtime to another node, with default options. Returns when the move has

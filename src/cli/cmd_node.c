@@ -28,7 +28,7 @@ const rove_kind *rove_wordcount_kind(void);
 typedef struct server {
     const char *listen, *psk_file, *identity, *control_path;
     const char *compat;
-    cli_list load, peers, net_peers, set;
+    cli_list load, accept, peers, net_peers, set;
     bool json, allow_loss;
 
     char control_room[256];
@@ -213,6 +213,22 @@ static int load_kinds(server *s)
     return CLI_DONE;
 }
 
+static int accept_kinds(server *s)
+{
+    for (size_t i = 0; i < s->accept.count; i++) {
+        const char *kind = s->accept.items[i];
+        bool all = strcmp(kind, "all") == 0;
+        rove_err err = rove_runtime_accept_kind(s->runtime, all ? NULL : kind, true);
+        if (err == ROVE_E_KIND_UNKNOWN)
+            return cli_fail("this node has no kind \"%s\" to accept: name one that --load brings, "
+                            "wordcount, or all",
+                            kind);
+        if (err)
+            return cli_fail("the kind \"%s\" cannot be accepted: %s", kind, rove_strerror(err));
+    }
+    return CLI_DONE;
+}
+
 static int connect_peers(server *s)
 {
     for (size_t i = 0; i < s->peers.count; i++) {
@@ -385,6 +401,8 @@ static int run(server *s)
     int status = start_node(s);
     if (status == CLI_DONE)
         status = load_kinds(s);
+    if (status == CLI_DONE)
+        status = accept_kinds(s);
     if (status == CLI_DONE && rove_runtime_start(s->runtime))
         status = cli_fail("the runtime cannot be started");
     if (status == CLI_DONE)
@@ -462,6 +480,8 @@ int cli_node(int argc, char **argv)
          "this node's identity (rove id new); else a fresh one in memory"},
         {CLI_TEXT, "--control", "PATH", &s->control_path, "where to put the control socket"},
         {CLI_LIST, "--load", "KIND.so", &s->load, "a kind of daemon; may be given several times"},
+        {CLI_LIST, "--accept", "KIND", &s->accept,
+         "let daemons of this kind come from other nodes unexpected; all: of each kind"},
         {CLI_LIST, "--peer", "ENTITY@HOST:PORT", &s->peers,
          "a node to talk to; may be given several times"},
         {CLI_TEXT, "--compat", "net", &s->compat,
@@ -493,6 +513,7 @@ int cli_node(int argc, char **argv)
             status = run(s);
     }
     cli_list_free(&s->load);
+    cli_list_free(&s->accept);
     cli_list_free(&s->peers);
     cli_list_free(&s->net_peers);
     cli_list_free(&s->set);

@@ -66,6 +66,21 @@ void rovei_host_ask(struct rovei_host *h, rovei_node *core, rovei_now now, const
     answer(h, core, now, e, yes ? ROVE_OK : ROVE_E_REFUSED, NULL);
 }
 
+/* A daemon that nobody expects, of a kind that is accepted. A node of class net does not say of
+ * what kind one is. */
+static rove_err accepted(struct rovei_host *h, const rovei_effect *e, rovei_made_of *ret)
+{
+    char name[ROVEI_KIND_ROOM + 1] = "";
+    rove_span kind = rove_buf_span(e->daemon_kind);
+    if (rovei_entity_is_net(&e->peer) || !kind.size || kind.size >= sizeof name)
+        return ROVE_E_TARGET_NO_FACTORY;
+    memcpy(name, kind.data, kind.size);
+    if (!rovei_factory_accepts(&h->factory, name))
+        return ROVE_E_TARGET_NO_FACTORY;
+    *ret = *rovei_factory_kind(&h->factory, name);
+    return ROVE_OK;
+}
+
 static bool same_name(const char *name, const rove_buf *daemon_kind)
 {
     rove_span span = rove_buf_span(daemon_kind);
@@ -80,7 +95,7 @@ static rove_err expected(struct rovei_host *h, const rovei_effect *e, rovei_made
 {
     const rovei_factory_entry *entry = rovei_factory_find(&h->factory, origin_of(e));
     if (!entry)
-        return ROVE_E_TARGET_NO_FACTORY;
+        return accepted(h, e, ret);
     if (entry->claimed) /* it is just being spawned here */
         return ROVE_E_EXISTS;
     const rove_entity *whose = rovei_factory_entity(entry);

@@ -9,20 +9,44 @@
 struct rovei_kind_entry {
     rovei_made_of made_of;
     char name[ROVE_KIND_NAME_MAX + 1];
+    bool accepted;
     struct rovei_kind_entry *next; /* among the forgotten */
 };
 
-void rovei_factory_init(rovei_factory *f, const rove_alloc *a, uint64_t seed)
+void rovei_factory_init(rovei_factory *f, const rove_alloc *a, size_t guests_kept, uint64_t seed)
 {
     f->alloc = a;
+    rovei_list_init(&f->guests);
+    f->guest_count = 0;
+    f->guests_kept = guests_kept;
     f->forgotten = NULL;
     rovei_map_init(&f->kinds, a, ROVE_KIND_NAME_MAX, seed);
     rovei_map_init(&f->entries, a, sizeof(uint64_t), seed);
 }
 
+/* Among the guests that have left, or not any more. */
+static void park(rovei_factory *f, rovei_factory_entry *e)
+{
+    if (!e->guest || !rovei_list_empty(&e->guests))
+        return;
+    rovei_list_add_tail(&f->guests, &e->guests);
+    if (++f->guest_count > f->guests_kept) {
+        const rovei_factory_entry *first =
+            ROVEI_CONTAINER(f->guests.next, rovei_factory_entry, guests);
+        (void)rovei_factory_remove(f, first->origin);
+    }
+}
+
+static void unpark(rovei_factory *f, rovei_factory_entry *e)
+{
+    f->guest_count -= !rovei_list_empty(&e->guests);
+    rovei_list_remove(&e->guests);
+}
+
 void rovei_factory_entry_free(rovei_factory *f, rovei_factory_entry *e)
 {
     while (e) {
+        unpark(f, e);
         rovei_factory_entry *before = e->before;
         rovei_keypair_unref(e->who);
         if (e->source)
@@ -93,12 +117,40 @@ rove_err rovei_factory_add_kind(rovei_factory *f, const char *name, const rove_k
     return err;
 }
 
-const rovei_made_of *rovei_factory_kind(const rovei_factory *f, const char *name)
+static struct rovei_kind_entry *kind_entry(const rovei_factory *f, const char *name)
 {
     char key[ROVE_KIND_NAME_MAX];
-    const struct rovei_kind_entry *k =
-        name && name_key(key, name) ? rovei_map_get(&f->kinds, key) : NULL;
+    return name && name_key(key, name) ? rovei_map_get(&f->kinds, key) : NULL;
+}
+
+const rovei_made_of *rovei_factory_kind(const rovei_factory *f, const char *name)
+{
+    const struct rovei_kind_entry *k = kind_entry(f, name);
     return k ? &k->made_of : NULL;
+}
+
+const rovei_made_of *rovei_factory_kind_next(const rovei_factory *f, size_t *it)
+{
+    const struct rovei_kind_entry *k = rovei_map_next(&f->kinds, it);
+    return k ? &k->made_of : NULL;
+}
+
+rove_err rovei_factory_accept(rovei_factory *f, const char *name, bool accept)
+{
+    struct rovei_kind_entry *k = kind_entry(f, name);
+    if (name && !k)
+        return ROVE_E_KIND_UNKNOWN;
+    if (name)
+        k->accepted = accept;
+    for (size_t it = 0; !name && (k = rovei_map_next(&f->kinds, &it));)
+        k->accepted = accept;
+    return ROVE_OK;
+}
+
+bool rovei_factory_accepts(const rovei_factory *f, const char *name)
+{
+    const struct rovei_kind_entry *k = kind_entry(f, name);
+    return k && k->accepted;
 }
 
 size_t rovei_factory_kind_count(const rovei_factory *f)
@@ -118,6 +170,7 @@ static rove_err put(rovei_factory *f, rovei_factory_entry fields)
     if (!e)
         return ROVE_E_NOMEM;
     *e = fields;
+    rovei_list_init(&e->guests);
     rove_err err = rovei_map_put(&f->entries, &e->origin, e);
     if (err) {
         ROVEI_DELETE(f->alloc, e);
@@ -162,9 +215,12 @@ rove_err rovei_factory_claim(rovei_factory *f, rovei_keypair *key, const rovei_m
     rovei_factory_entry *e = find(f, origin);
     if (e && (!e->left || !rovei_entity_equal(rovei_factory_entity(e), entity)))
         return occupied(e, entity);
-    return put(
+    rove_err err = put(
         f, (rovei_factory_entry){
                .origin = origin, .made_of = *made_of, .who = key, .claimed = true, .before = e});
+    if (e && err == ROVE_OK)
+        unpark(f, e); /* it is not forgotten while it may be needed again */
+    return err;
 }
 
 void rovei_factory_settle(rovei_factory *f, uint64_t origin)
@@ -187,6 +243,7 @@ void rovei_factory_rollback(rovei_factory *f, uint64_t origin)
     if (before) {
         rove_err err = rovei_map_put(&f->entries, &origin, before);
         (void)err; /* the slot is there: putting takes no memory */
+        park(f, before);
     } else {
         (void)rovei_map_remove(&f->entries, &origin);
     }
@@ -197,7 +254,11 @@ rove_err rovei_factory_arrived(rovei_factory *f, rovei_keypair *key, const rovei
 {
     rovei_factory_entry *e = find(f, rovei_keypair_origin(key));
     if (!e)
-        return rovei_factory_register(f, key, made_of);
+        return put(f, (rovei_factory_entry){.origin = rovei_keypair_origin(key),
+                                            .made_of = *made_of,
+                                            .who = key,
+                                            .guest = true});
+    unpark(f, e);
     rovei_keypair_ref(key);
     rovei_keypair_unref(e->who);
     e->who = key;
@@ -214,6 +275,7 @@ void rovei_factory_departed(rovei_factory *f, uint64_t origin)
         return;
     e->left = true;
     e->key_is_gone |= e->who && rovei_keypair_is_read_only(e->who);
+    park(f, e);
 }
 
 rove_err rovei_factory_bind(rovei_factory *f, uint64_t origin, const rove_entity *source)

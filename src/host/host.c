@@ -74,7 +74,8 @@ rove_err rovei_host_init(struct rovei_host *h, rove_node *node, const rove_runti
         rovei_registry_fini(&h->registry);
         return err;
     }
-    rovei_factory_init(&h->factory, h->alloc, rovei_rng_u64(&h->env->rng));
+    rovei_factory_init(&h->factory, h->alloc, (size_t)h->env->limits.guests_kept,
+                       rovei_rng_u64(&h->env->rng));
     rovei_observers_init(&h->observers, h->alloc, (size_t)h->env->limits.observers_max,
                          rovei_rng_u64(&h->env->rng));
     pthread_mutex_init(&h->lock, NULL);

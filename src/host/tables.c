@@ -31,6 +31,19 @@ rove_err rove_runtime_register_kind(rove_runtime *rt, const char *name, const ro
     return err;
 }
 
+rove_err rove_runtime_accept_kind(rove_runtime *rt, const char *kind, bool accept)
+{
+    if (!rt)
+        return ROVE_E_USAGE;
+    struct rovei_host *h = &rt->host;
+    rove_err err = open_tables(h);
+    if (err)
+        return err;
+    err = rovei_factory_accept(&h->factory, kind, accept);
+    pthread_mutex_unlock(&h->lock);
+    return err;
+}
+
 rove_err rove_runtime_expect_migration(rove_runtime *rt, const char *kind, uint64_t origin,
                                        const rove_expect_options *options)
 {

@@ -17,7 +17,7 @@ typedef struct world {
 static void open_world(world *w)
 {
     test_env_init(&w->t, 11);
-    rovei_factory_init(&w->f, &w->t.env.alloc, 1);
+    rovei_factory_init(&w->f, &w->t.env.alloc, 2, 1);
     assert_ok(rovei_keypair_generate(&w->key, &w->t.env));
     assert_ok(rovei_keypair_generate(&w->other, &w->t.env));
     w->origin = rovei_keypair_origin(w->key);
@@ -187,10 +187,62 @@ static void test_clear(void **state)
     close_world(&w);
 }
 
+/* What comes unexpected, of an accepted kind, is a guest; of those that have left two are kept. */
+static void test_guests(void **state)
+{
+    (void)state;
+    world w;
+    open_world(&w);
+    assert_false(rovei_factory_accepts(&w.f, "probe"));
+    assert_false(rovei_factory_accepts(&w.f, "none"));
+    assert_false(rovei_factory_accepts(&w.f, NULL));
+    assert_int_equal(rovei_factory_accept(&w.f, "none", true), ROVE_E_KIND_UNKNOWN);
+    assert_ok(rovei_factory_accept(&w.f, "probe", true));
+    assert_true(rovei_factory_accepts(&w.f, "probe"));
+    assert_false(rovei_factory_accepts(&w.f, "second"));
+    assert_ok(rovei_factory_accept(&w.f, NULL, true));
+    assert_true(rovei_factory_accepts(&w.f, "second"));
+    assert_ok(rovei_factory_accept(&w.f, NULL, false));
+    assert_false(rovei_factory_accepts(&w.f, "probe"));
+    size_t it = 0, kinds = 0;
+    while (rovei_factory_kind_next(&w.f, &it))
+        kinds++;
+    assert_int_equal(kinds, 2);
+
+    rovei_keypair *key[4];
+    for (int i = 0; i < 4; i++) {
+        assert_ok(rovei_keypair_generate(&key[i], &w.t.env));
+        assert_ok(rovei_factory_arrived(&w.f, key[i], w.probe));
+    }
+    for (int i = 0; i < 2; i++) {
+        rovei_factory_departed(&w.f, rovei_keypair_origin(key[i]));
+        rovei_factory_departed(&w.f, rovei_keypair_origin(key[i])); /* again: nothing */
+    }
+    /* The one that left first is being spawned: it is not the one that is forgotten. */
+    assert_ok(rovei_factory_claim(&w.f, key[0], w.second));
+    rovei_factory_departed(&w.f, rovei_keypair_origin(key[2]));
+    rovei_factory_rollback(&w.f, rovei_keypair_origin(key[0])); /* it left last, now */
+    rovei_factory_departed(&w.f, rovei_keypair_origin(key[3]));
+    assert_null(rovei_factory_find(&w.f, rovei_keypair_origin(key[1])));
+    assert_int_equal(w.f.guest_count, 2);
+    /* One that comes back is no longer among them, and counts as expected from then on. */
+    assert_ok(rovei_factory_arrived(&w.f, key[3], w.probe));
+    assert_int_equal(w.f.guest_count, 1);
+    /* Who was expected or spawned here is not one of them. */
+    assert_ok(rovei_factory_register(&w.f, w.key, w.probe));
+    for (int i = 0; i < 3; i++)
+        rovei_factory_departed(&w.f, w.origin);
+    assert_int_equal(w.f.guest_count, 1);
+    assert_non_null(rovei_factory_find(&w.f, w.origin));
+    for (int i = 0; i < 4; i++)
+        rovei_keypair_unref(key[i]);
+    close_world(&w);
+}
+
 static rove_err fill(world *w)
 {
     rovei_factory f;
-    rovei_factory_init(&f, &w->t.env.alloc, 1);
+    rovei_factory_init(&f, &w->t.env.alloc, 2, 1);
     rove_err err = rovei_factory_add_kind(&f, NULL, &probe_kind, NULL);
     const rovei_made_of *made_of = rovei_factory_kind(&f, "probe");
     assert_int_equal(made_of != NULL, err == ROVE_OK);
@@ -221,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_arrival),
         cmocka_unit_test(test_bind),
         cmocka_unit_test(test_clear),
+        cmocka_unit_test(test_guests),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

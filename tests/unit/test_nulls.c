@@ -262,6 +262,7 @@ static void test_life(void **state)
     assert_usage(rove_runtime_register_migration_target_identity(p.rt, "probe", NULL));
     assert_usage(rove_runtime_register_migration_target_identity(NULL, "probe", NULL));
     assert_usage(rove_runtime_withdraw_expectation(NULL, 7));
+    assert_usage(rove_runtime_accept_kind(NULL, "probe", true));
     place_close(&p);
 }
 

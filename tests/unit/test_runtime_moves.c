@@ -210,6 +210,54 @@ static void test_refusals(void **state)
     pair_close(&p);
 }
 
+static bool note_kind(void *user, const rove_policy_request *request)
+{
+    char *seen = user;
+    if (request->question == ROVE_ASK_PLACE)
+        snprintf(seen, 16, "%s", request->kind);
+    return request->question != ROVE_ASK_PLACE;
+}
+
+/* Of an accepted kind a daemon comes unexpected; what does not come leaves nothing behind. */
+static void test_accepted_kinds(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, 1, true);
+    rove_migration_info info;
+    assert_int_equal(move(&p, NULL, &info), ROVE_E_TARGET_NO_FACTORY);
+    assert_int_equal(rove_runtime_accept_kind(p.b.rt, "other", true), ROVE_E_KIND_UNKNOWN);
+    assert_ok(rove_runtime_register_kind(p.b.rt, "other", &probe_kind, &p.b.control));
+    assert_ok(rove_runtime_accept_kind(p.b.rt, "other", true));
+    assert_int_equal(move(&p, NULL, &info), ROVE_E_TARGET_NO_FACTORY);
+    assert_ok(rove_runtime_accept_kind(p.b.rt, "probe", true));
+    /* Policy is asked as always. */
+    char seen[16] = "";
+    p.b.rt->host.policy = (rove_policy){note_kind, seen};
+    assert_int_equal(move(&p, NULL, &info), ROVE_E_REFUSED);
+    assert_string_equal(seen, "probe");
+    p.b.rt->host.policy = (rove_policy){NULL, NULL};
+    /* It cannot be restored, or comes without its key. */
+    p.b.control.fail_restore = true;
+    assert_int_not_equal(move(&p, NULL, &info), ROVE_OK);
+    p.b.control.fail_restore = false;
+    rove_migration_options keep;
+    rove_migration_options_init(&keep);
+    keep.transport_identity = false;
+    assert_int_equal(move(&p, &keep, &info), ROVE_E_IDENTITY_MISSING);
+    assert_true(rovei_factory_is_empty(&p.b.rt->host.factory));
+    assert_lives_at_a(&p, "1");
+    assert_ok(rove_runtime_accept_kind(p.b.rt, NULL, false));
+    assert_int_equal(move(&p, NULL, &info), ROVE_E_TARGET_NO_FACTORY);
+    assert_ok(rove_runtime_accept_kind(p.b.rt, NULL, true));
+    assert_ok(move(&p, NULL, &info));
+    await_count(&p.a, 0);
+    assert_lives_at_b(&p, "2");
+    assert_ok(rove_runtime_shutdown(p.b.rt));
+    assert_int_equal(rove_runtime_accept_kind(p.b.rt, NULL, true), ROVE_E_SHUTTING_DOWN);
+    pair_close(&p);
+}
+
 static void test_bad_orders(void **state)
 {
     (void)state;
@@ -803,6 +851,7 @@ int main(void)
         cmocka_unit_test(test_identity_rules),
         cmocka_unit_test(test_after_a_refused_spawn),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_accepted_kinds),
         cmocka_unit_test(test_bad_orders),
         cmocka_unit_test(test_not_ready_then_ready),
         cmocka_unit_test(test_diverted_then_moved),
