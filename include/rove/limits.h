@@ -154,6 +154,12 @@ ROVE_BEGIN_DECLS
       "time over which they are counted")                                                          \
     X(auth_throttle, T, 30 * ROVE_SECOND, ROVE_MILLISECOND, 86400 * ROVE_SECOND,                   \
       "how long every request of that node is then refused")                                       \
+    /* permission tokens (docs/protocol/tokens.md) */                                              \
+    X(token_skew, T, 0, 0, 300 * ROVE_SECOND,                                                      \
+      "how far another node's clock may be from this one's when a token's time is judged")         \
+    X(token_slots, N, 65536, 1, 1048576,                                                           \
+      "subjects and channels for which the node holds tokens of its own; more are refused")        \
+    X(token_floors, N, 65536, 1, 1048576, "issuers of which tokens are revoked; more are refused") \
     /* embedding: rove/observer.h, rove/async.h */                                                 \
     X(dump_bytes, B, UINT64_C(1) << 20, 16384, UINT64_C(1) << 30, "text of one dump")              \
     X(observers_max, N, 64, 1, 65536, "observers of one daemon")                                   \

@@ -12,6 +12,7 @@
 #include <migration/moves.h>
 #include <migration/net_moves.h>
 #include <node/node.h>
+#include <node/tokens.h>
 
 /* A queue of structs, first in first out; grows. Its length follows from bounded things: windows,
  * mailboxes, running attempts. */
@@ -59,6 +60,7 @@ struct rovei_node {
     rovei_map senders; /* number -> rovei_sender */
     struct rovei_moves *moves;
     struct rovei_channels *channels; /* those that this node publishes on */
+    rovei_tokens tokens;
     struct rovei_net_moves *net_moves; /* those with peers of class net */
     rovei_queue effects, notes;
     rovei_map questions;     /* ticket -> what was asked (node/node.c) */

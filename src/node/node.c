@@ -46,6 +46,7 @@ static void node_init(rovei_node *n, const rovei_node_config *cfg)
     rovei_queue_init(&n->loopback, n->alloc, sizeof(rovei_loopback));
     rovei_queue_init(&n->effects, n->alloc, sizeof(rovei_effect));
     rovei_queue_init(&n->notes, n->alloc, sizeof(rovei_note));
+    rovei_tokens_init(&n->tokens, env);
     rovei_list_init(&n->busy_lanes);
     rovei_list_init(&n->busy_senders);
 }
@@ -132,9 +133,15 @@ void rovei_node_free(rovei_node *n)
     rovei_map_fini(&n->cells);
     rovei_map_fini(&n->origins);
     rovei_map_fini(&n->senders);
+    rovei_tokens_fini(&n->tokens);
     rovei_timers_fini(&n->timers);
     rovei_keypair_unref(n->identity);
     ROVEI_DELETE(n->alloc, n);
+}
+
+rovei_tokens *rovei_node_tokens(rovei_node *n)
+{
+    return &n->tokens;
 }
 
 const rove_entity *rovei_node_entity(const rovei_node *n)

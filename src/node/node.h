@@ -40,8 +40,9 @@ typedef struct rovei_node_config {
 ROVE_MUST_USE rove_err rovei_node_new(rovei_node **ret, const rovei_node_config *cfg,
                                       rovei_now now);
 void rovei_node_free(rovei_node *n);
-rovei_mesh *rovei_node_mesh(rovei_node *n); /* for statistics */
-rovei_net *rovei_node_net(rovei_node *n);   /* for statistics and listing; NULL: not served */
+rovei_mesh *rovei_node_mesh(rovei_node *n);            /* for statistics */
+struct rovei_tokens *rovei_node_tokens(rovei_node *n); /* node/tokens.h */
+rovei_net *rovei_node_net(rovei_node *n); /* for statistics and listing; NULL: not served */
 /* rovei_mesh_connect; the peer's node id is of class rove from then on. */
 ROVE_MUST_USE rove_err rovei_node_connect(rovei_node *n, rovei_now now, const rove_entity *peer,
                                           const rovei_addr *addr);

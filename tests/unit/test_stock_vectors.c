@@ -4,7 +4,7 @@
  * their hashes, and the chains and snapshots of four daemons. */
 #include "support.h"
 
-#include <identity/entity.h>
+#include <identity/token.h>
 #include <json-c/json.h>
 #include <state/chain.h>
 #include <state/horizon.h>
@@ -212,11 +212,116 @@ static void test_daemons(void **state)
     test_env_fini(&t);
 }
 
+static uint32_t scope_of(json_object *names)
+{
+    static const struct {
+        const char *name;
+        uint32_t bit;
+    } known[] = {{"publish", ROVE_SCOPE_PUBLISH},
+                 {"subscribe", ROVE_SCOPE_SUBSCRIBE},
+                 {"admin", ROVE_SCOPE_ADMIN},
+                 {"delegate", ROVE_SCOPE_DELEGATE}};
+    uint32_t scope = 0;
+    for (size_t i = 0; i < json_object_array_length(names); i++)
+        for (size_t k = 0; k < sizeof known / sizeof known[0]; k++)
+            if (strcmp(json_object_get_string(item(names, i)), known[k].name) == 0)
+                scope |= known[k].bit;
+    return scope;
+}
+
+static rove_token token_of_hex(const char *hex)
+{
+    uint8_t bytes[ROVE_TOKEN_SIZE];
+    rove_token t;
+    assert_int_equal(hex_to(bytes, sizeof bytes, hex), sizeof bytes);
+    assert_ok(rovei_token_decode(&t, (rove_span){bytes, sizeof bytes}));
+    return t;
+}
+
+/* The same token, signed here, has the same bytes. */
+static void sign_again(const test_env *t, const char *seed_hex, rove_token token, const char *hex)
+{
+    uint8_t seed[32], bytes[ROVE_TOKEN_SIZE];
+    rovei_keypair *k;
+    hex_to(seed, sizeof seed, seed_hex);
+    assert_ok(rovei_keypair_from_seed(&k, &t->env, seed));
+    memset(&token.issuer, 0, sizeof token.issuer);
+    memset(token.signature, 0, sizeof token.signature);
+    assert_ok(rovei_token_sign(&token, k));
+    rovei_token_encode(&token, bytes);
+    assert_hex(bytes, sizeof bytes, hex);
+    rovei_keypair_unref(k);
+}
+
+/* Delegates as the stock node was asked to: its refusal, or a child that differs from its own in
+ * nonce and signature alone. */
+static void delegate_again(const test_env *t, json_object *one, const rove_token *parent)
+{
+    uint8_t seed[32], to_seed[32], to_secret[64];
+    rove_entity to;
+    rovei_keypair *k;
+    rove_token mine, theirs;
+    json_object *found;
+    hex_to(seed, sizeof seed, text_of(one, "subject_seed"));
+    assert_ok(rovei_keypair_from_seed(&k, &t->env, seed));
+    memset(to_seed, 7, sizeof to_seed);
+    rovei_ed25519_from_seed(to_seed, to_secret, &to);
+    rove_err err = rovei_token_delegate(&mine, &t->env.rng, parent, k, &to, ROVE_SCOPE_SUBSCRIBE,
+                                        parent->not_before);
+    rovei_keypair_unref(k);
+    if (json_object_object_get_ex(one, "delegate_error", &found)) {
+        bool exhausted = strstr(json_object_get_string(found), "exhausted");
+        assert_int_equal(err, exhausted ? ROVE_E_TOKEN_EXHAUSTED : ROVE_E_TOKEN_NO_DELEGATE);
+        return;
+    }
+    assert_ok(err);
+    theirs = token_of_hex(text_of(one, "delegated"));
+    mine.nonce = theirs.nonce;
+    sign_again(t, text_of(one, "subject_seed"), mine, text_of(one, "delegated"));
+    rove_token_chain chain = {.count = 2, .links = {*parent, theirs}};
+    rovei_token_demand d = {.action = ROVE_SCOPE_SUBSCRIBE,
+                            .channel = parent->channel,
+                            .presenter = &to,
+                            .roots = &parent->issuer,
+                            .root_count = 1,
+                            .now = parent->not_before};
+    assert_ok(rovei_token_chain_verify(&chain, &d));
+}
+
+static void test_tokens(void **state)
+{
+    test_env t;
+    test_env_init(&t, 3);
+    json_object *all = member(*state, "token");
+    assert_int_equal(json_object_array_length(all), 4);
+    for (size_t i = 0; i < 4; i++) {
+        json_object *one = item(all, i), *parsed = member(one, "parsed");
+        rove_token token = token_of_hex(text_of(one, "token"));
+        rove_span channel = span_of(text_of(one, "channel"));
+        assert_hex(token.issuer.bytes, 32, text_of(parsed, "issuer"));
+        assert_hex(token.subject.bytes, 32, text_of(parsed, "subject"));
+        assert_int_equal(token.scope, scope_of(member(parsed, "scope")));
+        assert_int_equal(token.channel, number_of(parsed, "channelHash"));
+        assert_int_equal(token.channel, rovei_xxh3(channel.data, channel.size));
+        assert_int_equal(token.not_before, number_of(parsed, "notBefore"));
+        assert_int_equal(token.not_after, number_of(parsed, "notAfter"));
+        assert_int_equal(token.nonce, number_of(parsed, "nonce"));
+        assert_int_equal(token.depth, json_object_get_int(member(parsed, "delegationDepth")));
+        assert_int_equal(token.generation, json_object_get_int(member(parsed, "issuerGeneration")));
+        assert_hex(token.signature, 64, text_of(parsed, "signature"));
+        assert_ok(rovei_token_verify(&token));
+        sign_again(&t, text_of(one, "issuer_seed"), token, text_of(one, "token"));
+        delegate_again(&t, one, &token);
+    }
+    test_env_fini(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_identities),
         cmocka_unit_test(test_channels),
+        cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_daemons),
     };
     return cmocka_run_group_tests(tests, load, unload);
