@@ -283,6 +283,11 @@ static void client_note(sim_client *c, const rovei_note *note)
     case ROVEI_NOTE_FORCED:
     case ROVEI_NOTE_ASIDE:
     case ROVEI_NOTE_CHANNEL_ROOM:
+    case ROVEI_NOTE_SUBSCRIBED:
+    case ROVEI_NOTE_UNSUBSCRIBED:
+    case ROVEI_NOTE_PUBLISHED:
+    case ROVEI_NOTE_FEED_GAP:
+    case ROVEI_NOTE_FEED_ENDED:
         break;
     }
 }
@@ -388,6 +393,11 @@ void sim_work_note(sim_node *n, const rovei_note *note)
     case ROVEI_NOTE_PEER:
     case ROVEI_NOTE_HANDSHAKE_TIME:
     case ROVEI_NOTE_CHANNEL_ROOM:
+    case ROVEI_NOTE_SUBSCRIBED:
+    case ROVEI_NOTE_UNSUBSCRIBED:
+    case ROVEI_NOTE_PUBLISHED:
+    case ROVEI_NOTE_FEED_GAP:
+    case ROVEI_NOTE_FEED_ENDED:
         break;
     }
 }

@@ -310,6 +310,11 @@ static void note(sim_node *n, rovei_note *note)
     case ROVEI_NOTE_FORCED:
     case ROVEI_NOTE_ASIDE:
     case ROVEI_NOTE_CHANNEL_ROOM:
+    case ROVEI_NOTE_SUBSCRIBED:
+    case ROVEI_NOTE_UNSUBSCRIBED:
+    case ROVEI_NOTE_PUBLISHED:
+    case ROVEI_NOTE_FEED_GAP:
+    case ROVEI_NOTE_FEED_ENDED:
     case ROVEI_NOTE_APPLIED:
     case ROVEI_NOTE_REFUSED:
     case ROVEI_NOTE_UNKNOWN:

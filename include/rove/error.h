@@ -169,7 +169,8 @@ typedef enum rove_err_class {
     X(E_CHANNEL_EXISTS, 134, USAGE, "a channel of this name exists already")                       \
     X(E_CHANNEL_DENIED, 135, USAGE, "publish denied by channel ACL")                               \
     X(E_NOT_DELIVERED, 136, RETRY, "no subscriber could be given what was published")              \
-    X(E_CHANNEL_ENDED, 137, RETRY, "the publisher has ended this subscription")
+    X(E_CHANNEL_ENDED, 137, RETRY, "the publisher has ended this subscription")               \
+    X(E_ACK_TIMEOUT, 138, RETRY, "membership ack timeout: the publisher has not answered")
 
 typedef enum rove_err {
 #define ROVE_ERR_ENUM(name, number, class, text) ROVE_##name = -(number),

@@ -146,6 +146,13 @@ ROVE_BEGIN_DECLS
       "how long a subscriber that cannot be reached, or takes nothing, is kept or waited for")     \
     X(membership_ack_wait, T, 5 * ROVE_SECOND, ROVE_MILLISECOND, 600 * ROVE_SECOND,                \
       "how long the answer to a request to join or leave a channel is waited for")                 \
+    X(daemon_subscriptions, N, 1024, 1, 65536, "channels that a daemon may be subscribed to")      \
+    X(listeners_max, N, 4096, 1, 65536, "local subscriptions of this node that are no daemon's")   \
+    X(rebind_wait, T, ROVE_SECOND / 2, 0, 60 * ROVE_SECOND,                                        \
+      "how long a move waits until the target's subscriptions are answered")                       \
+    X(rebind_retry, T, ROVE_SECOND, ROVE_MILLISECOND, 60 * ROVE_SECOND,                            \
+      "first interval at which a subscription that was not accepted is asked for again; doubles "  \
+      "to 30 times as much")                                                                       \
     X(token_sweep_interval, T, 30 * ROVE_SECOND, 0, 31536000 * ROVE_SECOND,                        \
       "interval at which the tokens of all subscribers are judged anew; a year: never")            \
     X(auth_failures, N, 16, 1, 65535,                                                              \

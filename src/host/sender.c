@@ -129,6 +129,11 @@ static rove_outcome_kind kind_of(rovei_note_kind note)
     case ROVEI_NOTE_FORCED:
     case ROVEI_NOTE_ASIDE:
     case ROVEI_NOTE_CHANNEL_ROOM:
+    case ROVEI_NOTE_SUBSCRIBED:
+    case ROVEI_NOTE_UNSUBSCRIBED:
+    case ROVEI_NOTE_PUBLISHED:
+    case ROVEI_NOTE_FEED_GAP:
+    case ROVEI_NOTE_FEED_ENDED:
         break;
     }
     return (rove_outcome_kind)0;

@@ -404,6 +404,11 @@ typedef enum rovei_note_kind {
                                   here is kept aside */
     ROVEI_NOTE_CHANNEL_ROOM,   /* text: name of a channel of this node that can be published on
                                   again, after E_WINDOW */
+    ROVEI_NOTE_SUBSCRIBED,     /* request, daemon (zero: a listener), err */
+    ROVEI_NOTE_UNSUBSCRIBED,   /* request, daemon, err */
+    ROVEI_NOTE_PUBLISHED,      /* request (a listener), number, text = payload, peer = publisher */
+    ROVEI_NOTE_FEED_GAP,       /* request (a listener), number..value: the publisher lost these */
+    ROVEI_NOTE_FEED_ENDED,     /* request (a listener), err: no member any more; tried again */
 } rovei_note_kind;
 
 typedef struct rovei_note {
@@ -418,7 +423,8 @@ typedef struct rovei_note {
     uint64_t sender, number, value;
     rove_span outputs; /* APPLIED: framed outputs, inside of `owner` */
     uint32_t output_count;
-    rove_span text;  /* APPLIED with an error, REFUSED, CHANNEL_ROOM: inside of `owner` */
+    rove_span text;  /* APPLIED with an error, REFUSED, CHANNEL_ROOM, PUBLISHED: inside of
+                        `owner` */
     rove_buf *owner; /* one reference, belongs to the caller */
 } rovei_note;
 bool rovei_node_poll_note(rovei_node *n, rovei_note *ret);

@@ -208,6 +208,11 @@ static void on_note(void *user, rovei_node *core, rovei_now now, const rovei_not
     case ROVEI_NOTE_FORCED:
     case ROVEI_NOTE_ASIDE:
     case ROVEI_NOTE_CHANNEL_ROOM:
+    case ROVEI_NOTE_SUBSCRIBED:
+    case ROVEI_NOTE_UNSUBSCRIBED:
+    case ROVEI_NOTE_PUBLISHED:
+    case ROVEI_NOTE_FEED_GAP:
+    case ROVEI_NOTE_FEED_ENDED:
         break;
     }
     if (c)
