@@ -6,6 +6,7 @@
 
 #include <rove/async.h>
 #include <rove/daemon.h>
+#include <rove/drain.h>
 #include <rove/dump.h>
 #include <rove/error.h>
 #include <rove/identity.h>

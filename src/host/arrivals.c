@@ -115,6 +115,8 @@ static rove_err place(struct rovei_host *h, const rovei_effect *e, rove_buf **re
     int life = atomic_load(&h->life);
     if (life != ROVEI_LIFE_READY)
         return life == ROVEI_LIFE_REGISTERING ? ROVE_E_TARGET_NOT_READY : ROVE_E_TARGET_NO_RUNTIME;
+    if (atomic_load(&h->cordoned))
+        return ROVE_E_CORDONED;
     rovei_resident *r = listed(h, e);
     bool live = r && !r->committed && !r->aside;
     if (r)

@@ -3,6 +3,7 @@
  * The host on the loop thread: effects in, completions out, and the turn in which workers are
  * woken. */
 #include <base/check.h>
+#include <host/drain.h>
 #include <host/host.h>
 #include <host/moves.h>
 #include <host/thread.h>
@@ -208,6 +209,8 @@ static void sweep(struct rovei_host *h, rovei_node *core, rovei_now now)
             it = 0;
     }
     rovei_host_end_waits(h, ROVE_E_SHUTTING_DOWN);
+    if (h->drain)
+        rovei_drain_end(h->drain, ROVE_E_SHUTTING_DOWN);
     rovei_host_end_watches(h, core, now);
 }
 
@@ -230,6 +233,8 @@ static bool turn(struct rovei_host *h, rovei_node *core, rovei_now now)
     h->turning = false;
     if (!rovei_list_empty(&h->move_watches))
         rovei_host_look_at_moves(h, core, now);
+    if (h->drain)
+        more |= rovei_drain_turn(h->drain, core, now);
     if (!rovei_list_empty(&h->endings))
         rovei_host_tell_endings(h);
     return more;

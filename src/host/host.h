@@ -48,17 +48,19 @@ struct rovei_host {
     rovei_rcu_bin bin;        /* residents whose last reader may not be through yet */
 
     pthread_mutex_t lock;
-    atomic_int life; /* changed under the lock */
+    atomic_int life;      /* changed under the lock */
+    atomic_bool cordoned; /* takes no daemons in; changed by the loop thread */
     rovei_factory factory;
     rovei_pendings pendings; /* its calls with a completion */
 
     /* The loop thread's. */
     rovei_map cells; /* number -> resident */
     uint64_t next_cell, next_request;
-    rovei_list spawns;       /* rovei_spawning whose note has not come */
-    rovei_list waits;        /* rovei_move_wait */
-    rovei_list move_watches; /* those who are told of moves */
-    rovei_list endings;      /* rovei_ending: told when the last daemon is gone */
+    rovei_list spawns;         /* rovei_spawning whose note has not come */
+    rovei_list waits;          /* rovei_move_wait */
+    rovei_list move_watches;   /* those who are told of moves */
+    struct rovei_drain *drain; /* the one that is under way; or NULL */
+    rovei_list endings;        /* rovei_ending: told when the last daemon is gone */
     rovei_mailbox *burst, **burst_end;
     size_t burst_count;
     bool turning;    /* inside of a turn: what is done now is finished by it */
@@ -175,6 +177,8 @@ void rovei_work_put(rovei_work *w);
 void rovei_work_by_hand(rovei_work *w, rovei_node *core, rovei_now now);
 /* An effect about one cell. */
 void rovei_work_begin(rovei_resident *r, rovei_node *core, rovei_now now, rovei_effect *e);
+/* Tells its kind that something happens around it, at this point of its order. Loop thread. */
+void rovei_work_tell(rovei_resident *r, const rove_control *control);
 /* Ends a resident as FORGET does. */
 void rovei_work_forget(rovei_resident *r, rovei_node *core, rovei_now now, rove_err err);
 /* `key` for a resident whose state was written in pieces; NULL: it has its key. */

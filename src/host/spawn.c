@@ -51,6 +51,8 @@ static rove_err claim(rovei_spawning *s, const char *kind)
     int life = atomic_load(&h->life);
     if (life != ROVEI_LIFE_READY)
         err = life == ROVEI_LIFE_REGISTERING ? ROVE_E_NOT_READY : ROVE_E_SHUTTING_DOWN;
+    if (err == ROVE_OK && atomic_load(&h->cordoned))
+        err = ROVE_E_CORDONED;
     if (err == ROVE_OK && kind) {
         const rovei_made_of *made_of = rovei_factory_kind(&h->factory, kind);
         if (made_of)
@@ -135,6 +137,8 @@ static void submit(rovei_spawning *s, rovei_node *core, rovei_now now)
     struct rovei_host *h = s->host;
     rovei_resident *r = s->resident;
     rove_err err = rovei_host_gate(h);
+    if (err == ROVE_OK && atomic_load(&h->cordoned)) /* since it was claimed */
+        err = ROVE_E_CORDONED;
     if (err == ROVE_OK)
         err = rovei_host_admit(h, r);
     s->submitted = err == ROVE_OK;

@@ -151,8 +151,11 @@ static void run_result(struct control *k, rovei_resident *r)
 
 static void run_forget(struct control *k, rovei_resident *r)
 {
+    static const rove_control over = {.kind = ROVE_CONTROL_SHUTDOWN};
     rove_err err = k->err ? k->err : ROVE_E_STALE;
     if (r->cell) {
+        if (err == ROVE_E_STOPPED || err == ROVE_E_SHUTTING_DOWN)
+            rovei_cell_control(r->cell, &over);
         end_waiters(r, err);
         rovei_cell_free(r->cell);
         r->cell = NULL;
@@ -392,6 +395,52 @@ void rovei_work_begin(rovei_resident *r, rovei_node *core, rovei_now now, rovei_
      */
     if (e->kind == ROVEI_EFFECT_ACTIVATE)
         rovei_host_activated(r->host, r);
+}
+
+/* ---- what its kind is told ---- */
+
+struct telling {
+    rovei_work work;
+    rove_control control;
+    bool by_hand;
+};
+
+static bool telling_run(rovei_job *job, rovei_mailbox *m)
+{
+    struct telling *t = ROVEI_CONTAINER(job, struct telling, work.job);
+    rovei_resident *r = t->work.resident;
+    (void)m;
+    if (r->cell)
+        rovei_cell_control(r->cell, &t->control);
+    rovei_work_done(&t->work);
+    return true;
+}
+
+static void telling_finish(rovei_work *w, rovei_node *core, rovei_now now)
+{
+    struct telling *t = ROVEI_CONTAINER(w, struct telling, work);
+    (void)core;
+    (void)now;
+    if (!t->by_hand)
+        ROVEI_DELETE(w->resident->host->alloc, t);
+}
+
+void rovei_work_tell(rovei_resident *r, const rove_control *control)
+{
+    if (!r->made_of.kind->control)
+        return;
+    struct telling fields = {.work = {.job.run = telling_run,
+                                      .resident = rovei_resident_hold(r),
+                                      .finish = telling_finish},
+                             .control = *control};
+    struct telling *t = ROVEI_NEW(r->host->alloc, struct telling);
+    if (t) {
+        *t = fields;
+        rovei_work_put(&t->work);
+    } else {
+        fields.by_hand = true;
+        rovei_work_by_hand(&fields.work, rovei_node_core(r->host->node), rovei_clock_now());
+    }
 }
 
 /* ---- reports ---- */
