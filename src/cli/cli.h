@@ -43,6 +43,7 @@ int cli_migrate(int argc, char **argv);
 int cli_moves(int argc, char **argv);
 int cli_cancel(int argc, char **argv);
 int cli_stop(int argc, char **argv);
+int cli_token(int argc, char **argv);
 int cli_demo(int argc, char **argv);
 
 /* ---- options ---- */

@@ -27,6 +27,7 @@ static const cli_command commands[] = {
     {"cancel", "end a move that is not committed", cli_cancel},
     {"snapshot", "keep a daemon in a file", cli_snapshot},
     {"stop", "end a daemon", cli_stop},
+    {"token", "make, judge and revoke permission tokens", cli_token},
     {"demo", "three nodes, one daemon, a file, and moves meanwhile", cli_demo},
 };
 

@@ -22,7 +22,8 @@ static const struct {
     {"cancel", control_cancel},     {"spawn", control_spawn},         {"stop", control_stop},
     {"expect", control_expect},     {"unexpect", control_unexpect},   {"state", control_state},
     {"snapshot", control_snapshot}, {"wait_peer", control_wait_peer}, {"connect", control_connect},
-    {"kinds", control_kinds},
+    {"kinds", control_kinds},       {"token_add", control_token_add}, {"tokens", control_tokens},
+    {"revoke", control_revoke},
 };
 
 /* ---- a connection's life ---- */

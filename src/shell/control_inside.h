@@ -127,7 +127,8 @@ void control_add(json_object *o, const char *name, json_object *value);
 typedef void control_fn(connection *c, rovei_node *core, rovei_now now, json_object *request);
 control_fn control_status, control_peers, control_ps, control_moves, control_send_begin,
     control_migrate, control_cancel, control_spawn, control_stop, control_expect, control_unexpect,
-    control_state, control_snapshot, control_wait_peer, control_connect, control_kinds;
+    control_state, control_snapshot, control_wait_peer, control_connect, control_kinds,
+    control_token_add, control_tokens, control_revoke;
 
 /* The daemon that a request names by entity or origin; ends the request when there is none. */
 bool control_daemon(connection *c, rovei_node *core, json_object *request, rove_entity *ret);

@@ -36,6 +36,7 @@ is "what a key command does" "$(offers psk '') $(offers id '')" "new  new show "
 : >key.id
 : >key.other
 is "files for a file" "$(offers spawn counter --identity key.i)" "key.id "
+is "what a token command does" "$(offers token re)" "revoke "
 is "files for an operand" "$(offers id show key)" "key.id key.other "
 is "nothing for a number" "$(offers migrate 0x1 --timeout '')" " "
 is "nothing without a node" "$(offers stop --control none.sock '')" " "
