@@ -170,7 +170,12 @@ typedef enum rove_err_class {
     X(E_CHANNEL_DENIED, 135, USAGE, "publish denied by channel ACL")                               \
     X(E_NOT_DELIVERED, 136, RETRY, "no subscriber could be given what was published")              \
     X(E_CHANNEL_ENDED, 137, RETRY, "the publisher has ended this subscription")               \
-    X(E_ACK_TIMEOUT, 138, RETRY, "membership ack timeout: the publisher has not answered")
+    X(E_ACK_TIMEOUT, 138, RETRY, "membership ack timeout: the publisher has not answered")         \
+    /* placement */                                                                                \
+    X(E_NO_CANDIDATE, 139, RETRY, "no node matches what is required")                              \
+    X(E_NO_TARGET, 140, RETRY, "no node that can be reached takes the daemon")                     \
+    X(E_WHERE, 141, USAGE, "the condition on nodes is not well formed")                            \
+    X(E_PREDICATE, 142, PEER, "the predicate does not decode")
 
 typedef enum rove_err {
 #define ROVE_ERR_ENUM(name, number, class, text) ROVE_##name = -(number),

@@ -167,6 +167,11 @@ ROVE_BEGIN_DECLS
     X(token_slots, N, 65536, 1, 1048576,                                                           \
       "subjects and channels for which the node holds tokens of its own; more are refused")        \
     X(token_floors, N, 65536, 1, 1048576, "issuers of which tokens are revoked; more are refused") \
+    /* what nodes announce (docs/protocol/placement.md) */                                         \
+    X(index_nodes, N, 16384, 1, 1048576,                                                           \
+      "nodes whose announcements are kept; above it only those that speak for themselves")         \
+    X(index_bytes, B, UINT64_C(64) << 20, 16384, UINT64_C(1) << 34,                                \
+      "memory of the announcements that are kept")                                                 \
     /* embedding: rove/observer.h, rove/async.h */                                                 \
     X(dump_bytes, B, UINT64_C(1) << 20, 16384, UINT64_C(1) << 30, "text of one dump")              \
     X(observers_max, N, 64, 1, 65536, "observers of one daemon")                                   \
