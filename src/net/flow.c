@@ -8,6 +8,7 @@
 #include <base/check.h>
 #include <net/flow.h>
 #include <net/wire.h>
+#include <string.h>
 
 typedef enum due_kind { DUE_GRANT, DUE_NACK, DUE_RESET, DUE_KINDS } due_kind;
 
@@ -255,10 +256,8 @@ bool rovei_flow_receive_control(rovei_flow *f, uint64_t now, uint16_t id, rove_s
 
 /* ---- sending ---- */
 
-rove_err rovei_flow_open(rovei_flow *f, uint64_t stream, bool reliable, uint64_t window)
+static rove_err open_stream(rovei_flow *f, uint64_t stream, bool reliable, uint64_t window)
 {
-    if (stream >> 48)
-        return ROVE_E_USAGE;
     flow_stream *s = stream_find(f, stream);
     if (s && s->sending)
         return ROVE_E_EXISTS;
@@ -273,18 +272,70 @@ rove_err rovei_flow_open(rovei_flow *f, uint64_t stream, bool reliable, uint64_t
     return ROVE_OK;
 }
 
-rove_err rovei_flow_put(rovei_flow *f, uint64_t now, uint64_t stream, rove_span event)
+rove_err rovei_flow_open(rovei_flow *f, uint64_t stream, bool reliable, uint64_t window)
 {
-    flow_stream *s = stream_find(f, stream);
-    if (!s || !s->sending)
-        return ROVE_E_NOT_FOUND;
-    rove_err err = rovei_flow_send_put(&s->out, event);
+    return stream >> 48 ? ROVE_E_USAGE : open_stream(f, stream, reliable, window);
+}
+
+static rove_err put_frames(rovei_flow *f, uint64_t now, flow_stream *s,
+                           const rovei_flow_frames *frames, bool marked)
+{
+    rove_err err = rovei_flow_send_put(&s->out, frames, marked);
     if (err == ROVE_E_FULL) {
         s->starved = true;
         f->stats->backpressure++;
     }
     update_ticking(f, now, s);
     return err;
+}
+
+rove_err rovei_flow_put(rovei_flow *f, uint64_t now, uint64_t stream, rove_span event)
+{
+    flow_stream *s = stream_find(f, stream);
+    if (!s || !s->sending)
+        return ROVE_E_NOT_FOUND;
+    uint8_t bytes[ROVEI_NET_PLAIN_MAX];
+    rovei_writer w = rovei_writer_of(bytes, sizeof bytes);
+    if (!rovei_net_frame_write(&w, event))
+        return s->out.failed ? ROVE_E_CLOSED : ROVE_E_TOO_LARGE;
+    const rovei_flow_frames frames = {{bytes, rovei_writer_size(&w)}, 1};
+    return put_frames(f, now, s, &frames, s->out.reliable);
+}
+
+/* The peer forgets the stream, and its numbers begin at 0. It is long enough since anything of it
+ * was under way that nothing late can be taken for a part of the new one. */
+static void begin_anew(rovei_flow *f, uint64_t now, flow_stream *s, bool reliable)
+{
+    rovei_flow_send_fini(&s->out);
+    rovei_flow_send_init(&s->out, &f->env->alloc, &f->queue, s->id, reliable, ROVEI_FLOW_WINDOW);
+    s->out.alive = now;
+    s->failure_seen = s->failure_told = false;
+    set_due(f, s, DUE_RESET);
+    receive_end(f, now, s);
+    f->stats->renewed++;
+}
+
+rove_err rovei_flow_publish(rovei_flow *f, uint64_t now, uint64_t stream, bool reliable,
+                            const rovei_flow_frames *frames)
+{
+    if (!rovei_flow_is_publish(stream))
+        return ROVE_E_USAGE;
+    if (frames->bytes.size > ROVEI_NET_PLAIN_MAX)
+        return ROVE_E_TOO_LARGE;
+    flow_stream *s = stream_find(f, stream);
+    if (!s || !s->sending) {
+        rove_err err = open_stream(f, stream, reliable, ROVEI_FLOW_WINDOW);
+        if (err)
+            return err;
+        s = stream_find(f, stream);
+        s->out.alive = now;
+    }
+    rove_err err = put_frames(f, now, s, frames, reliable);
+    bool stuck = err == ROVE_E_CLOSED || (err == ROVE_E_FULL && !s->out.reliable);
+    if (!stuck || now - s->out.alive < ROVEI_FLOW_NEW_LIFE)
+        return err;
+    begin_anew(f, now, s, reliable);
+    return put_frames(f, now, s, frames, reliable);
 }
 
 /* ---- packets to seal ---- */
@@ -344,13 +395,13 @@ bool rovei_flow_transmit(rovei_flow *f, uint64_t now, uint8_t *ret, rovei_flow_o
     if (rovei_list_empty(&f->queue))
         return false;
     rovei_flow_packet *p = ROVEI_CONTAINER(f->queue.next, rovei_flow_packet, queue);
-    *ret_out = (rovei_flow_out){.reliable = p->owner->reliable,
+    *ret_out = (rovei_flow_out){.reliable = p->marked,
                                 .stream = p->owner->stream,
                                 .sequence = p->sequence,
-                                .events = 1,
-                                .size = ROVEI_NET_FRAME_HEAD + (size_t)p->size};
-    rovei_writer w = rovei_writer_of(ret, ROVEI_NET_PLAIN_MAX);
-    ROVEI_CHECK(rovei_net_frame_write(&w, (rove_span){p->bytes, p->size}));
+                                .events = p->events,
+                                .size = p->size};
+    if (p->size)
+        memcpy(ret, p->bytes, p->size);
     f->stats->sent++;
     flow_stream *s = ROVEI_CONTAINER(p->owner, flow_stream, out);
     rovei_flow_send_left(p, now);

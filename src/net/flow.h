@@ -30,6 +30,7 @@
     X(sent, "sent")                 /* packets with events that left, resends included */          \
     X(resent, "resent")             /* those of them that had left before */                       \
     X(failed, "failed")             /* streams that were given up after too many resends */        \
+    X(renewed, "renewed")           /* streams of channels that began anew */                      \
     X(backpressure, "backpressure") /* packets that were not taken: no credit, or too much sent */ \
     X(grants, "grants")             /* grants that left */                                         \
     X(nacks, "nacks")               /* requests for missing packets that left */                   \
@@ -71,15 +72,29 @@ bool rovei_flow_receive_control(rovei_flow *f, uint64_t now, uint16_t id, rove_s
 
 /* ---- sending ---- */
 /* Makes a stream ready to be sent on. Its id must not be in use (E_EXISTS) and is used up for the
- * session's life: the peer counts its sequences for as long. Not above 2^48 (E_USAGE), which some
- * peers take for streams of their own purposes. `window` 0: without a limit. E_STREAM_LIMIT
- * (net_streams), E_NOMEM. */
+ * session's life: the peer counts its sequences for as long. Below 2^48 (E_USAGE), above which are
+ * those of channels, and such that some peers take for streams of their own purposes. `window` 0:
+ * without a limit. E_STREAM_LIMIT (net_streams), E_NOMEM. */
 ROVE_MUST_USE rove_err rovei_flow_open(rovei_flow *f, uint64_t stream, bool reliable,
                                        uint64_t window);
 /* One event, one packet. E_NOT_FOUND (not open), E_FULL (ROOM is told when to try again),
  * E_TOO_LARGE, E_CLOSED (the stream has failed), E_NOMEM; nothing is taken then. */
 ROVE_MUST_USE rove_err rovei_flow_put(rovei_flow *f, uint64_t now, uint64_t stream,
                                       rove_span event);
+
+/* What is published on a channel goes on a stream of its own. */
+#define ROVEI_FLOW_PUBLISH_BIT (UINT64_C(1) << 48)
+static inline bool rovei_flow_is_publish(uint64_t stream)
+{
+    return (stream & ROVEI_FLOW_PUBLISH_BIT) && stream != UINT64_MAX;
+}
+/* All events of one publish, in one packet. The stream opens by itself, reliable if the first
+ * publish on it is: then packets are repaired; a later one decides about the flag of its packet
+ * alone. One that has failed, or has got no credit for ROVEI_FLOW_NEW_LIFE (on a stream that is not
+ * reliable each loss costs some), is ended and begins anew. E_USAGE (not a channel's stream), else
+ * as _put; E_STREAM_LIMIT. */
+ROVE_MUST_USE rove_err rovei_flow_publish(rovei_flow *f, uint64_t now, uint64_t stream,
+                                          bool reliable, const rovei_flow_frames *frames);
 
 /* ---- packets to seal ---- */
 typedef struct rovei_flow_out {

@@ -83,25 +83,30 @@ void rovei_flow_send_fini(rovei_flow_send *s)
         packet_free(pending_of(it));
 }
 
-rove_err rovei_flow_send_put(rovei_flow_send *s, rove_span event)
+rove_err rovei_flow_send_put(rovei_flow_send *s, const rovei_flow_frames *frames, bool marked)
 {
+    size_t size = frames->bytes.size;
     if (s->failed)
         return ROVE_E_CLOSED;
-    uint64_t cost = event.size + ROVEI_NET_FRAME_HEAD + ROVEI_NET_OVERHEAD;
-    if (event.size > ROVEI_NET_EVENT_MAX || (s->credit.window && cost > s->credit.window))
+    uint64_t cost = size + ROVEI_NET_OVERHEAD;
+    if (size > ROVEI_NET_PLAIN_MAX || (s->credit.window && cost > s->credit.window))
         return ROVE_E_TOO_LARGE;
     if (s->pending_count >= s->pending_max ||
         (s->reliable && (uint64_t)s->pending_count * ONE >= s->cwnd))
         return ROVE_E_FULL;
     if (s->credit.window && s->credit.remaining < cost)
         return ROVE_E_FULL;
-    rovei_flow_packet *p = rovei_alloc(s->alloc, sizeof *p + event.size);
+    rovei_flow_packet *p = rovei_alloc(s->alloc, sizeof *p + size);
     if (!p)
         return ROVE_E_NOMEM;
     (void)rovei_flow_credit_take(&s->credit, cost);
-    *p = (rovei_flow_packet){.owner = s, .sequence = s->next++, .size = (uint16_t)event.size};
-    if (event.size)
-        memcpy(p->bytes, event.data, event.size);
+    *p = (rovei_flow_packet){.owner = s,
+                             .sequence = s->next++,
+                             .size = (uint16_t)size,
+                             .events = frames->count,
+                             .marked = marked};
+    if (size)
+        memcpy(p->bytes, frames->bytes.data, size);
     rovei_list_add_tail(s->queue, &p->queue);
     rovei_list_add_tail(&s->pending, &p->pending);
     s->pending_count++;
@@ -110,6 +115,7 @@ rove_err rovei_flow_send_put(rovei_flow_send *s, rove_span event)
 
 void rovei_flow_send_left(rovei_flow_packet *p, uint64_t now)
 {
+    p->owner->alive = now;
     if (!p->owner->reliable) {
         packet_free(p);
         return;
@@ -180,7 +186,10 @@ static void acknowledged(rovei_flow_send *s, uint64_t now, uint64_t ack)
 
 void rovei_flow_send_window(rovei_flow_send *s, uint64_t now, const rovei_flow_message *m)
 {
+    uint64_t seen = s->credit.seen;
     rovei_flow_credit_grant(&s->credit, m->consumed);
+    if (s->credit.seen > seen)
+        s->alive = now;
     if (s->reliable)
         acknowledged(s, now, m->ack);
 }

@@ -41,16 +41,18 @@ typedef struct rovei_flow_packet {
     rovei_list pending; /* not acknowledged */
     rovei_flow_send *owner;
     uint64_t sequence, sent_at;
-    uint16_t size;
+    uint16_t size, events;
+    bool marked; /* goes with the flag of a reliable packet */
     uint8_t resends;
-    uint8_t bytes[]; /* its one event */
+    uint8_t bytes[]; /* event frames */
 } rovei_flow_packet;
 
 struct rovei_flow_send {
     const rove_alloc *alloc;
     rovei_list *queue; /* where packets wait to leave, of all streams */
     uint64_t stream;
-    uint64_t next; /* sequence of the next packet */
+    uint64_t next;  /* sequence of the next packet */
+    uint64_t alive; /* when a packet last left, or the peer last said something that counted */
     rovei_flow_credit credit;
     bool reliable;
     bool failed;     /* a packet was given up; the peer is told to forget the stream */
@@ -72,10 +74,16 @@ uint32_t rovei_flow_pending_max(uint64_t window);
 void rovei_flow_send_init(rovei_flow_send *s, const rove_alloc *a, rovei_list *queue,
                           uint64_t stream, bool reliable, uint64_t window);
 void rovei_flow_send_fini(rovei_flow_send *s);
-/* Queues a packet with one event. E_FULL: no credit, too much pending, or the congestion window is
- * full; nothing was taken. E_TOO_LARGE: above the window, never to be sent. E_CLOSED: failed.
- * E_NOMEM. */
-ROVE_MUST_USE rove_err rovei_flow_send_put(rovei_flow_send *s, rove_span event);
+/* Events in their frames, for one packet. */
+typedef struct rovei_flow_frames {
+    rove_span bytes;
+    uint16_t count;
+} rovei_flow_frames;
+/* Queues a packet; `marked`: with the flag of a reliable one, whatever the stream is. E_FULL: no
+ * credit, too much pending, or the congestion window is full; nothing was taken. E_TOO_LARGE: above
+ * the window, never to be sent. E_CLOSED: failed. E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_flow_send_put(rovei_flow_send *s, const rovei_flow_frames *frames,
+                                           bool marked);
 /* The packet, which was first in the queue, has left; one that nobody acknowledges is freed. */
 void rovei_flow_send_left(rovei_flow_packet *p, uint64_t now);
 

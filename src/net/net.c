@@ -52,6 +52,7 @@ rove_err rovei_net_new(rovei_net **ret, const rovei_net_config *cfg, rovei_now n
         return ROVE_E_NOMEM;
     t->env = cfg->env;
     t->identity = rovei_keypair_ref(cfg->identity);
+    t->origin = rovei_keypair_origin(cfg->identity);
     t->now = now;
     init_tables(t);
     rove_err err = take_secrets(t, cfg->psk);

@@ -87,6 +87,21 @@ ROVE_MUST_USE rove_err rovei_net_stream_open(rovei_net *t, rovei_now now, uint64
 ROVE_MUST_USE rove_err rovei_net_stream_send(rovei_net *t, rovei_now now,
                                              const rovei_net_stream *stream, rove_span event);
 
+/* One leg of a publish: these events, in one packet, on the channel's stream in the present session
+ * with the peer; rovei_flow_publish says how. A reliable one is repaired as long as the session
+ * lasts. `channel` is the channel's hash. E_UNREACHABLE, E_USAGE (a hash that makes no stream),
+ * E_TOO_LARGE (frames above ROVEI_NET_PLAIN_MAX, or more than ROVEI_NET_EVENTS_MAX), E_FULL (the
+ * peer gives no credit: backpressured), E_CLOSED (not acknowledged; later again), E_STREAM_LIMIT,
+ * E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_net_publish(rovei_net *t, rovei_now now, uint64_t node_id,
+                                         uint64_t channel, bool reliable,
+                                         const rovei_flow_frames *events);
+/* The id of the stream on which a channel is published. */
+static inline uint64_t rovei_net_publish_stream(uint64_t channel)
+{
+    return channel | ROVEI_FLOW_PUBLISH_BIT;
+}
+
 /* ---- what happened ---- */
 typedef enum rovei_net_event_kind {
     ROVEI_NET_UP = 1,     /* a session stands, the first one or a new one */

@@ -118,6 +118,7 @@ typedef struct rovei_net_incoming {
 struct rovei_net {
     const rovei_env *env;
     rovei_keypair *identity;
+    uint64_t origin;  /* its origin hash */
     uint8_t *secrets; /* slot: static secret, psk */
     uint8_t public_key[32];
     rovei_net_self self;

@@ -74,19 +74,28 @@ bool rovei_net_receive_control(rovei_net_held *s, uint16_t subprotocol, rove_spa
 
 /* ---- out ---- */
 
+/* What a publish says beside its events. */
+static void mark_publish(const rovei_net *t, rovei_net_header *h)
+{
+    h->channel = (uint16_t)h->stream; /* the low half of the hash's low half is the stream's too */
+    h->origin = t->origin;
+}
+
 static size_t write_stream(rovei_net_held *s, uint8_t *ret)
 {
     rovei_flow_out out;
     uint64_t now = s->link->net->now.mono;
     if (!rovei_flow_transmit(&s->flow, now, ret + ROVEI_NET_HEADER_SIZE, &out))
         return 0;
-    const rovei_net_header h = {
+    rovei_net_header h = {
         .flags = out.reliable ? ROVEI_NET_FLAG_RELIABLE : 0,
         .subprotocol = out.subprotocol,
         .stream = out.stream,
         .sequence = out.sequence,
         .events = out.events,
     };
+    if (!out.subprotocol && rovei_flow_is_publish(out.stream))
+        mark_publish(s->link->net, &h);
     size_t size = rovei_net_session_seal(&s->session, &h, ret, out.size);
     follow(s);
     return size;
@@ -126,6 +135,22 @@ rove_err rovei_net_stream_send(rovei_net *t, rovei_now now, const rovei_net_stre
     if (!s || now.mono >= s->until || s->link->node_id != stream->node_id)
         return ROVE_E_GONE;
     rove_err err = rovei_flow_put(&s->flow, now.mono, stream->id, event);
+    follow(s);
+    return err;
+}
+
+rove_err rovei_net_publish(rovei_net *t, rovei_now now, uint64_t node_id, uint64_t channel,
+                           bool reliable, const rovei_flow_frames *events)
+{
+    t->now = now;
+    rovei_net_link *l = rovei_net_link_of(t, node_id);
+    if (!l || !l->current || l->state == ROVEI_PEER_FAILED)
+        return ROVE_E_UNREACHABLE;
+    if (events->count > ROVEI_NET_EVENTS_MAX)
+        return ROVE_E_TOO_LARGE;
+    rovei_net_held *s = l->current;
+    rove_err err =
+        rovei_flow_publish(&s->flow, now.mono, rovei_net_publish_stream(channel), reliable, events);
     follow(s);
     return err;
 }

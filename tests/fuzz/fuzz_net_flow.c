@@ -53,13 +53,14 @@ static void drain(rovei_flow *f, uint64_t now)
 static void step(rovei_flow *f, uint64_t *now, rovei_reader *r)
 {
     uint8_t what = rovei_read_u8(r);
-    uint64_t stream = rovei_read_u8(r) % 8;
+    uint8_t which = rovei_read_u8(r);
+    uint64_t stream = which % 8 | (which & 0x10 ? ROVEI_FLOW_PUBLISH_BIT : 0);
     if (what % 4 == 0) {
         uint64_t sequence = what & 0x40 ? rovei_read_u64(r) : rovei_read_u8(r);
         (void)rovei_flow_receive_packet(f, *now, stream, sequence, what & 0x80,
                                         rovei_read_u16(r) % ROVEI_NET_PLAIN_MAX);
     } else if (what % 4 == 1) {
-        uint16_t id = (uint16_t)(ROVEI_FLOW_WINDOW_ID + stream % 5);
+        uint16_t id = (uint16_t)(ROVEI_FLOW_WINDOW_ID + which % 8 % 5);
         rove_span event = rovei_read_span(r, rovei_read_u8(r));
         if (!rovei_reader_ok(r))
             return;
@@ -67,6 +68,12 @@ static void step(rovei_flow *f, uint64_t *now, rovei_reader *r)
         rovei_flow_receive_control(f, *now, id, event);
     } else if (what % 4 == 2) {
         static const uint8_t bytes[ROVEI_NET_PLAIN_MAX];
+        if (what & 0x20) {
+            uint16_t count = 1 + rovei_read_u16(r) % ROVEI_NET_EVENTS_MAX;
+            const rovei_flow_frames empty = {{bytes, ROVEI_NET_FRAME_HEAD * (size_t)count}, count};
+            (void)rovei_flow_publish(f, *now, stream, what & 0x80, &empty);
+            return;
+        }
         (void)rovei_flow_open(f, stream, what & 0x80, what & 0x40 ? 4096 : ROVEI_FLOW_WINDOW);
         (void)rovei_flow_put(f, *now, stream, (rove_span){bytes, rovei_read_u16(r) % sizeof bytes});
     } else {

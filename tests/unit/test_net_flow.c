@@ -321,7 +321,8 @@ static void sender_fini(sender *t)
 static rove_err put(sender *t, size_t size)
 {
     static const uint8_t bytes[ROVEI_NET_PLAIN_MAX + 1];
-    return rovei_flow_send_put(&t->s, (rove_span){bytes, size - 4});
+    const rovei_flow_frames frames = {{bytes, size}, 1};
+    return rovei_flow_send_put(&t->s, &frames, t->s.reliable);
 }
 
 /* Lets everything leave; the number of packets. */

@@ -254,12 +254,125 @@ static void test_control_garbage(void **state)
     hand_down(&k, &d);
 }
 
+/* ---- publishing ---- */
+
+#define LIDAR        UINT64_C(0xec20e8ac7fa5e5d8) /* sensors/lidar */
+#define LIDAR_STREAM UINT64_C(0xec21e8ac7fa5e5d8)
+
+/* Two events, `hello` and an empty one. */
+static const uint8_t two_events[] = {5, 0, 0, 0, 'h', 'e', 'l', 'l', 'o', 0, 0, 0, 0};
+
+static rove_err publish(kit *k, bool reliable, size_t size)
+{
+    static const uint8_t zeros[ROVEI_NET_PLAIN_MAX + 1];
+    const rovei_flow_frames frames = {
+        size ? (rove_span){zeros, size} : (rove_span){two_events, sizeof two_events}, size ? 1 : 2};
+    return rovei_net_publish(k->nodes[0].net, k->now, k->nodes[1].node_id, LIDAR, reliable,
+                             &frames);
+}
+
+/* The packet of a leg, byte for byte: header as the contract has it, events as they were given. */
+static void test_publish_bytes(void **state)
+{
+    (void)state;
+    static kit k;
+    hand d;
+    hand_up(&k, &d);
+    for (unsigned n = 0; n < 2; n++) {
+        assert_ok(publish(&k, n > 0, 0));
+        kit_run(&k, 2 * MS);
+        rovei_net_packet p;
+        rove_span text;
+        kit_packet *got;
+        do {
+            got = kit_got(&k, 1, 0, d.seen++, &p);
+            assert_non_null(got);
+        } while (p.header.stream != LIDAR_STREAM);
+        const rovei_net_header *h = &p.header;
+        assert_ok(rovei_net_session_open(&d.s, &p, got->bytes, &text));
+        assert_span(text, two_events, sizeof two_events);
+        assert_false(p.routed);
+        assert_int_equal(h->flags, n ? ROVEI_NET_FLAG_RELIABLE : 0);
+        assert_int_equal(h->subprotocol, 0);
+        assert_int_equal(h->channel, 0xe5d8);
+        assert_true(h->origin == rovei_keypair_origin(k.nodes[0].id));
+        assert_int_equal(h->sequence, n);
+        assert_int_equal(h->events, 2);
+        assert_int_equal(h->priority | h->hop_ttl | h->hop_count | h->frag_flags | h->subnet, 0);
+    }
+    hand_down(&k, &d);
+}
+
+/* What is beyond the credit is refused at once; where none comes, the stream begins anew later. */
+static void test_publish_credit(void **state)
+{
+    (void)state;
+    static kit k;
+    hand d;
+    hand_up(&k, &d);
+    assert_int_equal(publish(&k, false, ROVEI_NET_PLAIN_MAX + 1), ROVE_E_TOO_LARGE);
+    for (unsigned n = 0; n < ROVEI_FLOW_WINDOW / ROVEI_NET_DATAGRAM_MAX; n++) {
+        assert_ok(publish(&k, false, ROVEI_NET_PLAIN_MAX));
+        kit_run(&k, MS);
+    }
+    assert_int_equal(publish(&k, false, 4), ROVE_E_FULL);
+    kit_run(&k, ROVEI_FLOW_NEW_LIFE - 20 * MS);
+    assert_int_equal(publish(&k, false, 4), ROVE_E_FULL);
+    kit_run(&k, 20 * MS);
+    k.nodes[1].got_count = 0;
+    assert_ok(publish(&k, false, 0));
+    kit_run(&k, MS);
+    rovei_net_packet p;
+    assert_non_null(kit_got(&k, 1, 0, 0, &p));
+    assert_int_equal(p.header.subprotocol, ROVEI_FLOW_RESET_ID);
+    assert_non_null(kit_got(&k, 1, 0, 1, &p));
+    assert_true(p.header.stream == LIDAR_STREAM);
+    assert_int_equal(p.header.sequence, 0);
+    assert_int_equal(counters(&k, 0)->renewed, 1);
+    hand_down(&k, &d);
+}
+
+/* A reliable publish is repaired, and each packet is handed on once; a path that is dead for long
+ * ends the stream, and it works again when the path does. */
+static void test_publish_repaired(void **state)
+{
+    (void)state;
+    static kit k;
+    pair_up(&k);
+    k.filter = lossy;
+    for (unsigned sent = 0; sent < 200;) {
+        rove_err err = publish(&k, true, 1000);
+        assert_true(err == ROVE_OK || err == ROVE_E_FULL);
+        sent += !err;
+        kit_run(&k, MS);
+    }
+    kit_run(&k, 5 * ROVE_SECOND);
+    assert_int_equal(k.nodes[1].data_count, 200);
+    assert_true(counters(&k, 0)->resent > 0);
+    k.filter = never;
+    assert_ok(publish(&k, true, 1000));
+    kit_run(&k, 15 * ROVE_SECOND);
+    assert_int_equal(counters(&k, 0)->failed, 1);
+    k.filter = NULL;
+    rove_err err = publish(&k, true, 1000);
+    for (unsigned n = 0; err == ROVE_E_CLOSED && n < 20; n++) {
+        kit_run(&k, ROVE_SECOND);
+        err = publish(&k, true, 1000);
+    }
+    assert_ok(err);
+    kit_run(&k, ROVE_SECOND);
+    assert_int_equal(k.nodes[1].data_count, 201);
+    assert_int_equal(k.nodes[1].data[200], 0);
+    kit_fini(&k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reliable),        cmocka_unit_test(test_failed),
         cmocka_unit_test(test_session_ends),    cmocka_unit_test(test_grants),
-        cmocka_unit_test(test_control_garbage),
+        cmocka_unit_test(test_control_garbage), cmocka_unit_test(test_publish_bytes),
+        cmocka_unit_test(test_publish_credit),  cmocka_unit_test(test_publish_repaired),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
