@@ -36,15 +36,16 @@ typedef struct rovei_net_refused_set {
 } rovei_net_refused_set;
 #define ROVEI_NET_REFUSED_MAX 16
 
-/* What a target remembers of a move that it has completed: for a repeated ActivateTarget only. */
+/* What a target remembers of a move that it has completed: for a repeated ActivateTarget, and for
+ * chunks that came late. */
 typedef struct rovei_net_done {
-    uint64_t origin, orchestrator, replayed;
-    uint64_t until; /* monotonic */
+    uint64_t origin, source, orchestrator, replayed;
+    uint64_t seq_through; /* of its snapshot */
+    uint64_t until;       /* monotonic */
 } rovei_net_done;
 #define ROVEI_NET_DONE_MAX 1024
 /* E_NOMEM: a lost ActivateAck could not be said again. */
-ROVE_MUST_USE rove_err rovei_net_done_add(rovei_node *n, rovei_now now, uint64_t origin,
-                                          uint64_t orchestrator, uint64_t replayed);
+ROVE_MUST_USE rove_err rovei_net_done_add(rovei_node *n, rovei_now now, const rovei_net_done *done);
 const rovei_net_done *rovei_net_done_find(rovei_node *n, rovei_now now, uint64_t origin);
 void rovei_net_done_forget(rovei_node *n, uint64_t origin);
 

@@ -151,12 +151,11 @@ static void forget_old(struct rovei_net_moves *m, rovei_now now)
     m->done_count -= old;
 }
 
-rove_err rovei_net_done_add(rovei_node *n, rovei_now now, uint64_t origin, uint64_t orchestrator,
-                            uint64_t replayed)
+rove_err rovei_net_done_add(rovei_node *n, rovei_now now, const rovei_net_done *done)
 {
     struct rovei_net_moves *m = n->net_moves;
     void *items = m->done;
-    rovei_net_done_forget(n, origin);
+    rovei_net_done_forget(n, done->origin);
     forget_old(m, now);
     rove_err err = rovei_grow(n->alloc, &items, &m->done_room, m->done_count, sizeof *m->done,
                               ROVEI_NET_DONE_MAX);
@@ -167,8 +166,8 @@ rove_err rovei_net_done_add(rovei_node *n, rovei_now now, uint64_t origin, uint6
     } else if (err) {
         return err;
     }
-    m->done[m->done_count++] =
-        (rovei_net_done){origin, orchestrator, replayed, rovei_time_add(now.mono, DONE_LIFE)};
+    m->done[m->done_count] = *done;
+    m->done[m->done_count++].until = rovei_time_add(now.mono, DONE_LIFE);
     return ROVE_OK;
 }
 

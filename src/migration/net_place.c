@@ -328,13 +328,24 @@ static rove_err take_chunk(rovei_node *n, rovei_now now, rovei_net_place *p,
     return parse(p, why);
 }
 
+/* Of a set that has become the daemon which serves here: said again, or kept by the network. */
+static bool is_of_completed(rovei_node *n, rovei_now now, uint64_t from, uint64_t origin,
+                            const rovei_netmove_chunk *c)
+{
+    const rovei_daemon *d = rovei_daemon_by_origin(n, origin);
+    const rovei_net_done *done = rovei_net_done_find(n, now, origin);
+    return d && d->role == ROVEI_ROLE_SERVING && !d->net_source && done && done->source == from &&
+           c->seq_through <= done->seq_through;
+}
+
 void rovei_net_target_chunk(rovei_node *n, rovei_now now, uint64_t from, uint64_t orchestrator,
                             uint64_t origin, const rovei_netmove_chunk *c)
 {
     rovei_text why = {0};
     rovei_net_place *p = find(n, from, origin);
     const rovei_daemon *d = rovei_daemon_by_origin(n, origin);
-    if (d && d->net_target && d->net_target->step == ROVEI_NET_TARGET_ACTIVATING) {
+    if ((d && d->net_target && d->net_target->step == ROVEI_NET_TARGET_ACTIVATING) ||
+        is_of_completed(n, now, from, origin, c)) {
         rovei_netmove_out_of_phase(n, ROVEI_NETMOVE_SNAPSHOT_READY);
         return;
     }

@@ -273,8 +273,12 @@ static void serve(struct rovei_net_target *t, rovei_now now)
     rovei_node *n = a->node;
     rovei_daemon *d = t->d;
     uint64_t origin = rovei_entity_origin(&d->entity);
-    if (rovei_net_done_add(n, now, origin, t->roles.orchestrator, t->replayed) ||
-        rovei_daemon_serve(n, now, d)) {
+    const rovei_net_done done = {.origin = origin,
+                                 .source = t->roles.source,
+                                 .orchestrator = t->roles.orchestrator,
+                                 .replayed = t->replayed,
+                                 .seq_through = t->seq_through};
+    if (rovei_net_done_add(n, now, &done) || rovei_daemon_serve(n, now, d)) {
         rovei_attempt_back_off(a, now); /* out of memory */
         return;
     }

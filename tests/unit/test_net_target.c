@@ -161,9 +161,12 @@ static void arrives(void **state)
     assert_true(info.closed && !info.local_source);
     rove_entity from = rovei_entity_of_net(o.peers[0].node_id);
     assert_true(rovei_entity_equal(&info.source, &from));
-    /* The whole set again, once it is over, is a daemon that nobody expects. */
+    /* The whole set again, once it is over, says nothing and is not answered: the move is not one
+     * that failed. */
     give(&o, 0, &g);
-    assert_failed(&o, 0, ROVEI_NETMOVE_NO_FACTORY, NULL);
+    assert_int_equal(outsider_count(&o, 0, ROVEI_NETMOVE_MIGRATION_FAILED), 0);
+    assert_int_equal(o.w.nodes[0].node->net_moves->place_count, 0);
+    assert_int_equal(stats_of(&o).out_of_phase[ROVEI_NETMOVE_SNAPSHOT_READY], 1);
     assert_int_equal(daemon_of(&o, &g)->role, ROVEI_ROLE_SERVING);
     /* It is remembered for a few minutes only. */
     outsider_clear(&o, 0);
