@@ -38,9 +38,10 @@ typedef struct rovei_attempt {
     bool owes_note;  /* MOVE_ENDED could not be queued yet */
     bool refused;    /* source: the target said no */
     /* Source in class net. */
-    bool net_leftover; /* chunks of this attempt may lie half put together at the other side */
-    uint8_t farewells; /* how often MigrationFailed is still to be said */
-    uint64_t net_told; /* to whom; an orchestrator, when one ordered the snapshot */
+    bool net_leftover;     /* chunks of this attempt may lie half put together at the other side */
+    uint64_t net_sequence; /* of those chunks */
+    uint8_t farewells;     /* how often MigrationFailed is still to be said */
+    uint64_t net_told;     /* to whom; an orchestrator, when one ordered the snapshot */
     rovei_pipe pipe;
     rovei_list running;
     rovei_timer repeat; /* says the present step again */

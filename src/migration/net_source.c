@@ -122,7 +122,8 @@ static size_t sharers(const struct rovei_net_source *s)
 /* ---- sending ---- */
 
 /* Chunks of an earlier attempt may lie half put together at the other side, and would mix with
- * these, since nothing tells them apart. */
+ * these, since nothing tells them apart. What a completed move left behind goes by itself when a
+ * later sequence comes; the word for it would look like the failure of that move. */
 static void clear_away(struct rovei_net_source *s, rovei_now now)
 {
     rovei_node *n = s->a->node;
@@ -132,7 +133,7 @@ static void clear_away(struct rovei_net_source *s, rovei_now now)
         if (a == s->a || !rovei_entity_equal(&a->info.daemon, &s->a->info.daemon) ||
             !rovei_entity_equal(&a->info.target, &s->a->info.target))
             continue;
-        leftover |= a->net_leftover;
+        leftover |= a->net_leftover && (!a->committed || a->net_sequence == s->set.sequence);
         a->net_leftover = false;
         a->farewells = 0; /* they would end this attempt */
     }
@@ -155,6 +156,7 @@ void rovei_net_source_send(struct rovei_net_source *s, rovei_now now)
     rove_err err =
         rovei_net_set_burst(&s->set, a->node, now, rovei_net_source_to(s), s->origin, count);
     a->net_leftover |= s->set.next > 0;
+    a->net_sequence = s->set.sequence;
     if (first) {
         note_bytes(s);
         if (!err)

@@ -272,47 +272,52 @@ static void a_sender_that_was_away(void **state)
 
 /* ---- and back ---- */
 
+/* The target gives it away again, `outputs` further on. */
+static void give_back(kit *k, const uint8_t seed[32], uint64_t outputs)
+{
+    uint8_t secret[32], public_key[32], bytes[2048];
+    rovei_keypair *copy;
+    stock_daemon *d = stock_find(&k->s, k->origin);
+    assert_ok(rovei_keypair_from_seed(&copy, &k->o.peers[0].t.env, seed));
+    assert_ok(rovei_keypair_x25519(k->o.w.nodes[0].id, secret));
+    rovei_x25519_public(public_key, secret);
+    rovei_snapshot s = {.entity = k->d,
+                        .through_seq = d->head.sequence + outputs,
+                        .link = {k->origin, 0, d->head.sequence + outputs, 5},
+                        .created_at = 42,
+                        .state = {d->state, d->state_size}};
+    assert_ok(rovei_snapshot_seal(&s, &k->o.peers[0].t.env, copy, public_key));
+    rovei_keypair_unref(copy);
+    rovei_writer w = rovei_writer_of(bytes, sizeof bytes);
+    rovei_snapshot_encode(&s, &w);
+    assert_ok(w.err);
+    rovei_netmove_message m = {.type = ROVEI_NETMOVE_SNAPSHOT_READY, .origin = k->origin};
+    m.chunk = (rovei_netmove_chunk){s.through_seq, 0, 1, {bytes, rovei_writer_size(&w)}};
+    outsider_say(&k->o, 0, 0, &m);
+    world_run(&k->o.w, 50 * ROVE_MILLISECOND);
+    kit_say(k, 0, ROVEI_NETMOVE_BUFFERED_EVENTS, 0);
+    world_run(&k->o.w, 50 * ROVE_MILLISECOND);
+    kit_say(k, 0, ROVEI_NETMOVE_ACTIVATE_TARGET, 0);
+    world_run(&k->o.w, ROVE_SECOND);
+    assert_int_equal(world_role_of(&k->o.w, 0, &k->d), ROVEI_ROLE_SERVING);
+    d->step = STOCK_NONE;
+    d->restores = 0;
+    assert_false(rovei_keypair_is_read_only(world_daemon(&k->o.w, 0, &k->d)->key));
+}
+
 static void comes_back(void **state)
 {
     (void)state;
     kit *k = kit_new(2, 1);
     uint64_t sender = sender_open(k, 1), number;
     rove_buf *text = rovei_buf_copy(NULL, "lane", 4);
-    uint8_t seed[32], secret[32], public_key[32];
-    rovei_keypair *copy;
+    uint8_t seed[32];
     assert_ok(rovei_keypair_seed(world_cell_of(&k->o.w, 0, &k->d)->key, seed));
     for (int round = 0; round < 2; round++) {
         rovei_attempt_id a = kit_move(k);
         assert_int_equal(kit_end(k, &a).outcome, ROVEI_OUTCOME_COMPLETED);
         kit_assert_gone(k);
-        /* The target, where it has one output more by now, gives it away again. */
-        stock_daemon *d = stock_find(&k->s, k->origin);
-        assert_ok(rovei_keypair_from_seed(&copy, &k->o.peers[0].t.env, seed));
-        assert_ok(rovei_keypair_x25519(k->o.w.nodes[0].id, secret));
-        rovei_x25519_public(public_key, secret);
-        rovei_snapshot s = {.entity = k->d,
-                            .through_seq = d->head.sequence + 1,
-                            .link = {k->origin, 0, d->head.sequence + 1, 5},
-                            .created_at = 42,
-                            .state = {d->state, d->state_size}};
-        assert_ok(rovei_snapshot_seal(&s, &k->o.peers[0].t.env, copy, public_key));
-        rovei_keypair_unref(copy);
-        uint8_t bytes[2048];
-        rovei_writer w = rovei_writer_of(bytes, sizeof bytes);
-        rovei_snapshot_encode(&s, &w);
-        assert_ok(w.err);
-        rovei_netmove_message m = {.type = ROVEI_NETMOVE_SNAPSHOT_READY, .origin = k->origin};
-        m.chunk = (rovei_netmove_chunk){s.through_seq, 0, 1, {bytes, rovei_writer_size(&w)}};
-        outsider_say(&k->o, 0, 0, &m);
-        world_run(&k->o.w, 50 * ROVE_MILLISECOND);
-        kit_say(k, 0, ROVEI_NETMOVE_BUFFERED_EVENTS, 0);
-        world_run(&k->o.w, 50 * ROVE_MILLISECOND);
-        kit_say(k, 0, ROVEI_NETMOVE_ACTIVATE_TARGET, 0);
-        world_run(&k->o.w, ROVE_SECOND);
-        assert_int_equal(world_role_of(&k->o.w, 0, &k->d), ROVEI_ROLE_SERVING);
-        d->step = STOCK_NONE;
-        d->restores = 0;
-        assert_false(rovei_keypair_is_read_only(world_daemon(&k->o.w, 0, &k->d)->key));
+        give_back(k, seed, 1);
         /* Senders find it, and begin anew. */
         size_t before = told(k, 1, sender, ROVEI_NOTE_APPLIED, ROVE_OK);
         assert_ok(rovei_node_sender_send(k->o.w.nodes[1].node, k->o.w.now, sender, text, &number));
@@ -322,6 +327,28 @@ static void comes_back(void **state)
     }
     rove_buf_unref(text);
     kit_free(k);
+}
+
+/* What the rounds of a completed move may have left at the target goes by itself when a later
+ * sequence comes. Only before the same one the target is told, by what ends its earlier move. */
+static void goes_again(void **state)
+{
+    (void)state;
+    for (unsigned outputs = 0; outputs < 2; outputs++) {
+        kit *k = kit_new(1, 1);
+        uint8_t seed[32];
+        assert_ok(rovei_keypair_seed(world_cell_of(&k->o.w, 0, &k->d)->key, seed));
+        k->s.lose[true][ROVEI_NETMOVE_RESTORE_COMPLETE] = 1; /* so there is a second round */
+        rovei_attempt_id a = kit_move(k);
+        assert_int_equal(kit_end(k, &a).outcome, ROVEI_OUTCOME_COMPLETED);
+        give_back(k, seed, outputs);
+        assert_int_equal(k->s.seen[ROVEI_NETMOVE_MIGRATION_FAILED], 0);
+        a = kit_move(k);
+        assert_int_equal(kit_end(k, &a).outcome, ROVEI_OUTCOME_COMPLETED);
+        kit_assert_gone(k);
+        assert_int_equal(k->s.seen[ROVEI_NETMOVE_MIGRATION_FAILED], outputs ? 0 : 1);
+        kit_free(k);
+    }
 }
 
 /* ---- orders of other nodes ---- */
@@ -478,6 +505,7 @@ int main(void)
         cmocka_unit_test(lanes_end_for_certain),
         cmocka_unit_test(a_sender_that_was_away),
         cmocka_unit_test(comes_back),
+        cmocka_unit_test(goes_again),
         cmocka_unit_test(strangers_order_nothing),
         cmocka_unit_test(orders),
         cmocka_unit_test(orders_that_come_to_nothing),
