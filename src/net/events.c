@@ -81,6 +81,7 @@ bool rovei_net_poll(rovei_net *t, rovei_net_event *ret)
     rovei_net_incoming *in = ROVEI_CONTAINER(t->inbox.next, rovei_net_incoming, list);
     rovei_list_remove(&in->list);
     t->inbox_count--;
+    in->link->inbox_count--;
     *ret = in->event;
     ROVEI_DELETE(&t->env->alloc, in);
     return true;
@@ -107,6 +108,7 @@ static size_t check_link(const rovei_net *t, const rovei_net_link *l)
     }
     ROVEI_CHECK(has_current == (l->current != NULL) && count <= ROVEI_NET_OTHERS + 1);
     ROVEI_CHECK(!l->fenced || (!count && !rovei_timer_is_set(&l->dial)));
+    ROVEI_CHECK(l->inbox_count <= ROVEI_NET_INBOX_SHARE);
     ROVEI_CHECK(l->outgoing_count <= t->env->limits.net_queue);
     return count;
 }

@@ -14,11 +14,12 @@
 bool rovei_net_keep(rovei_net_link *l, const rovei_net_event *e, rove_span bytes)
 {
     rovei_net *t = l->net;
-    if (t->inbox_count >= ROVEI_NET_INBOX)
+    if (t->inbox_count >= ROVEI_NET_INBOX || l->inbox_count >= ROVEI_NET_INBOX_SHARE)
         return false;
     rovei_net_incoming *in = ROVEI_NEW(&t->env->alloc, rovei_net_incoming);
     if (!in)
         return false;
+    in->link = l;
     in->event = *e;
     in->event.node_id = l->node_id;
     in->event.message = rovei_buf_copy(&t->env->alloc, bytes.data, bytes.size);
@@ -28,6 +29,7 @@ bool rovei_net_keep(rovei_net_link *l, const rovei_net_event *e, rove_span bytes
     }
     rovei_list_add_tail(&t->inbox, &in->list);
     t->inbox_count++;
+    l->inbox_count++;
     return true;
 }
 
@@ -35,6 +37,7 @@ void rovei_net_unkeep(rovei_net *t, rovei_net_incoming *in)
 {
     rovei_list_remove(&in->list);
     t->inbox_count--;
+    in->link->inbox_count--;
     rove_buf_unref(in->event.message);
     ROVEI_DELETE(&t->env->alloc, in);
 }

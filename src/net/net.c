@@ -69,6 +69,8 @@ void rovei_net_free(rovei_net *t)
     if (!t)
         return;
     const rove_alloc *a = &t->env->alloc;
+    ROVEI_LIST_EACH (at, next, &t->inbox)
+        rovei_net_unkeep(t, ROVEI_CONTAINER(at, rovei_net_incoming, list));
     size_t it = 0;
     for (rovei_net_link *l; (l = rovei_map_next(&t->links, &it));)
         rovei_net_link_free(l);
@@ -76,8 +78,6 @@ void rovei_net_free(rovei_net *t)
         rovei_net_parcel *parcel = ROVEI_CONTAINER(at, rovei_net_parcel, list);
         ROVEI_DELETE(a, parcel);
     }
-    ROVEI_LIST_EACH (at, next, &t->inbox)
-        rovei_net_unkeep(t, ROVEI_CONTAINER(at, rovei_net_incoming, list));
     rovei_map_fini(&t->links);
     rovei_map_fini(&t->sessions);
     rovei_map_fini(&t->fenced);

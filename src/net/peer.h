@@ -18,6 +18,8 @@
 #define ROVEI_NET_OTHERS 3 /* sessions kept beside the one that is sent under */
 /* Messages that wait to be polled; more are dropped, as datagrams are. */
 #define ROVEI_NET_INBOX 4096
+/* Of them, those of one peer: it cannot shut out the others. */
+#define ROVEI_NET_INBOX_SHARE (ROVEI_NET_INBOX / 4)
 
 /* One session. The newest is sent under; those before it still receive for a while. */
 typedef struct rovei_net_held {
@@ -95,6 +97,8 @@ typedef struct rovei_net_link {
 
     rovei_timer live; /* silence, and sessions that end */
 
+    size_t inbox_count; /* of net->inbox, what it said */
+
     /* what is to be told */
     rovei_list untold; /* in net->untold when there is something */
     bool up_untold, silence_untold;
@@ -112,6 +116,7 @@ typedef struct rovei_net_parcel {
 /* A message, or a packet of a stream, that waits to be polled. */
 typedef struct rovei_net_incoming {
     rovei_list list;
+    rovei_net_link *link; /* outlives it */
     rovei_net_event event;
 } rovei_net_incoming;
 

@@ -263,6 +263,16 @@ static void test_messages_of_a_packet(void **state)
     kit_fini(&k);
 }
 
+static size_t poll_messages(rovei_net *t)
+{
+    size_t count = 0;
+    for (rovei_net_event e; rovei_net_poll(t, &e); count++) {
+        assert_int_equal(e.kind, ROVEI_NET_MESSAGE);
+        rove_buf_unref(e.message);
+    }
+    return count;
+}
+
 /* What is authentic and no events, and more messages than wait for the owner at once. */
 static void test_text(void **state)
 {
@@ -278,18 +288,12 @@ static void test_text(void **state)
     kit_run(&k, 10 * ROVE_MILLISECOND);
     assert_int_equal(kit_drops(&k, 0, ROVEI_NET_DROP_EVENTS), 1);
     assert_int_equal(k.nodes[0].messages, 0);
-    for (unsigned i = 0; i < ROVEI_NET_INBOX + 10; i++) {
+    for (unsigned i = 0; i < ROVEI_NET_INBOX_SHARE + 10; i++) {
         size = side_seal(&d, bytes, 0x0500, "m");
         (void)rovei_net_receive(k.nodes[0].net, k.now, &kit_elsewhere, bytes, size);
     }
     assert_int_equal(kit_drops(&k, 0, ROVEI_NET_DROP_MEMORY), 10);
-    rovei_net_event e;
-    for (unsigned i = 0; i < ROVEI_NET_INBOX; i++) {
-        assert_true(rovei_net_poll(k.nodes[0].net, &e));
-        assert_int_equal(e.kind, ROVEI_NET_MESSAGE);
-        rove_buf_unref(e.message);
-    }
-    assert_false(rovei_net_poll(k.nodes[0].net, &e));
+    assert_int_equal(poll_messages(k.nodes[0].net), ROVEI_NET_INBOX_SHARE);
     side_fini(&d);
     kit_fini(&k);
 }
@@ -319,6 +323,40 @@ static void test_flood(void **state)
     kit_run(&k, 5 * ROVE_MILLISECOND);
     assert_int_equal(kit_info(&k, 0, 1).state, ROVEI_PEER_UP);
     side_fini(&good);
+    kit_fini(&k);
+}
+
+/* One peer that says more than the node takes leaves room for the others. */
+static void test_share_of_inbox(void **state)
+{
+    (void)state;
+    static kit k;
+    kit_init(&k, 3);
+    side d[2];
+    for (size_t i = 0; i < 2; i++) {
+        kit_make_puppet(&k, i + 1);
+        kit_list(&k, 0, i + 1, false);
+        side_dial(&k, &d[i], i + 1, 0, true);
+        kit_run(&k, ROVE_SECOND);
+        side_finish(&k, &d[i]);
+    }
+    rovei_net *t = k.nodes[0].net;
+    uint8_t bytes[ROVEI_NET_DATAGRAM_MAX];
+    for (unsigned i = 0; i < ROVEI_NET_INBOX_SHARE + 10; i++) {
+        size_t size = side_seal(&d[0], bytes, 0x0500, "much");
+        (void)rovei_net_receive(t, k.now, &k.nodes[1].addr, bytes, size);
+    }
+    assert_int_equal(kit_drops(&k, 0, ROVEI_NET_DROP_MEMORY), 10);
+    size_t size = side_seal(&d[1], bytes, 0x0500, "little");
+    (void)rovei_net_receive(t, k.now, &k.nodes[2].addr, bytes, size);
+    assert_int_equal(poll_messages(t), ROVEI_NET_INBOX_SHARE + 1);
+    assert_int_equal(kit_drops(&k, 0, ROVEI_NET_DROP_MEMORY), 10);
+    size = side_seal(&d[0], bytes, 0x0500, "more"); /* once there is room */
+    (void)rovei_net_receive(t, k.now, &k.nodes[1].addr, bytes, size);
+    assert_int_equal(poll_messages(t), 1);
+    assert_int_equal(kit_drops(&k, 0, ROVEI_NET_DROP_MEMORY), 10);
+    side_fini(&d[0]);
+    side_fini(&d[1]);
     kit_fini(&k);
 }
 
@@ -512,6 +550,7 @@ static void test_shortage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_share_of_inbox),
         cmocka_unit_test(test_wrong_secrets),
         cmocka_unit_test(test_id_with_listed_half),
         cmocka_unit_test(test_listing),
