@@ -56,6 +56,18 @@ compile() {
     ninja -C "$folder" -j "$jobs" --quiet
 }
 
+# Only `make fuzz` builds the targets, which takes the sanitizers' build of everything.
+fuzz_targets() {
+    flags="-std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wcast-qual -Wvla -Wswitch-enum"
+    flags="$flags -Wformat=2 -Wstrict-prototypes -Werror -Isrc -Iinclude -Iexamples -fsyntax-only"
+    bad=0
+    for f in tests/fuzz/*.c; do
+        # shellcheck disable=SC2086 # a list of flags
+        clang $flags "-DROVE_SOURCE_ROOT=\"$PWD\"" $(pkg-config --cflags json-c) "$f" || bad=1
+    done
+    return $bad
+}
+
 # Each header alone, as C11; the public ones as C++17 too.
 headers() {
     bad=0
@@ -103,6 +115,7 @@ step "formatting" formatting
 step "licence lines" first_lines
 step "gcc" compile gcc
 step "clang" compile clang
+step "fuzz targets" fuzz_targets
 step "rings" tools/check-rings.sh build-lint-gcc
 step "headers" headers
 step "man pages" man_pages
