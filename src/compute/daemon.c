@@ -215,6 +215,22 @@ rove_err rovei_daemon_serve(rovei_node *n, rovei_now now, rovei_daemon *d)
     return ROVE_OK;
 }
 
+rove_err rovei_daemon_outbid(rovei_node *n, rovei_now now, rovei_daemon *d, uint64_t epoch)
+{
+    const uint64_t before = d->epoch;
+    const bool forced = d->forced;
+    if (epoch > ROVEI_EPOCH_MAX - ROVEI_EPOCH_FORCED)
+        return ROVE_E_BOUND;
+    d->epoch = epoch + ROVEI_EPOCH_FORCED;
+    d->forced = true;
+    rove_err err = publish(n, now, d);
+    if (err) {
+        d->epoch = before;
+        d->forced = forced;
+    }
+    return err;
+}
+
 static void tell_aside(rovei_node *n, rovei_now now, rovei_daemon *d)
 {
     rovei_effect *e = d->cell ? rovei_node_effect(n, ROVEI_EFFECT_ASIDE) : NULL;

@@ -79,6 +79,10 @@ static inline bool rovei_daemon_serves(const rovei_daemon *d)
 }
 /* Begins to serve: signs and publishes the record, wakes the lanes. */
 ROVE_MUST_USE rove_err rovei_daemon_serve(rovei_node *n, rovei_now now, rovei_daemon *d);
+/* A daemon that serves takes a forced right above `epoch` and publishes it. E_BOUND: there is none;
+ * E_NOMEM. Its right is what it was then. */
+ROVE_MUST_USE rove_err rovei_daemon_outbid(rovei_node *n, rovei_now now, rovei_daemon *d,
+                                           uint64_t epoch);
 /* A record above this node's right has been seen (W1): stops at once. */
 void rovei_daemon_superseded(rovei_node *n, rovei_now now, rovei_daemon *d,
                              const rovei_record *higher);

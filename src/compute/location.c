@@ -260,6 +260,20 @@ static bool is_above(const rovei_node *n, const rovei_daemon *d, const rovei_rec
     return rovei_record_compare(r, &own) > 0;
 }
 
+/* The right was given to this very node in class net, whose records know no epochs: the copy that
+ * serves here is the one that is meant, and takes a right above it. */
+static bool keeps_serving(rovei_node *n, rovei_now now, rovei_daemon *d, const rovei_record *r)
+{
+    rove_entity here = rovei_entity_of_net(rovei_entity_node_id(&n->self));
+    if (d->role != ROVEI_ROLE_SERVING || rovei_daemon_moves(d) ||
+        !rovei_entity_equal(&r->holder, &here) || rovei_daemon_outbid(n, now, d, r->epoch))
+        return false;
+    const rovei_location *at = rovei_location_get(n, &d->entity);
+    if (at)
+        rovei_location_tell(n, &at->record);
+    return true;
+}
+
 static void higher_record(rovei_node *n, rovei_now now, const rovei_record *r,
                           const rove_entity *from)
 {
@@ -273,7 +287,7 @@ static void higher_record(rovei_node *n, rovei_now now, const rovei_record *r,
     }
     rovei_daemon *d = rovei_daemon_find(n, &r->daemon);
     if (d && d->role != ROVEI_ROLE_CLAIMING && !rovei_entity_equal(from, &n->self) &&
-        is_above(n, d, r))
+        is_above(n, d, r) && !keeps_serving(n, now, d, r))
         rovei_daemon_superseded(n, now, d, r);
     rovei_senders_located(n, now, &r->daemon);
     rovei_spawn_answer(n, now, &r->daemon);

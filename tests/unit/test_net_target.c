@@ -569,6 +569,39 @@ static void an_older_record(void **state)
     outsiders_fini(&o);
 }
 
+/* A higher right that was given to this very node, in class net: the copy here is the one, so it
+ * takes a right above that instead of stepping aside for nobody. */
+static void its_own_right(void **state)
+{
+    (void)state;
+    outsiders o;
+    outsiders_init(&o, 2, 1);
+    rovei_node *n = o.w.nodes[0].node;
+    gift g = make_gift(&o, 1, 3, 100, SEALED);
+    give(&o, 0, &g);
+    finish(&o, &g);
+    const uint64_t epoch = 7 * ROVEI_EPOCH_FORCED;
+    rove_entity here = rovei_entity_of_net(rovei_entity_node_id(&o.w.nodes[0].entity));
+    rove_entity elsewhere = rovei_entity_of_net(1);
+    rovei_record r;
+    assert_ok(rovei_record_give(o.w.nodes[1].node, o.w.now, g.key, epoch, &here, NULL, 0, &r));
+    assert_ok(rovei_location_learn(n, o.w.now, &r, &o.w.nodes[1].entity));
+    assert_int_equal(daemon_of(&o, &g)->role, ROVEI_ROLE_SERVING);
+    assert_true(daemon_of(&o, &g)->epoch > epoch);
+    const rovei_location *at = rovei_location_get(n, &g.entity);
+    assert_true(rovei_entity_equal(&at->record.holder, &o.w.nodes[0].entity));
+    assert_int_equal(at->record.epoch, daemon_of(&o, &g)->epoch);
+    world_run(&o.w, 10 * ROVE_MILLISECOND);
+    /* Given to anybody else it is over here. */
+    assert_ok(
+        rovei_record_give(o.w.nodes[1].node, o.w.now, g.key, 2 * epoch, &elsewhere, NULL, 0, &r));
+    assert_ok(rovei_location_learn(n, o.w.now, &r, &o.w.nodes[1].entity));
+    assert_int_equal(daemon_of(&o, &g)->role, ROVEI_ROLE_ASIDE);
+    world_run(&o.w, 10 * ROVE_MILLISECOND);
+    gift_free(&g);
+    outsiders_fini(&o);
+}
+
 static void nobody_goes_on(void **state)
 {
     (void)state;
@@ -968,6 +1001,7 @@ int main(void)
         cmocka_unit_test(let_in_too_late),
         cmocka_unit_test(an_end_from_before),
         cmocka_unit_test(an_older_record),
+        cmocka_unit_test(its_own_right),
         cmocka_unit_test(nobody_goes_on),
         cmocka_unit_test(peer_dies),
         cmocka_unit_test(events_in_their_order),
