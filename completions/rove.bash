@@ -37,6 +37,7 @@ _rove_value() {
         return
         ;;
     --to) words=$(_rove_field peers node_id) ;;
+    --drain-to) words=any ;;
     --accept) words="all wordcount" ;;
     --set)
         compopt -o nospace

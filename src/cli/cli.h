@@ -32,6 +32,7 @@ int cli_id(int argc, char **argv);
 int cli_node(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_connect(int argc, char **argv);
+int cli_drain(int argc, char **argv);
 int cli_kinds(int argc, char **argv);
 int cli_peers(int argc, char **argv);
 int cli_ps(int argc, char **argv);

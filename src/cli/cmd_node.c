@@ -3,6 +3,7 @@
  * rove node: runs a node in the foreground until it is told to stop. */
 #include "client.h"
 #include "net_peer.h"
+#include "node_drain.h"
 #include "node_log.h"
 
 #include <crypto/crypto.h>
@@ -40,6 +41,7 @@ typedef struct server {
     rovei_control_kind *kinds; /* of the plugins, and what is built in */
     size_t kind_count;
     node_log log;
+    node_drain drain;
 } server;
 
 static void limit_text(char ret[32], const rove_limit_info *info, uint64_t value)
@@ -347,36 +349,62 @@ static void say_ready(const server *s)
 
 /* ---- until it is told to stop ---- */
 
-/* Waits for the next signal and writes the log meanwhile. */
-static void next_signal(server *s, int signal_fd)
+/* Waits for the next signal, or the end of a drain (false); writes the log meanwhile. */
+static bool next_signal(server *s, int signal_fd)
 {
     struct signalfd_siginfo info;
     for (;;) {
         struct pollfd p[] = {{.fd = signal_fd, .events = POLLIN},
-                             {.fd = s->log.read_fd, .events = POLLIN}};
-        if (poll(p, 2, -1) < 0)
+                             {.fd = s->log.read_fd, .events = POLLIN},
+                             {.fd = s->drain.fd, .events = POLLIN}};
+        if (poll(p, 3, -1) < 0)
             continue;
         if (p[1].revents)
             node_log_write(&s->log);
         if (p[0].revents && read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
-            return;
+            return true;
+        if (p[2].revents)
+            return false;
     }
+}
+
+static void warn_of_loss(size_t daemons)
+{
+    fprintf(stderr,
+            "rove: %zu daemon%s %s here in memory only and would be lost: move %s away with "
+            "rove migrate or rove drain, or signal again within 5 s to stop all the same\n",
+            daemons, daemons == 1 ? "" : "s", daemons == 1 ? "lives" : "live",
+            daemons == 1 ? "it" : "them");
+}
+
+/* The drain has ended: true when the node may stop. */
+static bool drained(server *s)
+{
+    bool all = node_drain_take(&s->drain);
+    if (all || s->drain.running)
+        return all;
+    rove_err err = rove_runtime_cordon(s->runtime, false); /* it goes on, so it serves */
+    (void)err;
+    return false;
 }
 
 static void wait_stop(server *s, int signal_fd)
 {
     uint64_t warned = 0;
     for (;;) {
-        next_signal(s, signal_fd);
+        bool signalled = next_signal(s, signal_fd);
         size_t daemons = rove_runtime_daemon_count(s->runtime);
         uint64_t now = cli_now();
-        if (!daemons || s->allow_loss || (warned && now - warned <= SECOND_SIGNAL))
+        if (signalled && (s->allow_loss || s->drain.running || !daemons ||
+                          (warned && now - warned <= SECOND_SIGNAL)))
             return;
-        fprintf(stderr,
-                "rove: %zu daemon%s %s here in memory only and would be lost: move %s away with "
-                "rove migrate, or signal again within 5 s to stop all the same\n",
-                daemons, daemons == 1 ? "" : "s", daemons == 1 ? "lives" : "live",
-                daemons == 1 ? "it" : "them");
+        if (!signalled && drained(s))
+            return;
+        if (s->drain.running)
+            continue;
+        if (signalled && s->drain.to && node_drain_begin(&s->drain, s->node, s->runtime))
+            continue;
+        warn_of_loss(daemons);
         warned = now;
     }
 }
@@ -393,9 +421,10 @@ static int run(server *s)
     /* Before any thread is made, so that all have it. */
     sigprocmask(SIG_BLOCK, &signals, NULL);
     int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
-    if (signal_fd < 0 || !node_log_init(&s->log)) {
+    if (signal_fd < 0 || !node_drain_init(&s->drain) || !node_log_init(&s->log)) {
         if (signal_fd >= 0)
             close(signal_fd);
+        node_drain_fini(&s->drain);
         return cli_fail("no descriptor can be made: %s", strerror(errno));
     }
     int status = start_node(s);
@@ -423,6 +452,7 @@ static int run(server *s)
     free(s->plugins);
     free(s->kinds);
     node_log_fini(&s->log);
+    node_drain_fini(&s->drain);
     close(signal_fd);
     return status;
 }
@@ -460,6 +490,9 @@ static int check_options(const server *s)
         if (!cli_check_peer("--peer", s->peers.items[i], &peer, &address, &status))
             return status;
     }
+    int named = CLI_DONE;
+    if (!node_drain_check(&s->drain, &named))
+        return named;
     if (s->compat && strcmp(s->compat, "net") != 0)
         return cli_usage("--compat knows only \"net\", not \"%s\"", s->compat);
     if (s->net_peers.count && !s->compat)
@@ -472,7 +505,7 @@ static int check_options(const server *s)
 
 int cli_node(int argc, char **argv)
 {
-    server *s = &(server){0};
+    server *s = &(server){.drain = {.fd = -1, .timeout = 60 * ROVE_SECOND}};
     cli_option options[] = {
         {CLI_TEXT, "--listen", "ADDR:PORT", &s->listen, "the UDP address; port 0 takes a free one"},
         {CLI_TEXT, "--psk-file", "FILE", &s->psk_file, "the key of the mesh (rove psk new)"},
@@ -490,6 +523,10 @@ int cli_node(int argc, char **argv)
          "such a node, by its id; a key lets daemons move to it, an address has it dialled"},
         {CLI_FLAG, "--allow-loss", NULL, &s->allow_loss,
          "stop at the first signal, also with daemons on board"},
+        {CLI_TEXT, "--drain-to", "NODE", &s->drain.to,
+         "at a signal move the daemons to this node first; any: to whoever takes them"},
+        {CLI_SECONDS, "--drain-timeout", "S", &s->drain.timeout,
+         "how long that may take (60; 0 = for ever)"},
         {CLI_LIST, "--set", "LIMIT=VALUE", &s->set, "change a limit or timer, see below"},
         {CLI_FLAG, "--json", NULL, &s->json, "say in JSON when it serves"},
     };
@@ -498,8 +535,8 @@ int cli_node(int argc, char **argv)
         "",
         "Runs a node in the foreground. At SIGTERM or SIGINT it stops; with daemons on board, "
         "which\n"
-        "live in memory only, it first says what would be lost, and stops at a second signal\n"
-        "within 5 s.",
+        "live in memory only, it first moves them away, where --drain-to says where to, or else\n"
+        "says what would be lost; it stops at a second signal (the latter: within 5 s).",
         options,
         sizeof options / sizeof options[0],
         0,

@@ -23,6 +23,7 @@ static const cli_command commands[] = {
     {"expect", "let a daemon come to this node", cli_expect},
     {"send", "send events to a daemon, wherever it is", cli_send},
     {"migrate", "move a daemon to another node", cli_migrate},
+    {"drain", "move all daemons away, and take none in", cli_drain},
     {"moves", "moves, running and ended", cli_moves},
     {"cancel", "end a move that is not committed", cli_cancel},
     {"snapshot", "keep a daemon in a file", cli_snapshot},

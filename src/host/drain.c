@@ -8,7 +8,8 @@
 #include <host/drain.h>
 
 #define PAUSE     (250 * ROVE_MILLISECOND)
-#define TRIES_MAX 5 /* orders of one daemon; of one to the same node as well */
+#define FAREWELL  ROVE_SECOND /* for the last word of a move to be acknowledged */
+#define TRIES_MAX 5           /* orders of one daemon; of one to the same node as well */
 
 typedef struct item {
     rovei_list in;
@@ -18,6 +19,7 @@ typedef struct item {
     size_t target;
     unsigned tries;
     uint64_t ordered, again; /* monotonic */
+    uint64_t closed;         /* monotonic: first seen so */
     bool told;               /* of the start */
     rove_err reason;
 } item;
@@ -180,6 +182,17 @@ static void moved(rovei_drain *d, item *i, uint64_t now)
     tell(d, ROVE_DRAIN_MOVED, i, now);
 }
 
+/* The target must not wait for a word that dies with this node: without it, it may not give the
+ * daemon away. */
+static bool is_told(item *i, const rovei_move_info *info, uint64_t now)
+{
+    if (info->outcome != ROVEI_OUTCOME_COMPLETED || info->heard)
+        return true;
+    if (info->closed && !i->closed)
+        i->closed = now;
+    return i->closed && now - i->closed > FAREWELL;
+}
+
 static void look(rovei_drain *d, item *i, const rovei_node *core, uint64_t now)
 {
     rovei_move_info info;
@@ -189,10 +202,9 @@ static void look(rovei_drain *d, item *i, const rovei_node *core, uint64_t now)
             rovei_node_daemon_get(core, &i->entity, &daemon) || daemon.state == ROVEI_DAEMON_MOVED;
         info.outcome = left ? ROVEI_OUTCOME_COMPLETED : ROVEI_OUTCOME_FAILED;
         info.reason = ROVE_E_GONE;
-        info.closed = true;
+        info.heard = true;
     }
-    if (info.outcome == ROVEI_OUTCOME_RUNNING ||
-        (info.outcome == ROVEI_OUTCOME_COMPLETED && !info.closed))
+    if (info.outcome == ROVEI_OUTCOME_RUNNING || !is_told(i, &info, now))
         return;
     d->running_count--;
     if (info.outcome == ROVEI_OUTCOME_COMPLETED)

@@ -367,6 +367,7 @@ void rovei_attempt_retire(rovei_attempt *a, rovei_now now)
     ROVEI_CHECK(!running(a) && a->info.outcome != ROVEI_OUTCOME_RUNNING);
     a->info.closed = true;
     rovei_list_remove(&a->running);
+    a->last_pipe = a->pipe;
     rovei_pipe_finish(a->node, &a->pipe);
     rovei_attempt_stop(a);
     rovei_timer_set(&a->node->timers, &a->due, ROVE_TIME_NEVER);
@@ -558,6 +559,7 @@ rove_err rovei_node_move_get(const rovei_node *n, const rovei_attempt_id *attemp
     if (!a)
         return ROVE_E_NOT_FOUND;
     *ret = a->info;
+    ret->heard = a->info.closed && rovei_pipe_queued(n, &a->last_pipe) == 0;
     return ROVE_OK;
 }
 

@@ -43,6 +43,7 @@ typedef struct rovei_attempt {
     uint8_t farewells;     /* how often MigrationFailed is still to be said */
     uint64_t net_told;     /* to whom; an orchestrator, when one ordered the snapshot */
     rovei_pipe pipe;
+    rovei_pipe last_pipe; /* the same, once it was finished: what was said last goes by it */
     rovei_list running;
     rovei_timer repeat; /* says the present step again */
     rovei_timer

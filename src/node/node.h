@@ -322,6 +322,7 @@ typedef struct rovei_move_info {
     bool local_source;       /* this node gives the daemon away; else it receives it, */
     bool ordered;            /* or has ordered another node to give it away */
     bool closed;             /* it has ended, and nothing more is said about it between the two */
+    bool heard;              /* and what was said last has been received */
 } rovei_move_info;
 /* Running attempts and kept outcomes: start with *it = 0. */
 bool rovei_node_move_next(const rovei_node *n, size_t *it, rovei_move_info *ret);

@@ -23,7 +23,7 @@ static const struct {
     {"expect", control_expect},     {"unexpect", control_unexpect},   {"state", control_state},
     {"snapshot", control_snapshot}, {"wait_peer", control_wait_peer}, {"connect", control_connect},
     {"kinds", control_kinds},       {"token_add", control_token_add}, {"tokens", control_tokens},
-    {"revoke", control_revoke},
+    {"revoke", control_revoke},     {"drain", control_drain},         {"undrain", control_undrain},
 };
 
 /* ---- a connection's life ---- */

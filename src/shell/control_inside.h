@@ -128,10 +128,13 @@ typedef void control_fn(connection *c, rovei_node *core, rovei_now now, json_obj
 control_fn control_status, control_peers, control_ps, control_moves, control_send_begin,
     control_migrate, control_cancel, control_spawn, control_stop, control_expect, control_unexpect,
     control_state, control_snapshot, control_wait_peer, control_connect, control_kinds,
-    control_token_add, control_tokens, control_revoke;
+    control_token_add, control_tokens, control_revoke,
+    control_drain, control_undrain;
 
 /* The daemon that a request names by entity or origin; ends the request when there is none. */
 bool control_daemon(connection *c, rovei_node *core, json_object *request, rove_entity *ret);
+/* The node that it names as "to", by entity or node id, among the peers and this node itself. */
+bool control_to(connection *c, rovei_node *core, json_object *request, rove_entity *ret);
 const char *control_field(json_object *request, const char *name); /* NULL when absent */
 bool control_flag(json_object *request, const char *name);
 bool control_parse_id(const char *text, uint64_t *ret);

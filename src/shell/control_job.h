@@ -33,6 +33,7 @@ typedef struct job {
     struct ps_row *rows;
     size_t row_count, row_room;
     rovei_control *control;
+    struct control_draining *draining;
 } job;
 
 /* A job for the connection, to be filled in; NULL when memory is out, and then the request has

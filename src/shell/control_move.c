@@ -10,8 +10,7 @@
 
 #define MEETING_TIME (5 * ROVE_SECOND)
 
-/* The node that a request names by entity or node id, among the peers and this node itself. */
-static bool find_node(connection *c, rovei_node *core, json_object *request, rove_entity *ret)
+bool control_to(connection *c, rovei_node *core, json_object *request, rove_entity *ret)
 {
     const char *name = control_field(request, "to");
     uint64_t id;
@@ -174,7 +173,7 @@ static void give_order(connection *c, rovei_node *core, rovei_now now, json_obje
     json_object *retry = NULL;
     rovei_move_info info = {0};
     if (!control_daemon(c, core, request, &order.daemon) ||
-        !find_node(c, core, request, &order.target))
+        !control_to(c, core, request, &order.target))
         return;
     order.retry_not_ready = rovei_node_env(c->control->node)->limits.retry_not_ready;
     if (json_object_object_get_ex(request, "retry_ns", &retry))

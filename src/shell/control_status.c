@@ -4,6 +4,7 @@
 #include <host/names.h>
 #include <identity/entity.h>
 #include <migration/net_moves.h>
+#include <rove/drain.h>
 #include <shell/control_inside.h>
 #include <shell/udp.h>
 #include <stdio.h>
@@ -86,6 +87,8 @@ void control_status(connection *c, rovei_node *core, rovei_now now, json_object 
     control_add(o, "peers", control_u64(count_peers(core)));
     control_add(o, "handshakes", control_u64(stats.handshakes_completed));
     control_add(o, "paths", control_u64(stats.paths));
+    control_add(o, "cordoned",
+                json_object_new_boolean(rove_runtime_is_cordoned(c->control->runtime)));
     control_add(o, "drops", drops);
     control_say(c, o);
     if (!c->closing)
