@@ -172,6 +172,14 @@ ROVE_BEGIN_DECLS
       "nodes whose announcements are kept; above it only those that speak for themselves")         \
     X(index_bytes, B, UINT64_C(64) << 20, 16384, UINT64_C(1) << 34,                                \
       "memory of the announcements that are kept")                                                 \
+    /* capabilities (docs/protocol/capabilities.md) */                                             \
+    X(capability_nodes, N, 16384, 16, 1048576,                                                     \
+      "other nodes in the index of capabilities; above it the peer of whom most is held gives "    \
+      "way")                                                                                       \
+    X(capability_seen, N, 65536, 64, 16777216,                                                     \
+      "announcements remembered for ten minutes as seen; shared in the same way")                  \
+    X(capability_rate, N, 1000, 1, 1000000,                                                        \
+      "new announcements of one peer a second that are looked at; four times as many at once")     \
     /* embedding: rove/observer.h, rove/async.h */                                                 \
     X(dump_bytes, B, UINT64_C(1) << 20, 16384, UINT64_C(1) << 30, "text of one dump")              \
     X(observers_max, N, 64, 1, 65536, "observers of one daemon")                                   \
