@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Nodes in processes of their own that take JSON lines: one of the original (stock.js), one of Rove
-// in a program (embedded.c).
+// in a program (embedded.c), and class net of Rove alone (bare.c).
 'use strict';
 const { spawn } = require('child_process');
 const path = require('path');
@@ -99,4 +99,10 @@ class Embedded extends Driven {
     }
 }
 
-module.exports = { Embedded, Stock };
+class Bare extends Driven {
+    constructor(name, build, psk, seed) {
+        super(name, path.join(build, 'tests', 'interop', 'bare'), [psk, seed]);
+    }
+}
+
+module.exports = { Bare, Embedded, Stock };

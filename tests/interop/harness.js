@@ -8,7 +8,7 @@ const crypto = require('crypto');
 const fs = require('fs');
 const os = require('os');
 const path = require('path');
-const { Embedded, Stock } = require('./driven');
+const { Bare, Embedded, Stock } = require('./driven');
 const { Rove } = require('./rove_node');
 const { Wire } = require('./wire');
 
@@ -92,6 +92,15 @@ class Test {
         this.things.push(node);
         Object.assign(node, await node.ask('info'));
         for (const { nodeId, key } of peers) await node.ask('list', { nodeId, key });
+        return node;
+    }
+
+    // Class net of Rove alone, that serves these of the original.
+    async bare(name, seed, peers) {
+        const node = new Bare(name, build, PSK, seedOf(seed));
+        this.things.push(node);
+        Object.assign(node, await node.ask('info'));
+        for (const { nodeId, key, addr } of peers) await node.ask('list', { nodeId, key, addr });
         return node;
     }
 

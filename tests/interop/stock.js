@@ -6,7 +6,9 @@
 // input: the addon's threads would keep it alive otherwise.
 //
 // What the addon lets be seen: identities, addresses and keys, the number of peers and of nodes
-// known through pingwaves, events and outputs, bare snapshots, phases and failures of migrations.
+// known through pingwaves, events and outputs, bare snapshots, phases and failures of migrations,
+// what came on channels, tokens, and which nodes its index finds. It subscribes without queue groups,
+// publishes on no channel that asks itself for a token, and picks no target of a move by itself.
 // It tells neither of heartbeats nor of single messages (a relay in between sees those, wire.js),
 // cannot be made "not ready", cannot allow a foreign orchestrator, and does not take a daemon back
 // that it spawned itself. Asked for a phase while a move takes its snapshot it stands still for
@@ -170,6 +172,33 @@ const commands = {
         begun = await runtime.startMigration(big(origin), big(source), big(target));
     },
     cancelMove: () => begun.cancel(),
+
+    // Channels. What came on those that it subscribed to lies in one queue: [{ id, payload }].
+    registerChannel: ({ channel, roots = [] }) =>
+        mesh.registerChannel({
+            ...channel,
+            ...(roots.length > 0 ? { tokenRoots: roots.map((r) => Buffer.from(r, 'hex')) } : {}),
+        }),
+    subscribe: ({ to, channel, token }) =>
+        mesh.subscribeChannel(big(to), channel, token ? Buffer.from(token, 'hex') : undefined),
+    unsubscribe: ({ from, channel }) => mesh.unsubscribeChannel(big(from), channel),
+    publish: ({ channel, payload, options }) =>
+        mesh.publish(channel, Buffer.from(payload), options),
+    async received({ limit }) {
+        const events = await mesh.poll(limit || 1000);
+        return events.map((e) => ({ id: e.id, payload: e.rawBytes.toString() }));
+    },
+
+    // Tokens and announcements.
+    issueToken({ seed, subject, scope, channel, seconds, depth }) {
+        const to = Buffer.from(subject, 'hex');
+        return identityOf(seed)
+            .issueToken(to, scope, channel, seconds || 600, depth || 0)
+            .toString('hex');
+    },
+    sign: ({ seed, text }) => identityOf(seed).sign(Buffer.from(text)).toString('hex'),
+    announce: ({ capabilities }) => mesh.announceCapabilities(capabilities),
+    find: async ({ filter }) => (await mesh.findNodes(filter)).map(hex),
 };
 
 const lines = readline.createInterface({ input: process.stdin });
