@@ -34,7 +34,7 @@ typedef struct rovei_announcement {
     uint8_t hop_count;  /* not signed */
     bool has_signature;
     uint8_t signature[64];
-    rovei_capset set;
+    rovei_caps set;
     rovei_reflex reflex;
     const uint64_t *allowed_nodes;
     const uint8_t (*allowed_subnets)[ROVEI_SUBNET_SIZE];

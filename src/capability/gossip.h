@@ -34,7 +34,7 @@ void rovei_gossip_free(rovei_gossip *g); /* NULL is fine */
 /* ---- what this node is ---- */
 /* From now on this is announced, soon: several changes at once are one announcement. Nothing
  * happens when it is what was set before. E_TOO_LARGE: an announcement of it would be. E_NOMEM. */
-ROVE_MUST_USE rove_err rovei_gossip_set(rovei_gossip *g, rovei_now now, const rovei_capset *s);
+ROVE_MUST_USE rove_err rovei_gossip_set(rovei_gossip *g, rovei_now now, const rovei_caps *s);
 /* How long others shall keep it, in seconds from its arrival; 300 unless said. At least 1. */
 void rovei_gossip_set_ttl(rovei_gossip *g, uint32_t seconds);
 /* Announces now: in the index at once, to the peers at once or, within 10 s after the last time, at

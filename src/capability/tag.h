@@ -5,7 +5,7 @@
 #ifndef ROVEI_CAPABILITY_TAG_H
 #define ROVEI_CAPABILITY_TAG_H
 
-#include <rove/types.h>
+#include <capability/look.h>
 
 /* In the order of their names. */
 typedef enum rovei_axis {
@@ -42,12 +42,7 @@ const char *rovei_axis_name(rovei_axis axis);
 /* The axis of that name; false when there is none. */
 bool rovei_axis_of(rove_span name, rovei_axis *ret);
 
-/* By bytes, the shorter first when one begins with the other: <0, 0, >0. */
-int rovei_span_compare(rove_span a, rove_span b);
-static inline bool rovei_span_equal(rove_span a, rove_span b)
-{
-    return a.size == b.size && rovei_span_compare(a, b) == 0;
-}
+bool rovei_span_equal(rove_span a, rove_span b);
 /* The bytes of a string, without its end. */
 rove_span rovei_span_of(const char *s);
 
