@@ -119,3 +119,8 @@ rove_err rovei_membership_read(rove_span bytes, rovei_membership *ret)
         read_credentials(&r, ret);
     return rovei_reader_end(&r);
 }
+
+bool rovei_membership_is_request(rove_span bytes)
+{
+    return !bytes.size || *(const uint8_t *)bytes.data != ROVEI_MEMBERSHIP_ACK;
+}

@@ -51,5 +51,7 @@ void rovei_membership_write(rovei_writer *w, const rovei_membership *m);
  * byte where the length of a token should be), E_FLAG (type, accepted, reason), E_BOUND (a length
  * beyond the end), E_FORMAT (a group that is not UTF-8), E_TRAILING, the errors of names. */
 ROVE_MUST_USE rove_err rovei_membership_read(rove_span bytes, rovei_membership *ret);
+/* It is for the publisher's half: anything but an ACK. */
+bool rovei_membership_is_request(rove_span bytes);
 
 #endif

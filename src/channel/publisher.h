@@ -82,8 +82,8 @@ typedef struct rovei_publish {
 
 typedef struct rovei_publish_error {
     uint64_t node_id;
-    rove_err err; /* E_WINDOW (it is behind: events are pushed out unseen; or no credit), E_GONE,
-                     E_UNREACHABLE, E_TOO_LARGE, E_NOMEM */
+    rove_err err; /* E_WINDOW (it is behind: events are pushed out unseen; or it gives no credit),
+                     else those of rovei_net_publish */
 } rovei_publish_error;
 
 typedef struct rovei_publish_report {

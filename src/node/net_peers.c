@@ -2,6 +2,8 @@
  *
  * Peers of both classes side by side: what is of class net goes to the object of that class, and
  * what that tells goes to the moves. */
+#include <channel/membership_codec.h>
+#include <channel/publisher.h>
 #include <migration/net_moves.h>
 #include <node/core.h>
 
@@ -68,6 +70,9 @@ static void net_message(rovei_node *n, rovei_now now, const rovei_net_event *e)
 {
     if (e->subprotocol == ROVEI_NET_MIGRATION)
         rovei_net_moves_receive(n, now, e->node_id, e->stamp, e->message);
+    else if (e->subprotocol == ROVEI_NET_MEMBERSHIP &&
+             rovei_membership_is_request(rove_buf_span(e->message)))
+        rovei_channels_receive_net(n, now, e->node_id, rove_buf_span(e->message));
     else
         n->stats.net_messages_dropped++;
 }
@@ -82,6 +87,7 @@ static void net_data(rovei_node *n, rovei_now now, const rovei_net_event *e)
 
 static void net_event(rovei_node *n, rovei_now now, rovei_net_event *e)
 {
+    const rove_entity peer = rovei_entity_of_net(e->node_id);
     switch (e->kind) {
     case ROVEI_NET_UP:
     case ROVEI_NET_ALIVE:
@@ -89,6 +95,7 @@ static void net_event(rovei_node *n, rovei_now now, rovei_net_event *e)
         break;
     case ROVEI_NET_FAILED:
         rovei_net_moves_peer_failed(n, now, e->node_id);
+        rovei_channels_peer_gone(n, now, &peer);
         break;
     case ROVEI_NET_SUSPECT:
     case ROVEI_NET_UNANSWERED:
@@ -106,7 +113,7 @@ static void net_event(rovei_node *n, rovei_now now, rovei_net_event *e)
     }
     rovei_note *note = rovei_node_note(n, ROVEI_NOTE_PEER);
     if (note)
-        note->peer = rovei_entity_of_net(e->node_id);
+        note->peer = peer;
 }
 
 void rovei_node_drain_net(rovei_node *n, rovei_now now)

@@ -6,6 +6,8 @@
  * turn ends. */
 #include <base/alloc.h>
 #include <base/check.h>
+#include <channel/channel_codec.h>
+#include <channel/publisher.h>
 #include <crypto/crypto.h>
 #include <mesh/packet.h>
 #include <node/core.h>
@@ -81,6 +83,8 @@ rove_err rovei_node_new(rovei_node **ret, const rovei_node_config *cfg, rovei_no
         err = rovei_moves_new(&n->moves, n);
     if (!err)
         err = rovei_net_moves_new(&n->net_moves, n);
+    if (!err)
+        err = rovei_channels_new(&n->channels, n);
     if (err) {
         rovei_node_free(n);
         return err;
@@ -123,6 +127,7 @@ void rovei_node_free(rovei_node *n)
         rovei_daemon_remove(n, d, ROVE_E_SHUTTING_DOWN);
     rovei_moves_free(n->moves);
     rovei_net_moves_free(n->net_moves);
+    rovei_channels_free(n->channels);
     rovei_locations_free(n->locations);
     rovei_mesh_free(n->mesh);
     rovei_net_free(n->net);
@@ -212,6 +217,12 @@ static void dispatch(rovei_node *n, rovei_now now, const rove_entity *from, cons
     case ROVEI_TAG_LOCATE:
         rovei_location_receive(n, now, from, message);
         break;
+    case ROVEI_TAG_CHANNEL:
+        if (rovei_channel_is_to_publisher(rove_buf_span(message)))
+            rovei_channels_receive(n, now, from, message);
+        else
+            rovei_mesh_drop_message(n->mesh);
+        break;
     default:
         rovei_mesh_drop_message(n->mesh);
         break;
@@ -239,6 +250,7 @@ static void peer_up(rovei_node *n, rovei_now now, const rove_entity *peer)
     rovei_location_peer_up(n, now, peer);
     rovei_moves_peer_up(n, now, peer);
     rovei_lanes_peer_up(n, now, peer);
+    rovei_channels_peer_up(n, now, peer);
 }
 
 static void peer_gone(rovei_node *n, rovei_now now, const rovei_mesh_event *e)
@@ -250,6 +262,7 @@ static void peer_gone(rovei_node *n, rovei_now now, const rovei_mesh_event *e)
     ROVEI_DELETE(n->alloc, p);
     rovei_moves_peer_gone(n, now, &e->peer);
     rovei_lanes_peer_gone(n, now, &e->peer);
+    rovei_channels_peer_gone(n, now, &e->peer);
 }
 
 static void peer_state(rovei_node *n, rovei_now now, const rovei_mesh_event *e)
@@ -274,6 +287,7 @@ static void peer_state(rovei_node *n, rovei_now now, const rovei_mesh_event *e)
         p->failed = true;
         rovei_moves_peer_failed(n, now, &e->peer);
         rovei_lanes_peer_failed(n, now, &e->peer);
+        rovei_channels_peer_failed(n, now, &e->peer);
     }
 }
 
@@ -361,6 +375,7 @@ void rovei_node_turn(rovei_node *n, rovei_now now)
         rovei_lanes_turn(n, now);
         rovei_moves_turn(n, now);
         rovei_net_moves_turn(n, now);
+        rovei_channels_turn(n, now);
         if (!n->loopback.count)
             break;
     }
@@ -580,6 +595,7 @@ void rovei_node_check(const rovei_node *n)
     rovei_lanes_check(n);
     rovei_moves_check(n);
     rovei_net_moves_check(n);
+    rovei_channels_check(n);
     size_t it = 0;
     for (const rovei_peer_entry *p; (p = rovei_map_next(&n->associations, &it));) {
         rovei_peer_info info;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Requests about the tokens of a node: those that it holds, and those that it takes as revoked. */
+#include <channel/publisher.h>
 #include <node/tokens.h>
 #include <shell/control_inside.h>
 #include <shell/files.h>
@@ -74,7 +75,6 @@ void control_tokens(connection *c, rovei_node *core, rovei_now now, json_object 
 
 void control_revoke(connection *c, rovei_node *core, rovei_now now, json_object *request)
 {
-    (void)now;
     rovei_tokens *tokens = rovei_node_tokens(core);
     const char *name = control_field(request, "issuer");
     json_object *value = NULL;
@@ -91,6 +91,7 @@ void control_revoke(connection *c, rovei_node *core, rovei_now now, json_object 
         control_end_err(c, err);
         return;
     }
+    rovei_channels_judge(core, now);
     say_floor(c, &issuer, rovei_token_floors_get(&tokens->floors, &issuer));
     if (!c->closing)
         control_end_err(c, ROVE_OK);
