@@ -21,6 +21,18 @@ bool rovei_kind_name_check(const char *name)
     return size > 0;
 }
 
+static const char *const nothing[] = {NULL};
+
+const char *const *rovei_kind_requirements(const rove_kind *kind)
+{
+    return kind->requirements ? kind->requirements : nothing;
+}
+
+const char *const *rovei_kind_preferences(const rove_kind *kind)
+{
+    return kind->preferences ? kind->preferences : nothing;
+}
+
 rove_err rovei_kind_check(const rove_kind *kind)
 {
     if (!kind || kind->abi != ROVE_ABI || kind->size != sizeof *kind)

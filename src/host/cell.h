@@ -193,6 +193,10 @@ void rovei_cell_control(rovei_cell *c, const rove_control *control);
 /* Whether a table of functions is a kind that can be run: E_ABI (another number or size, NULL), or
  * E_USAGE (a function that must be there is missing, half of the streamed form, a bad name). */
 ROVE_MUST_USE rove_err rovei_kind_check(const rove_kind *kind);
+/* The tags that a node must, or should, have for daemons of the kind: never NULL, with a NULL at
+ * the end. */
+const char *const *rovei_kind_requirements(const rove_kind *kind);
+const char *const *rovei_kind_preferences(const rove_kind *kind);
 bool rovei_kind_name_check(const char *name);
 
 /* Invariants: aborts when one is broken. */

@@ -15,6 +15,7 @@ typedef struct ps_row {
     bool counted;
     bool key_kept; /* it left, and its key stayed here */
     rove_daemon_stats stats;
+    rove_daemon_health health; /* where it is counted */
 } ps_row;
 
 static void count_work(job *j)
@@ -26,13 +27,25 @@ static void count_work(job *j)
                         rovei_runtime_keeps_key(j->runtime, &row->info.entity);
         row->counted =
             (row->info.state == ROVEI_DAEMON_RUNNING || row->info.state == ROVEI_DAEMON_MOVING) &&
-            rove_runtime_stats(j->runtime, daemon, &row->stats) == ROVE_OK;
+            rove_runtime_stats(j->runtime, daemon, &row->stats) == ROVE_OK &&
+            rove_runtime_health(j->runtime, daemon, &row->health) == ROVE_OK;
     }
 }
 
 static json_object *u64_or_null(bool known, uint64_t v)
 {
     return known ? control_u64(v) : NULL;
+}
+
+static void add_health(json_object *o, const ps_row *row)
+{
+    static const char *const names[] = {"healthy", "degraded", "unhealthy"};
+    size_t at = (size_t)row->health.health;
+    bool known = row->counted && at < sizeof names / sizeof names[0];
+    control_add(o, "health", known ? control_text(names[at]) : NULL);
+    control_add(o, "health_reason", control_text(known ? row->health.reason : NULL));
+    control_add(o, "saturation",
+                row->counted ? json_object_new_double(row->health.saturation) : NULL);
 }
 
 static json_object *describe(const ps_row *row, rovei_now now)
@@ -57,6 +70,7 @@ static json_object *describe(const ps_row *row, rovei_now now)
                 d->in_move || d->state == ROVEI_DAEMON_ASIDE ? control_s(now.mono - d->since)
                                                              : NULL);
     control_add(o, "position", u64_or_null(d->in_move, d->position));
+    add_health(o, row);
     control_add(o, "note", control_text(row->key_kept ? KEY_KEPT : d->note));
     return o;
 }

@@ -732,6 +732,21 @@ static void test_health_saturation_control(void **state)
     close_world(&w);
 }
 
+static void test_requirements(void **state)
+{
+    (void)state;
+    static const char *const must[] = {"hardware.gpu", "rove:zone:a", NULL};
+    static const char *const should[] = {"hardware.memory", NULL};
+    rove_kind kind = probe_kind;
+    assert_null(rovei_kind_requirements(&kind)[0]);
+    assert_null(rovei_kind_preferences(&kind)[0]);
+    kind.requirements = must;
+    assert_ptr_equal(rovei_kind_requirements(&kind), must);
+    assert_null(rovei_kind_preferences(&kind)[0]);
+    kind.preferences = should;
+    assert_string_equal(rovei_kind_preferences(&kind)[0], "hardware.memory");
+}
+
 static void test_kind_check(void **state)
 {
     (void)state;
@@ -832,6 +847,7 @@ int main(void)
         cmocka_unit_test(test_context_and_public_only_key),
         cmocka_unit_test(test_health_saturation_control),
         cmocka_unit_test(test_kind_check),
+        cmocka_unit_test(test_requirements),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
