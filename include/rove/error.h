@@ -160,22 +160,22 @@ typedef enum rove_err_class {
     /* drain */                                                                                    \
     X(E_CORDONED, 120, USAGE, "the node is cordoned: it takes no daemons in")                      \
     /* channels */                                                                                 \
-    X(E_CHANNEL_UNAUTHORIZED, 130, RETRY, "the publisher does not authorise this subscription")    \
-    X(E_CHANNEL_UNKNOWN, 131, USAGE, "the publisher has no such channel")                          \
-    X(E_CHANNEL_THROTTLED, 132, RETRY,                                                             \
+    X(E_CHANNEL_UNAUTHORIZED, 121, RETRY, "the publisher does not authorise this subscription")    \
+    X(E_CHANNEL_UNKNOWN, 122, USAGE, "the publisher has no such channel")                          \
+    X(E_CHANNEL_THROTTLED, 123, RETRY,                                                             \
       "the publisher refuses this node for a while, after too "                                    \
       "many requests that were not authorised")                                                    \
-    X(E_CHANNELS_FULL, 133, RETRY, "the publisher has its maximum of channels, or this node has")  \
-    X(E_CHANNEL_EXISTS, 134, USAGE, "a channel of this name exists already")                       \
-    X(E_CHANNEL_DENIED, 135, USAGE, "publish denied by channel ACL")                               \
-    X(E_NOT_DELIVERED, 136, RETRY, "no subscriber could be given what was published")              \
-    X(E_CHANNEL_ENDED, 137, RETRY, "the publisher has ended this subscription")               \
-    X(E_ACK_TIMEOUT, 138, RETRY, "membership ack timeout: the publisher has not answered")         \
+    X(E_CHANNELS_FULL, 124, RETRY, "the publisher has its maximum of channels, or this node has")  \
+    X(E_CHANNEL_EXISTS, 125, USAGE, "a channel of this name exists already")                       \
+    X(E_CHANNEL_DENIED, 126, USAGE, "publish denied by channel ACL")                               \
+    X(E_NOT_DELIVERED, 127, RETRY, "no subscriber could be given what was published")              \
+    X(E_CHANNEL_ENDED, 128, RETRY, "the publisher has ended this subscription")                    \
+    X(E_ACK_TIMEOUT, 129, RETRY, "membership ack timeout: the publisher has not answered")         \
     /* placement */                                                                                \
-    X(E_NO_CANDIDATE, 139, RETRY, "no node matches what is required")                              \
-    X(E_NO_TARGET, 140, RETRY, "no node that can be reached takes the daemon")                     \
-    X(E_WHERE, 141, USAGE, "the condition on nodes is not well formed")                            \
-    X(E_PREDICATE, 142, PEER, "the predicate does not decode")
+    X(E_NO_CANDIDATE, 130, RETRY, "no node matches what is required")                              \
+    X(E_NO_TARGET, 131, RETRY, "no node that can be reached takes the daemon")                     \
+    X(E_WHERE, 132, USAGE, "the condition on nodes is not well formed")                            \
+    X(E_PREDICATE, 133, PEER, "the predicate does not decode")
 
 typedef enum rove_err {
 #define ROVE_ERR_ENUM(name, number, class, text) ROVE_##name = -(number),
