@@ -53,6 +53,7 @@ void bench_lanes(void);
 void bench_round_trip(void);
 void bench_handshakes(void);
 void bench_moves(void);
+void bench_drain(void);
 void bench_memory(void);
 
 #endif

@@ -16,6 +16,7 @@ static const struct measure {
     {"roundtrip", "one event at a time, beside an echo over UDP", bench_round_trip},
     {"handshakes", "new sessions of one node", bench_handshakes},
     {"moves", "moves of states of four sizes, idle and under traffic", bench_moves},
+    {"drain", "a node of a thousand daemons, idle and under traffic", bench_drain},
     {"memory", "a daemon, a lane, a session", bench_memory},
 };
 #define MEASURES (sizeof measures / sizeof measures[0])
