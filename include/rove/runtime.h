@@ -120,9 +120,9 @@ static inline void rove_spawn_options_init(rove_spawn_options *options)
  * the node that is ROVE_E_WOULD_BLOCK. `options` NULL: the defaults.
  * Errors: ROVE_E_KIND_UNKNOWN; ROVE_E_EXISTS (this identity, or an expectation for it, is here);
  * ROVE_E_ORIGIN_TAKEN; ROVE_E_LIVES_ELSEWHERE; what the kind's create returned; ROVE_E_FULL
- * (daemons_max); ROVE_E_CORDONED (rove/drain.h); ROVE_E_WOULD_BLOCK; ROVE_E_STRUCT_VERSION; ROVE_E_NOMEM. After an error nothing
- * is left behind and an incumbent is untouched. Blocking: until the question is settled.
- * docs/guarantees.md, "One copy". */
+ * (daemons_max); ROVE_E_CORDONED (rove/drain.h); ROVE_E_WOULD_BLOCK; ROVE_E_STRUCT_VERSION;
+ * ROVE_E_NOMEM. After an error nothing is left behind and an incumbent is untouched. Blocking:
+ * until the question is settled. docs/guarantees.md, "One copy". */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn(rove_runtime *rt, const char *kind,
                                                    const rove_identity *identity,
                                                    const rove_spawn_options *options,

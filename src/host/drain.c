@@ -354,14 +354,15 @@ void rovei_drain_begin(rovei_drain *d, rovei_node *core, rovei_now now)
     rovei_host_kick(h); /* the turn begins with a look over the node */
 }
 
-/* Whoever was told of the start and stays hears that it is over. */
-static void end_item(const rovei_drain *d, item *i)
+/* Whoever was told of the start and may stay hears that it is over; an instance whose state leaves
+ * after all takes nothing of that along. */
+static void end_item(const rovei_drain *d, const item *i)
 {
     rovei_move_info info;
     bool leaves =
         i->tries &&
         rovei_node_move_get(rovei_node_core(d->host->node), &i->attempt, &info) == ROVE_OK &&
-        (info.outcome == ROVEI_OUTCOME_RUNNING || info.outcome == ROVEI_OUTCOME_COMPLETED);
+        info.phase >= ROVEI_PHASE_CUTOVER;
     if (i->told && !leaves)
         tell_daemon(d, i, ROVE_CONTROL_DRAIN_FINISH);
 }
