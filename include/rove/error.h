@@ -163,8 +163,7 @@ typedef enum rove_err_class {
     X(E_CHANNEL_UNAUTHORIZED, 121, RETRY, "the publisher does not authorise this subscription")    \
     X(E_CHANNEL_UNKNOWN, 122, USAGE, "the publisher has no such channel")                          \
     X(E_CHANNEL_THROTTLED, 123, RETRY,                                                             \
-      "the publisher refuses this node for a while, after too "                                    \
-      "many requests that were not authorised")                                                    \
+      "the publisher refuses this node for a while, after too many requests in vain")              \
     X(E_CHANNELS_FULL, 124, RETRY, "the publisher has its maximum of channels, or this node has")  \
     X(E_CHANNEL_EXISTS, 125, USAGE, "a channel of this name exists already")                       \
     X(E_CHANNEL_DENIED, 126, USAGE, "publish denied by channel ACL")                               \

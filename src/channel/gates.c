@@ -2,6 +2,7 @@
  *
  * Who may subscribe and publish: the gates in their order, and whether a right that was given still
  * stands (docs/protocol/channels.md, "Gates"). */
+#include <capability/index.h>
 #include <channel/inside.h>
 
 const rovei_channel_config *rovei_gates_config(const struct rovei_channels *c, rove_span name)
@@ -22,13 +23,17 @@ static bool pinned(const struct rovei_channels *c, const rovei_channel_peer *p, 
     return true;
 }
 
-/* Whether the node's announced capabilities have the tag. */
-static bool has_tag(const struct rovei_channels *c, uint64_t node_id, rove_span tag)
+/* Whether the node announces all of these tags. */
+static bool meets(const struct rovei_channels *c, uint64_t node_id, const rovei_need *need)
 {
-    (void)c;
-    (void)node_id;
-    (void)tag;
-    return false;
+    if (!need->count)
+        return true;
+    const rovei_index_entry *e =
+        c->options.index ? rovei_index_get(c->options.index, node_id) : NULL;
+    for (size_t i = 0; i < need->count; i++)
+        if (!e || !rovei_caps_has_alike(&e->caps, need->tags[i]))
+            return false;
+    return true;
 }
 
 /* The subnet of a node; false: not known, which it is without a policy of subnets. */
@@ -38,14 +43,6 @@ static bool subnet_of(const struct rovei_channels *c, const rovei_channel_peer *
     if (own)
         *ret = c->options.subnet;
     return own;
-}
-
-static bool meets(const struct rovei_channels *c, uint64_t node_id, const rovei_need *need)
-{
-    for (size_t i = 0; i < need->count; i++)
-        if (!has_tag(c, node_id, need->tags[i]))
-            return false;
-    return true;
 }
 
 static bool visible(const struct rovei_channels *c, const rovei_channel_config *config,

@@ -31,6 +31,8 @@ typedef struct rovei_channels_options {
     bool open;
     rovei_visibility visibility;
     uint32_t subnet; /* this node's own; 0: the whole */
+    /* What nodes announce; outlives its use. NULL: nothing is known of any. */
+    const struct rovei_index *index;
 } rovei_channels_options;
 void rovei_channels_set_options(rovei_node *n, rovei_now now, const rovei_channels_options *o);
 
@@ -120,15 +122,33 @@ void rovei_channels_peer_failed(rovei_node *n, rovei_now now, const rove_entity 
 void rovei_channels_turn(rovei_node *n, rovei_now now);
 void rovei_channels_check(const rovei_node *n);
 
+/* channels, members, history_bytes: now. subscribed, unsubscribed: requests accepted; the next four
+ * refused, by reason. malformed: messages that do not decode, or claim what cannot be. evicted:
+ * members whose right ended, or that were lost. published, sent, resent, gaps: events; all but the
+ * first for each leg. backpressured: publishes that a subscriber had no room for. net_sent:
+ * publishes handed to class net. */
+#define ROVEI_CHANNEL_STATS(X)                                                                     \
+    X(channels)                                                                                    \
+    X(members)                                                                                     \
+    X(history_bytes)                                                                               \
+    X(subscribed)                                                                                  \
+    X(unsubscribed)                                                                                \
+    X(unauthorized)                                                                                \
+    X(unknown)                                                                                     \
+    X(throttled)                                                                                   \
+    X(too_many)                                                                                    \
+    X(malformed)                                                                                   \
+    X(evicted)                                                                                     \
+    X(published)                                                                                   \
+    X(sent)                                                                                        \
+    X(resent)                                                                                      \
+    X(gaps)                                                                                        \
+    X(backpressured)                                                                               \
+    X(net_sent)
 typedef struct rovei_channels_stats {
-    uint64_t channels, members, history_bytes;           /* now */
-    uint64_t subscribed, unsubscribed;                   /* requests accepted */
-    uint64_t unauthorized, unknown, throttled, too_many; /* requests refused, by reason */
-    uint64_t malformed;                                  /* messages that do not decode */
-    uint64_t evicted;                       /* members whose right ended, or that were lost */
-    uint64_t published, sent, resent, gaps; /* events; the last two for each leg */
-    uint64_t backpressured;                 /* publishes that a subscriber had no room for */
-    uint64_t net_sent;                      /* publishes handed to class net */
+#define ROVEI_CHANNEL_STAT(name) uint64_t name;
+    ROVEI_CHANNEL_STATS(ROVEI_CHANNEL_STAT)
+#undef ROVEI_CHANNEL_STAT
 } rovei_channels_stats;
 rovei_channels_stats rovei_channels_stats_get(const rovei_node *n);
 

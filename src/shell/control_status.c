@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a node tells about itself over the control socket. */
+#include <channel/publisher.h>
 #include <host/names.h>
 #include <identity/entity.h>
 #include <migration/net_moves.h>
@@ -61,6 +62,17 @@ static void add_net_moves(json_object *drops, const rovei_node *core)
     }
 }
 
+/* The publisher's half of channels. */
+static json_object *channels(const rovei_node *core)
+{
+    rovei_channels_stats s = rovei_channels_stats_get(core);
+    json_object *o = json_object_new_object();
+#define CHANNEL_COUNT(name) control_add(o, #name, control_u64(s.name));
+    ROVEI_CHANNEL_STATS(CHANNEL_COUNT)
+#undef CHANNEL_COUNT
+    return o;
+}
+
 void control_status(connection *c, rovei_node *core, rovei_now now, json_object *request)
 {
     (void)now;
@@ -89,6 +101,7 @@ void control_status(connection *c, rovei_node *core, rovei_now now, json_object 
     control_add(o, "paths", control_u64(stats.paths));
     control_add(o, "cordoned",
                 json_object_new_boolean(rove_runtime_is_cordoned(c->control->runtime)));
+    control_add(o, "channels", channels(core));
     control_add(o, "drops", drops);
     control_say(c, o);
     if (!c->closing)

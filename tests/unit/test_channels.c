@@ -2,7 +2,10 @@
  *
  * The publisher's half: who is let in and in which order that is judged, what each subscriber is
  * sent, and what the report says. */
+#include "caps_kit.h"
 #include "channels_kit.h"
+
+#include <capability/index.h>
 
 static kit k;
 static uint64_t got[KIT_SAID];
@@ -185,12 +188,32 @@ static void test_needs(void **state)
     rovei_channel_config c = {.name = span_of("c"), .subscribe_caps = {&tag, 1}};
     assert_ok(rovei_channels_create(k.node, k.w.now, &c, false));
     assert_int_equal(kit_join(&k, 1, "c"), ROVEI_REASON_UNAUTHORIZED);
+    rovei_index *x;
+    assert_ok(rovei_index_new(&x, &k.w.nodes[0].t.env));
+    rovei_index_item item = {.node_id = rovei_entity_node_id(&k.w.nodes[1].entity),
+                             .entity = k.w.nodes[1].entity,
+                             .version = 1,
+                             .ttl_secs = 300,
+                             .caps = caps_of("cpu\ngpu", "")};
+    assert_ok(rovei_index_put(x, k.w.now, &item));
+    k.options.index = x;
+    rovei_channels_set_options(k.node, k.w.now, &k.options);
+    assert_int_equal(kit_join(&k, 1, "c"), ROVEI_REASON_NONE);
+    assert_int_equal(kit_join(&k, 2, "c"), ROVEI_REASON_UNAUTHORIZED);
     c = (rovei_channel_config){.name = span_of("c"), .publish_caps = {&tag, 1}};
     assert_ok(rovei_channels_create(k.node, k.w.now, &c, false));
     assert_int_equal(kit_join(&k, 1, "c"), ROVEI_REASON_NONE);
     assert_int_equal(kit_publish(&k, "c", 1, ROVEI_PUBLISH_BEST_EFFORT, NULL),
                      ROVE_E_CHANNEL_DENIED);
     assert_int_equal(kit_events(&k, 1, got), 0);
+    item.node_id = rovei_entity_node_id(&k.w.nodes[0].entity);
+    item.entity = k.w.nodes[0].entity;
+    assert_ok(rovei_index_put(x, k.w.now, &item));
+    assert_int_equal(publish("c", 1).delivered, 1);
+    k.options.index = NULL;
+    rovei_channels_set_options(k.node, k.w.now, &k.options);
+    rovei_index_free(x);
+    caps_kit_clear();
 }
 
 /* ---- tokens ---- */
