@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Subscribers of class net: their requests in packets of that class, the answers, and the packets
+ * that carry what is published. */
+#include "moves_world.h"
+
+#include <channel/membership_codec.h>
+#include <channel/publisher.h>
+#include <identity/token.h>
+#include <net/wire.h>
+
+static world w;
+
+static int setup(void **state)
+{
+    (void)state;
+    world_init_apart(&w, 2);
+    world_run(&w, 12 * ROVE_SECOND);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    rovei_node_check(w.nodes[0].node);
+    world_fini(&w);
+    return 0;
+}
+
+static void create(const char *name, const rove_entity *root)
+{
+    rovei_channel_config c = {.name = span_of(name), .roots = root, .root_count = root != NULL};
+    assert_ok(rovei_channels_create(w.nodes[0].node, w.now, &c, false));
+}
+
+static void say(rovei_membership m)
+{
+    uint8_t bytes[512];
+    rovei_writer out = rovei_writer_of(bytes, sizeof bytes);
+    rovei_membership_write(&out, &m);
+    assert_ok(out.err);
+    assert_ok(rovei_net_send(w.nodes[1].node->net, w.now, rovei_entity_node_id(&w.nodes[0].entity),
+                             ROVEI_NET_MEMBERSHIP, (rove_span){bytes, rovei_writer_size(&out)}));
+    world_run(&w, 100 * ROVE_MILLISECOND);
+}
+
+static void join(const char *name)
+{
+    say((rovei_membership){
+        .type = ROVEI_MEMBERSHIP_SUBSCRIBE, .nonce = 7, .channel = span_of(name)});
+}
+
+static rovei_publish_report publish(const char *name, size_t count, size_t size)
+{
+    rove_buf *owner = rovei_buf_alloc(NULL, size);
+    rove_span *events = calloc(count, sizeof *events);
+    assert_true(owner && events);
+    memset(rovei_buf_data(owner), 'x', size);
+    for (size_t i = 0; i < count; i++)
+        events[i] = rove_buf_span(owner);
+    rovei_publish_error errors[4] = {{0}};
+    rovei_publish_report r = {.errors = errors, .room = 4};
+    rovei_publish p = {.channel = span_of(name),
+                       .events = events,
+                       .count = count,
+                       .owner = owner,
+                       .policy = ROVEI_PUBLISH_COLLECT};
+    assert_ok(rovei_channels_publish(w.nodes[0].node, w.now, &p, &r));
+    if (r.failed)
+        r.first = (uint64_t)-errors[0].err; /* what is wrong, in the place of a number */
+    r.errors = NULL;
+    rove_buf_unref(owner);
+    free(events);
+    world_run(&w, 200 * ROVE_MILLISECOND);
+    return r;
+}
+
+static uint64_t packets(void)
+{
+    return rovei_node_stats_get(w.nodes[1].node).net_data_dropped;
+}
+
+static void test_join_and_publish(void **state)
+{
+    (void)state;
+    create("c", NULL);
+    join("c");
+    rovei_channel_info info;
+    assert_ok(rovei_channels_get(w.nodes[0].node, span_of("c"), &info));
+    assert_int_equal(info.members, 1);
+    rovei_member_info member;
+    size_t it = 0;
+    assert_true(rovei_channels_member_next(w.nodes[0].node, span_of("c"), &it, &member));
+    assert_true(rovei_entity_is_net(&member.peer));
+    rovei_publish_report r = publish("c", 5, 10);
+    assert_int_equal(r.attempted, 1);
+    assert_int_equal(r.delivered, 1);
+    assert_int_equal(packets(), 1); /* five events, one packet */
+    r = publish("c", 3, 4000);
+    assert_int_equal(r.delivered, 1);
+    assert_int_equal(packets(), 3); /* two of them fit into one */
+    r = publish("c", 1, ROVEI_NET_EVENT_MAX + 1);
+    assert_int_equal(r.failed, 1);
+    assert_int_equal(r.first, -ROVE_E_TOO_LARGE);
+    assert_int_equal(packets(), 3);
+    say((rovei_membership){
+        .type = ROVEI_MEMBERSHIP_UNSUBSCRIBE, .nonce = 8, .channel = span_of("c")});
+    assert_int_equal(publish("c", 1, 1).attempted, 0);
+    assert_int_equal(rovei_channels_stats_get(w.nodes[0].node).net_sent, 2);
+}
+
+/* A stranger to whom no entity is known: open channels only. */
+static void test_unpinned(void **state)
+{
+    (void)state;
+    create("gated", &w.nodes[0].entity);
+    join("gated");
+    join("nothing");
+    rovei_channels_stats s = rovei_channels_stats_get(w.nodes[0].node);
+    assert_int_equal(s.unauthorized, 1);
+    assert_int_equal(s.unknown, 1);
+    assert_int_equal(s.members, 0);
+}
+
+static void test_malformed(void **state)
+{
+    (void)state;
+    uint64_t to = rovei_entity_node_id(&w.nodes[0].entity);
+    assert_ok(rovei_net_send(w.nodes[1].node->net, w.now, to, ROVEI_NET_MEMBERSHIP,
+                             (rove_span){"\0\1", 2}));
+    assert_ok(rovei_net_send(w.nodes[1].node->net, w.now, to, ROVEI_NET_MEMBERSHIP,
+                             (rove_span){"\7", 1}));
+    world_run(&w, 100 * ROVE_MILLISECOND);
+    assert_int_equal(rovei_channels_stats_get(w.nodes[0].node).malformed, 2);
+}
+
+static void test_failed(void **state)
+{
+    (void)state;
+    create("c", NULL);
+    join("c");
+    assert_int_equal(rovei_channels_stats_get(w.nodes[0].node).members, 1);
+    world_stop(&w, 1);
+    world_run(&w, 150 * ROVE_SECOND);
+    assert_int_equal(rovei_channels_stats_get(w.nodes[0].node).members, 0);
+    assert_int_equal(publish("c", 1, 1).attempted, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_join_and_publish),
+        TEST(test_unpinned),
+        TEST(test_malformed),
+        TEST(test_failed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
