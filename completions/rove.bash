@@ -37,7 +37,7 @@ _rove_value() {
         return
         ;;
     --to) words=$(_rove_field peers node_id) ;;
-    --drain-to) words=any ;;
+    --drain-to) words="any none $(_rove_field peers node_id)" ;;
     --accept) words="all wordcount" ;;
     --set)
         compopt -o nospace

@@ -402,7 +402,7 @@ static void wait_stop(server *s, int signal_fd)
             return;
         if (s->drain.running)
             continue;
-        if (signalled && s->drain.to && node_drain_begin(&s->drain, s->node, s->runtime))
+        if (signalled && node_drain_begin(&s->drain, s->node, s->runtime))
             continue;
         warn_of_loss(daemons);
         warned = now;
@@ -505,7 +505,7 @@ static int check_options(const server *s)
 
 int cli_node(int argc, char **argv)
 {
-    server *s = &(server){.drain = {.fd = -1, .timeout = 60 * ROVE_SECOND}};
+    server *s = &(server){.drain = {.to = "any", .fd = -1, .timeout = 60 * ROVE_SECOND}};
     cli_option options[] = {
         {CLI_TEXT, "--listen", "ADDR:PORT", &s->listen, "the UDP address; port 0 takes a free one"},
         {CLI_TEXT, "--psk-file", "FILE", &s->psk_file, "the key of the mesh (rove psk new)"},
@@ -524,7 +524,7 @@ int cli_node(int argc, char **argv)
         {CLI_FLAG, "--allow-loss", NULL, &s->allow_loss,
          "stop at the first signal, also with daemons on board"},
         {CLI_TEXT, "--drain-to", "NODE", &s->drain.to,
-         "at a signal move the daemons to this node first; any: to whoever takes them"},
+         "where the daemons move at a signal; any (the default): to peers that take them; none"},
         {CLI_SECONDS, "--drain-timeout", "S", &s->drain.timeout,
          "how long that may take (60; 0 = for ever)"},
         {CLI_LIST, "--set", "LIMIT=VALUE", &s->set, "change a limit or timer, see below"},
@@ -535,8 +535,8 @@ int cli_node(int argc, char **argv)
         "",
         "Runs a node in the foreground. At SIGTERM or SIGINT it stops; with daemons on board, "
         "which\n"
-        "live in memory only, it first moves them away, where --drain-to says where to, or else\n"
-        "says what would be lost; it stops at a second signal (the latter: within 5 s).",
+        "live in memory only, it first moves them to peers that take them. Where none does, it\n"
+        "says what would be lost, and stops at a second signal within 5 s.",
         options,
         sizeof options / sizeof options[0],
         0,

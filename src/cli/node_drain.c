@@ -29,9 +29,14 @@ static bool is_any(const node_drain *d)
     return strcmp(d->to, "any") == 0;
 }
 
+static bool is_none(const node_drain *d)
+{
+    return strcmp(d->to, "none") == 0;
+}
+
 bool node_drain_check(const node_drain *d, int *ret_status)
 {
-    return !d->to || is_any(d) || cli_check_name("--drain-to", d->to, ret_status);
+    return is_any(d) || is_none(d) || cli_check_name("--drain-to", d->to, ret_status);
 }
 
 /* ---- whom the operator means ---- */
@@ -55,6 +60,15 @@ static void search_peers(void *arg, rovei_node *core, rovei_now now)
             s->found = true;
         }
     }
+}
+
+static void count_peers(void *arg, rovei_node *core, rovei_now now)
+{
+    rovei_peer_info peer;
+    size_t *count = arg;
+    (void)now;
+    for (size_t it = 0; rovei_node_peer_next(core, &it, &peer);)
+        *count += peer.session_class == ROVEI_CLASS_ROVE && peer.state == ROVEI_PEER_UP;
 }
 
 static bool find(const char *name, rove_node *node, rove_entity *ret)
@@ -85,6 +99,14 @@ bool node_drain_begin(node_drain *d, rove_node *node, rove_runtime *rt)
     rove_drain_options options;
     rove_entity to;
     rove_drain_options_init(&options);
+    size_t peers = 0;
+    if (is_none(d))
+        return false;
+    if (is_any(d)) {
+        rovei_node_call(node, count_peers, &peers);
+        if (!peers)
+            return false;
+    }
     options.timeout = d->timeout ? d->timeout : ROVE_TIME_NEVER;
     if (!is_any(d)) {
         if (!find(d->to, node, &to)) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What `rove node` does at a signal when it was told where its daemons are to go: a drain, whose
+ * What `rove node` does at a signal when there is a node that its daemons may go to: a drain, whose
  * end wakes the main thread. */
 #ifndef ROVEI_CLI_NODE_DRAIN_H
 #define ROVEI_CLI_NODE_DRAIN_H
@@ -10,7 +10,7 @@
 #include <rove/drain.h>
 
 typedef struct node_drain {
-    const char *to;   /* an entity, a node id, or "any"; NULL: nowhere */
+    const char *to;   /* an entity, a node id, "any" or "none" */
     uint64_t timeout; /* nanoseconds */
     int fd;           /* can be read when the drain has ended */
     bool running;     /* the main thread's */
@@ -23,7 +23,8 @@ bool node_drain_init(node_drain *d);
 void node_drain_fini(node_drain *d);
 /* Whether `to` can name a node; says why not. */
 bool node_drain_check(const node_drain *d, int *ret_status);
-/* False when it cannot begin, after saying why. */
+/* False when it cannot begin, after saying why; in silence when the daemons are to go nowhere, or
+ * to any node and none is there. */
 bool node_drain_begin(node_drain *d, rove_node *node, rove_runtime *rt);
 /* To be called when `fd` can be read: says how it ended. True when nothing is left here. */
 bool node_drain_take(node_drain *d);

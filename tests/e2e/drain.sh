@@ -109,7 +109,7 @@ is "signal: the daemon lives on" "$(on two ps --json | grep "\"$first\"" | field
 exits "signal: and may move again" 0 on two migrate "$first" --to "$(field node_id <three.out)"
 
 # The target takes no counters: the node says what would be lost, and goes on.
-start stays --drain-to any --drain-timeout 20 --peer "$(peer_of two)" --load "$kinds/counter.so"
+start stays --drain-timeout 20 --peer "$(peer_of two)" --load "$kinds/counter.so"
 stays=$pid
 until_true 20 is_up stays "$(field entity <two.out)" || fail "the nodes meet"
 second=$(on stays spawn counter)
@@ -120,3 +120,17 @@ like "signal: and is not cordoned" "$(on stays status --json)" '*"cordoned":fals
 kill "$stays"
 wait "$stays"
 is "signal: the second one" "$?" 0
+
+# Told to move nothing, it says so at once, although a node is there that would take it.
+start mean --drain-to none --peer "$(peer_of two)"
+mean=$pid
+until_true 20 is_up mean "$(field entity <two.out)" || fail "the nodes meet"
+on mean spawn wordcount >third
+kill "$mean"
+until_true 20 grep -q "would be lost" mean.err
+is "signal: none means none" "$(on mean ps --json | field state)" running
+kill "$mean"
+wait "$mean"
+is "signal: the second one again" "$?" 0
+refuses "a node that cannot be one" 2 "rove: *--drain-to*" "$rove" node --listen 127.0.0.1:0 \
+    --psk-file "$work/psk" --drain-to nobody

@@ -280,6 +280,56 @@ static void test_ended_from_outside(void **state)
     }
 }
 
+/* One that moves already, by somebody else's order, is waited for and drained when it stays. */
+static void test_one_that_moves_already(void **state)
+{
+    (void)state;
+    trio t;
+    trio_open(&t, 2);
+    assert_ok(rove_runtime_accept_kind(t.b.rt, NULL, true));
+    assert_ok(rove_runtime_accept_kind(t.c.rt, NULL, true));
+    place slow;
+    place_open(&slow, 1); /* never started: it says "later" */
+    connect_places(&t.a, &slow);
+    rove_migration m;
+    assert_ok(rove_runtime_start_migration(t.a.rt, t.d[0], &slow.info.entity, &m));
+    rove_drain_options options;
+    rove_drain_options_init(&options);
+    options.target = &t.b.info.entity;
+    ending e = {0};
+    assert_ok(rove_runtime_drain_async(t.a.rt, &options, on_end, &e));
+    rove_entity entity;
+    while (rove_runtime_entity(t.b.rt, t.d[1], &entity) != ROVE_OK)
+        sched_yield(); /* the other one is through */
+    assert_false(atomic_load(&e.ended));
+    assert_ok(rove_migration_cancel(t.a.rt, m));
+    await(&e);
+    assert_ok(e.err);
+    assert_int_equal(e.report.moved, 2);
+    assert_int_equal(rove_runtime_daemon_count(t.b.rt), 2);
+    trio_close(&t);
+    place_close(&slow);
+}
+
+/* A target that was named and is gone: tried again while there is hope, then it stays. */
+static void test_a_target_that_is_gone(void **state)
+{
+    (void)state;
+    trio t;
+    trio_open(&t, 2);
+    rove_entity nobody = t.b.info.entity;
+    nobody.bytes[3] ^= 1;
+    rove_drain_options options;
+    rove_drain_options_init(&options);
+    options.target = &nobody;
+    rove_drain_report report;
+    assert_int_equal(rove_runtime_drain(t.a.rt, &options, &report), ROVE_E_TARGET_UNAVAILABLE);
+    assert_int_equal(report.failed, 2);
+    for (int i = 0; i < 2; i++)
+        deliver_expecting(&t.a, t.d[i], "2");
+    trio_close(&t);
+}
+
 static void test_an_empty_node_and_bad_calls(void **state)
 {
     (void)state;
@@ -362,6 +412,8 @@ int main(void)
         cmocka_unit_test(test_nobody_takes_them),
         cmocka_unit_test(test_cordon),
         cmocka_unit_test(test_ended_from_outside),
+        cmocka_unit_test(test_one_that_moves_already),
+        cmocka_unit_test(test_a_target_that_is_gone),
         cmocka_unit_test(test_an_empty_node_and_bad_calls),
         cmocka_unit_test(test_control_in_order),
     };
