@@ -146,7 +146,6 @@ static void lay_out(layout *l, const rovei_index_item *item, slot *s)
         if (pairs)
             pairs[i] = copy;
     }
-    s->entry.reflex = text_part(l, item->reflex);
     s->entry.caps = (rovei_caps){tags, c->tag_count, pairs, c->metadata_count};
     s->entry.allow.node_count = a->node_count;
     s->entry.allow.subnet_count = a->subnet_count;
@@ -181,6 +180,7 @@ static slot *make(rovei_index *x, rovei_now now, const rovei_index_item *item, s
     s->entry.entity = item->entity;
     s->entry.generation = item->version ? item->version : 1;
     s->entry.hop_count = item->hop_count;
+    s->entry.reflex = item->reflex;
     s->entry.arrived = now.mono;
     s->entry.expires = rovei_time_add(now.mono, item->ttl_secs * ROVE_SECOND);
     describe(&s->entry);
@@ -252,6 +252,22 @@ rove_err rovei_index_put(rovei_index *x, rovei_now now, const rovei_index_item *
     x->stats.applied++;
     rovei_timer_set(&x->timers, &s->end, s->entry.expires);
     return ROVE_OK;
+}
+
+rove_err rovei_index_apply(rovei_index *x, rovei_now now, const rovei_announcement *a)
+{
+    rovei_index_item item = {
+        .node_id = a->node_id,
+        .entity = a->entity,
+        .version = a->version,
+        .ttl_secs = a->ttl,
+        .hop_count = a->hop_count,
+        .caps = a->set,
+        .allow = {a->allowed_nodes, a->node_count, a->allowed_subnets, a->subnet_count,
+                  a->allowed_groups, a->group_count},
+        .reflex = a->reflex,
+    };
+    return rovei_index_put(x, now, &item);
 }
 
 bool rovei_index_evict(rovei_index *x, uint64_t node_id)

@@ -13,6 +13,7 @@
 
 #include <base/env.h>
 #include <base/now.h>
+#include <capability/announcement.h>
 #include <capability/filter.h>
 
 typedef struct rovei_index rovei_index;
@@ -27,7 +28,7 @@ typedef struct rovei_index_item {
     uint8_t hop_count;
     rovei_caps caps;
     rovei_allow allow;
-    rove_span reflex; /* ip:port; empty: not known */
+    rovei_reflex reflex;
 } rovei_index_item;
 
 typedef struct rovei_index_entry {
@@ -38,7 +39,7 @@ typedef struct rovei_index_entry {
     uint8_t hop_count;
     rovei_caps caps;
     rovei_allow allow;
-    rove_span reflex;
+    rovei_reflex reflex;
     rovei_hardware hardware;
     rove_span region; /* of the first scope:region: tag; empty: none */
 } rovei_index_entry;
@@ -53,6 +54,9 @@ void rovei_index_free(rovei_index *x);
 /* E_STALE: not newer than what is there, whose time to live stays as it was. E_FULL, E_NOMEM: as it
  * was. */
 ROVE_MUST_USE rove_err rovei_index_put(rovei_index *x, rovei_now now, const rovei_index_item *item);
+/* The same of an announcement. */
+ROVE_MUST_USE rove_err rovei_index_apply(rovei_index *x, rovei_now now,
+                                         const rovei_announcement *a);
 /* False: it was not there. */
 bool rovei_index_evict(rovei_index *x, uint64_t node_id);
 /* Earliest end of an entry, ROVE_TIME_NEVER when there is none. */

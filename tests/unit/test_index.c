@@ -117,7 +117,7 @@ static void test_keeps_everything_of_an_announcement(void **state)
                         "hardware.memory_gb=64\nscope:region:eu\nscope:region:us",
                         "site=lab\nz=1");
     item.allow = (rovei_allow){nodes, 2, subnets, 1, groups, 1};
-    item.reflex = span_of("1.2.3.4:5");
+    item.reflex.scope = 3;
     assert_int_equal(rovei_index_put(f->index, at(0), &item), ROVE_OK);
     const rovei_index_entry *e = rovei_index_get(f->index, 7);
     assert_int_equal(e->hop_count, 2);
@@ -126,7 +126,7 @@ static void test_keeps_everything_of_an_announcement(void **state)
     assert_int_equal(e->hardware.vram_gb, 24);
     assert_int_equal(e->hardware.memory_gb, 64);
     assert_true(rovei_span_is(e->region, "eu"));
-    assert_true(rovei_span_is(e->reflex, "1.2.3.4:5"));
+    assert_int_equal(e->reflex.scope, 3);
     assert_int_equal(e->allow.nodes[1], 2);
     assert_int_equal(e->allow.subnets[0][0], 9);
     assert_int_equal(e->allow.groups[0][0], 8);
@@ -135,6 +135,24 @@ static void test_keeps_everything_of_an_announcement(void **state)
     assert_true(rovei_span_is(value, "lab"));
     assert_false(rovei_caps_meta(&e->caps, span_of("sit"), &value));
     assert_ptr_not_equal(e->caps.tags, item.caps.tags);
+}
+
+static void test_takes_announcements(void **state)
+{
+    fixture *f = *state;
+    static const uint64_t nodes[] = {4};
+    rovei_announcement a = {.node_id = 7, .version = 3, .ttl = 9, .hop_count = 1};
+    a.set = caps_of("x", "k=v");
+    a.allowed_nodes = nodes;
+    a.node_count = 1;
+    assert_ok(rovei_index_apply(f->index, at(1), &a));
+    const rovei_index_entry *e = rovei_index_get(f->index, 7);
+    assert_int_equal(e->generation, 3);
+    assert_int_equal(e->expires, 10 * ROVE_SECOND);
+    assert_int_equal(e->allow.nodes[0], 4);
+    assert_int_equal(e->hop_count, 1);
+    assert_int_equal(e->caps.metadata_count, 1);
+    assert_int_equal(rovei_index_apply(f->index, at(1), &a), ROVE_E_STALE);
 }
 
 static rove_err put_far(fixture *f, uint64_t second, uint64_t node, uint8_t hops)
@@ -182,6 +200,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ends_and_forgets, setup, teardown),
         cmocka_unit_test_setup_teardown(test_walks_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_keeps_everything_of_an_announcement, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_takes_announcements, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bound_of_nodes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bound_of_bytes, setup, teardown),
     };
