@@ -15,6 +15,7 @@
 #include <rove/migration.h>
 #include <rove/node.h>
 #include <rove/observer.h>
+#include <rove/placement.h>
 #include <rove/policy.h>
 #include <rove/runtime.h>
 #include <rove/sender.h>

@@ -4,6 +4,7 @@
  * each call is one turn on the loop thread. */
 #include <base/alloc.h>
 #include <host/moves.h>
+#include <host/placing.h>
 #include <host/runtime.h>
 #include <rove/async.h>
 #include <shell/call.h>
@@ -58,6 +59,7 @@ struct start_call {
     rove_move_fn *told;
     void *told_user;
     rove_migration migration;
+    bool choose; /* the target, by placement */
     rove_err err;
 };
 
@@ -80,12 +82,23 @@ static rove_err name_daemon(struct start_call *c, rovei_node *core)
     return ROVE_OK;
 }
 
+static rove_err choose_target(struct start_call *c, const rovei_node *core)
+{
+    rove_placement p;
+    rove_err err = rovei_host_choose_target(c->host, core, &c->order.daemon, &p);
+    if (err == ROVE_OK)
+        c->order.target = p.node;
+    return err;
+}
+
 static void start(void *arg, rovei_node *core, rovei_now now)
 {
     struct start_call *c = arg;
     c->err = rovei_host_gate(c->host);
     if (c->err == ROVE_OK)
         c->err = name_daemon(c, core);
+    if (c->err == ROVE_OK && c->choose)
+        c->err = choose_target(c, core);
     if (c->err)
         return;
     rovei_attempt_id attempt;
@@ -121,13 +134,15 @@ static rove_err prepare_start(struct rovei_host *h, rove_daemon daemon, const ro
         return err;
     uint64_t retry = options->retry_not_ready == ROVE_TIME_NEVER ? h->env->limits.retry_not_ready
                                                                  : options->retry_not_ready;
-    *ret = (struct start_call){.host = h,
-                               .origin = daemon.origin,
-                               .told = options->told,
-                               .told_user = options->told_user,
-                               .order = {.target = *target,
-                                         .keep_identity = !options->transport_identity,
-                                         .retry_not_ready = retry}};
+    *ret = (struct start_call){
+        .host = h,
+        .origin = daemon.origin,
+        .told = options->told,
+        .told_user = options->told_user,
+        .choose = !target,
+        .order = {.keep_identity = !options->transport_identity, .retry_not_ready = retry}};
+    if (target)
+        ret->order.target = *target;
     if (source)
         ret->order.source = *source;
     if (options->deadline != ROVE_TIME_NEVER)
@@ -167,6 +182,15 @@ rove_err rove_runtime_start_migration_with(rove_runtime *rt, rove_daemon daemon,
     if (!rt || !target || !ret)
         return ROVE_E_USAGE;
     return start_and_return(rt, daemon, NULL, target, options, ret);
+}
+
+rove_err rove_runtime_start_migration_auto(rove_runtime *rt, rove_daemon daemon,
+                                           const rove_migration_options *options,
+                                           rove_migration *ret)
+{
+    if (!rt || !ret)
+        return ROVE_E_USAGE;
+    return start_and_return(rt, daemon, NULL, NULL, options, ret);
 }
 
 rove_err rove_runtime_start_migration(rove_runtime *rt, rove_daemon daemon,

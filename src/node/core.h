@@ -8,6 +8,7 @@
 #include <base/list.h>
 #include <base/map.h>
 #include <base/timer.h>
+#include <capability/index.h>
 #include <compute/lanes.h>
 #include <migration/moves.h>
 #include <migration/net_moves.h>
@@ -53,6 +54,7 @@ struct rovei_node {
     rovei_map associations; /* peer's entity -> its association (node/pipe.c) */
     bool peer_missed;       /* one is not in it, since memory was out */
     rovei_queue loopback;   /* messages of this node to itself */
+    rovei_index *index; /* what nodes announce */
     struct rovei_locations *locations;
     rovei_map daemons; /* entity -> rovei_daemon */
     rovei_map cells;   /* cell -> rovei_daemon */

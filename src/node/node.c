@@ -78,6 +78,8 @@ rove_err rovei_node_new(rovei_node **ret, const rovei_node_config *cfg, rovei_no
     if (!err && cfg->net)
         err = make_net(n, cfg, now);
     if (!err)
+        err = rovei_index_new(&n->index, n->env);
+    if (!err)
         err = rovei_locations_new(&n->locations, n);
     if (!err)
         err = rovei_moves_new(&n->moves, n);
@@ -129,6 +131,7 @@ void rovei_node_free(rovei_node *n)
     rovei_net_moves_free(n->net_moves);
     rovei_channels_free(n->channels);
     rovei_locations_free(n->locations);
+    rovei_index_free(n->index);
     rovei_mesh_free(n->mesh);
     rovei_net_free(n->net);
     drain_queues(n);
@@ -190,6 +193,7 @@ uint64_t rovei_node_deadline(const rovei_node *n)
     if (n->loopback.count)
         return 0;
     uint64_t at = rovei_time_min(rovei_timers_deadline(&n->timers), rovei_mesh_deadline(n->mesh));
+    at = rovei_time_min(at, rovei_index_deadline(n->index));
     return n->net ? rovei_time_min(at, rovei_net_deadline(n->net)) : at;
 }
 
@@ -199,6 +203,7 @@ void rovei_node_expire(rovei_node *n, rovei_now now)
     if (n->net)
         rovei_net_expire(n->net, now);
     rovei_timers_expire(&n->timers, now);
+    rovei_index_expire(n->index, now);
 }
 
 /* ---- what came ---- */
