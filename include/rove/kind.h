@@ -184,8 +184,9 @@ typedef struct rove_kind {
     rove_err (*restore_write)(void *stream, rove_span bytes);
     rove_err (*restore_close)(void *stream, rove_ctx *ctx, bool complete);
 
-    /* Optional: tags a node must have (requirements) or should have (preferences) to be chosen for
-     * this kind; NULL-terminated arrays, static. */
+    /* Optional: what a node must have (requirements) or should have (preferences) to be chosen for
+     * this kind: NULL-terminated arrays of conditions, static. A condition is a tag, or what
+     * docs/protocol/placement.md, "Conditions", allows. The first 16 preferences count. */
     const char *const *requirements;
     const char *const *preferences;
     /* Optional: how the instance is; *ret_reason may be set to a static string. Missing = healthy.
