@@ -67,7 +67,7 @@ _rove_operand() {
         fi
         ;;
     expect/1 | send/0) words=$(_rove_field ps origin) ;;
-    migrate/0 | snapshot/0 | stop/0) words=$(_rove_field ps origin '"state":"running"') ;;
+    migrate/0 | why/0 | snapshot/0 | stop/0) words=$(_rove_field ps origin '"state":"running"') ;;
     cancel/0) words=$(_rove_field ps origin '"state":"moving"') ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$3")

@@ -86,10 +86,11 @@ int cli_migrate(int argc, char **argv)
 {
     migration *m = &(migration){0};
     const char *control = NULL, *to = NULL;
-    bool no_identity = false, detach = false;
+    bool no_identity = false, detach = false, choose = false;
     uint64_t timeout = 60 * ROVE_SECOND, retry = 30 * ROVE_SECOND;
     cli_option options[] = {
         {CLI_TEXT, "--to", "NODE", &to, "where to: an entity, or the node id of a peer"},
+        {CLI_FLAG, "--auto", NULL, &choose, "to the best node: rove why shows which"},
         {CLI_SECONDS, "--timeout", "S", &timeout, "how long it may take (60; 0 = for ever)"},
         {CLI_SECONDS, "--retry", "S", &retry,
          "how long a target that is not ready is asked again (30; 0 = not)"},
@@ -100,7 +101,7 @@ int cli_migrate(int argc, char **argv)
     };
     cli_syntax syntax = {
         "migrate",
-        "ORIGIN --to NODE",
+        "ORIGIN (--to NODE | --auto)",
         "Moves a daemon of this node to another node and shows the phases. When the time is up\n"
         "before the commit the move is aborted; after it the move goes on, and the exit status\n"
         "is 5.",
@@ -115,16 +116,18 @@ int cli_migrate(int argc, char **argv)
     if (!cli_parse(&syntax, argc, argv, &operands, &status) ||
         !cli_check_name("ORIGIN", operands.at[0], &status))
         return status;
-    if (!to)
-        return cli_usage("say where to: rove migrate ORIGIN --to NODE");
-    if (!cli_check_name("NODE", to, &status))
+    if (!to == !choose)
+        return cli_usage("say where to: rove migrate ORIGIN --to NODE, or --auto");
+    if (to && !cli_check_name("NODE", to, &status))
         return status;
     status = cli_client_open(&m->client, cli_control_path(control, room, sizeof room), false);
     if (status != CLI_DONE)
         return status;
     json_object *request = cli_request("migrate");
     cli_add_text(request, "daemon", operands.at[0]);
-    cli_add_text(request, "to", to);
+    if (to)
+        cli_add_text(request, "to", to);
+    json_object_object_add(request, "auto", json_object_new_boolean(choose));
     json_object_object_add(request, "retry_ns", json_object_new_uint64(retry));
     if (timeout)
         json_object_object_add(request, "timeout_ns", json_object_new_uint64(timeout));

@@ -17,13 +17,29 @@ static const struct {
     const char *name;
     control_fn *fn;
 } requests[] = {
-    {"status", control_status},     {"peers", control_peers},         {"ps", control_ps},
-    {"moves", control_moves},       {"send", control_send_begin},     {"migrate", control_migrate},
-    {"cancel", control_cancel},     {"spawn", control_spawn},         {"stop", control_stop},
-    {"expect", control_expect},     {"unexpect", control_unexpect},   {"state", control_state},
-    {"snapshot", control_snapshot}, {"wait_peer", control_wait_peer}, {"connect", control_connect},
-    {"kinds", control_kinds},       {"token_add", control_token_add}, {"tokens", control_tokens},
-    {"revoke", control_revoke},     {"drain", control_drain},         {"undrain", control_undrain},
+    {"status", control_status},
+    {"peers", control_peers},
+    {"ps", control_ps},
+    {"moves", control_moves},
+    {"send", control_send_begin},
+    {"migrate", control_migrate},
+    {"cancel", control_cancel},
+    {"spawn", control_spawn},
+    {"stop", control_stop},
+    {"expect", control_expect},
+    {"unexpect", control_unexpect},
+    {"state", control_state},
+    {"snapshot", control_snapshot},
+    {"wait_peer", control_wait_peer},
+    {"connect", control_connect},
+    {"kinds", control_kinds},
+    {"token_add", control_token_add},
+    {"tokens", control_tokens},
+    {"revoke", control_revoke},
+    {"drain", control_drain},
+    {"undrain", control_undrain},
+    {"nodes", control_nodes},
+    {"why", control_why},
 };
 
 /* ---- a connection's life ---- */

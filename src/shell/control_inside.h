@@ -129,7 +129,7 @@ control_fn control_status, control_peers, control_ps, control_moves, control_sen
     control_migrate, control_cancel, control_spawn, control_stop, control_expect, control_unexpect,
     control_state, control_snapshot, control_wait_peer, control_connect, control_kinds,
     control_token_add, control_tokens, control_revoke,
-    control_drain, control_undrain;
+    control_drain, control_undrain, control_nodes, control_why;
 
 /* The daemon that a request names by entity or origin; ends the request when there is none. */
 bool control_daemon(connection *c, rovei_node *core, json_object *request, rove_entity *ret);

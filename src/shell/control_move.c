@@ -2,6 +2,8 @@
  *
  * Moves ordered, followed and cancelled over the control socket. */
 #include <host/names.h>
+#include <host/placing.h>
+#include <host/runtime.h>
 #include <identity/entity.h>
 #include <shell/control_job.h>
 #include <shell/files.h>
@@ -167,13 +169,27 @@ static bool wait_meeting(connection *c, rovei_node *core, const rovei_move_order
     return true;
 }
 
+/* By placement. False: there is none, and the request has ended. */
+static bool choose_target(connection *c, const rovei_node *core, rovei_move_order *order)
+{
+    rove_placement p = {0};
+    rove_err err = rovei_host_choose_target(&c->control->runtime->host, core, &order->daemon, &p);
+    if (err == ROVE_E_NO_TARGET)
+        control_end(c, err, "no node that can be reached takes the daemon: see rove why");
+    else if (err)
+        end_move(c, err);
+    order->target = p.node;
+    return err == ROVE_OK;
+}
+
 static void give_order(connection *c, rovei_node *core, rovei_now now, json_object *request)
 {
     rovei_move_order order = {.keep_identity = control_flag(request, "keep_identity")};
     json_object *retry = NULL;
     rovei_move_info info = {0};
     if (!control_daemon(c, core, request, &order.daemon) ||
-        !control_to(c, core, request, &order.target))
+        (control_flag(request, "auto") ? !choose_target(c, core, &order)
+                                       : !control_to(c, core, request, &order.target)))
         return;
     order.retry_not_ready = rovei_node_env(c->control->node)->limits.retry_not_ready;
     if (json_object_object_get_ex(request, "retry_ns", &retry))
