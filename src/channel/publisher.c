@@ -20,21 +20,25 @@ static void set_sweep(struct rovei_channels *c, uint64_t now)
                         rovei_time_add(now, every > SWEEP_LEAST ? every : SWEEP_LEAST));
 }
 
-/* Judges every member; those that do not hold any more go. */
+/* Judges the members of one channel; those that do not hold any more go. */
+static void judge_channel(struct rovei_channels *c, rovei_now now, rovei_channel *ch, bool full)
+{
+    const rovei_channel_config *config = rovei_gates_config(c, rovei_channel_name_of(ch));
+    size_t it = 0;
+    for (rovei_seat *s; (s = rovei_roster_next(&ch->roster, &it));) {
+        rovei_member *m = (rovei_member *)(void *)s;
+        if (rovei_gates_hold(c, now, config, m, full))
+            continue;
+        c->stats.evicted++;
+        rovei_member_remove(c, now, m, ROVEI_ENDED_UNAUTHORIZED);
+        it = 0; /* the table has changed: once more from its beginning */
+    }
+}
+
 static void judge_all(struct rovei_channels *c, rovei_now now, bool full)
 {
     ROVEI_LIST_EACH (at, after, &c->all) {
-        rovei_channel *ch = ROVEI_CONTAINER(at, rovei_channel, all);
-        const rovei_channel_config *config = rovei_gates_config(c, rovei_channel_name_of(ch));
-        size_t it = 0;
-        for (rovei_seat *s; (s = rovei_roster_next(&ch->roster, &it));) {
-            rovei_member *m = (rovei_member *)(void *)s;
-            if (rovei_gates_hold(c, now, config, m, full))
-                continue;
-            c->stats.evicted++;
-            rovei_member_remove(c, now, m, ROVEI_ENDED_UNAUTHORIZED);
-            it = 0; /* the table has changed: once more from its beginning */
-        }
+        judge_channel(c, now, ROVEI_CONTAINER(at, rovei_channel, all), full);
     }
 }
 
@@ -73,6 +77,7 @@ static void drop_members(struct rovei_channels *c, rovei_now now, rovei_channel_
 static void peer_free(struct rovei_channels *c, rovei_channel_peer *p)
 {
     rovei_map_remove(&c->peers, &p->node_id);
+    rovei_pipe_finish(c->node, &p->pipe);
     ROVEI_DELETE(c->node->alloc, p);
 }
 
@@ -323,6 +328,18 @@ void rovei_channels_free(struct rovei_channels *c)
     ROVEI_DELETE(c->node->alloc, c);
 }
 
+/* The configuration of this name or prefix has changed: whoever it may decide about is judged. */
+static void judge_under(struct rovei_channels *c, rovei_now now, rove_span name, bool prefix)
+{
+    c->judgement++;
+    ROVEI_LIST_EACH (at, after, &c->all) {
+        rovei_channel *ch = ROVEI_CONTAINER(at, rovei_channel, all);
+        if ((prefix ? ch->size >= name.size : ch->size == name.size) &&
+            memcmp(ch->name, name.data, name.size) == 0)
+            judge_channel(c, now, ch, true);
+    }
+}
+
 rove_err rovei_channels_create(rovei_node *n, rovei_now now, const rovei_channel_config *config,
                                bool if_absent)
 {
@@ -336,13 +353,18 @@ rove_err rovei_channels_create(rovei_node *n, rovei_now now, const rovei_channel
         (void)!rovei_channel_registry_remove(c->registry, config->name, config->prefix);
         return err;
     }
-    rovei_channels_judge(n, now);
+    judge_under(c, now, config->name, config->prefix);
     return ROVE_OK;
 }
 
 rove_err rovei_channels_remove(rovei_node *n, rovei_now now, rove_span name, bool prefix)
 {
     struct rovei_channels *c = n->channels;
+    char copy[ROVEI_CHANNEL_NAME_MAX]; /* the caller's may be the one that goes */
+    if (!name.size || name.size > sizeof copy)
+        return ROVE_E_NOT_FOUND;
+    memcpy(copy, name.data, name.size);
+    name.data = copy;
     rove_err err = rovei_channel_registry_remove(c->registry, name, prefix);
     if (err)
         return err;
@@ -352,7 +374,7 @@ rove_err rovei_channels_remove(rovei_node *n, rovei_now now, rove_span name, boo
         if (same || (!rovei_gates_config(c, rovei_channel_name_of(ch)) && !c->options.open))
             channel_free(c, now, ch);
     }
-    rovei_channels_judge(n, now);
+    judge_under(c, now, name, prefix);
     return ROVE_OK;
 }
 
