@@ -8,6 +8,8 @@
  *     place; for another one it is a call for the end of a program, or for a thread of its own.
  *   - rove_sender_send has rove_sender_room_async: send without `wait` when it tells.
  *   - rove_migration_phase has rove_migration_get_async.
+ *   - rove_runtime_drain has its form beside it, in rove/drain.h; rove_runtime_cordon waits for one
+ *     turn of the node only.
  *   - rove_snapshot_write and _read wait only for what the caller's functions or descriptor do.
  *
  * What holds for all of them:
