@@ -5,6 +5,7 @@
 #include <host/runtime.h>
 #include <identity/entity.h>
 #include <shell/control_inside.h>
+#include <shell/predicate_json.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,30 +35,56 @@ static json_object *node_object(const rovei_index_entry *e, rovei_now now)
     return o;
 }
 
-void control_nodes(connection *c, rovei_node *core, rovei_now now, json_object *request)
-{
-    const char *text = control_field(request, "where");
+/* A condition as text, or as the JSON form of a predicate. */
+typedef struct condition {
+    bool is_json;
     rovei_where where;
-    rovei_where_error error = {0, ""};
+    rovei_json_predicate json;
+} condition;
+
+/* False: it does not read, and the request has ended. */
+static bool read_condition(connection *c, const char *text, condition *ret)
+{
+    const rove_alloc *a = c->control->alloc;
     rove_span span = {text, text ? strlen(text) : 0};
-    rove_err err = rovei_where_read(&where, c->control->alloc, span, &error);
-    if (err == ROVE_E_WHERE) {
-        char said[160];
+    rovei_where_error error = {0, ""};
+    rovei_pred_error wrong;
+    char said[160];
+    *ret = (condition){.is_json = text && text[0] == '{'};
+    rove_err err = ret->is_json ? rovei_json_predicate_read(&ret->json, a, span, &wrong)
+                                : rovei_where_read(&ret->where, a, span, &error);
+    if (err == ROVE_E_WHERE)
         snprintf(said, sizeof said, "the condition, at character %zu: %s", error.at + 1,
                  error.what);
+    else if (err == ROVE_E_PREDICATE && wrong)
+        snprintf(said, sizeof said, "the predicate: %s", rovei_pred_error_name(wrong));
+    else if (err)
+        snprintf(said, sizeof said, "%s", rove_strerror(err));
+    if (err)
         control_end(c, err, said);
+    return err == ROVE_OK;
+}
+
+static bool condition_holds(const condition *k, const rovei_caps *caps)
+{
+    return k->is_json ? rovei_predicate_holds(&k->json.predicate, caps)
+                      : rovei_where_selects(&k->where, caps, NULL);
+}
+
+void control_nodes(connection *c, rovei_node *core, rovei_now now, json_object *request)
+{
+    condition k;
+    if (!read_condition(c, control_field(request, "where"), &k))
         return;
-    }
-    if (err) {
-        control_end_err(c, err);
-        return;
-    }
     const rovei_index *index = rovei_node_index(core);
     const rovei_index_entry *e;
     for (size_t it = 0; !c->closing && (e = rovei_index_next(index, &it)) != NULL;)
-        if (rovei_where_selects(&where, &e->caps, NULL))
+        if (condition_holds(&k, &e->caps))
             control_say(c, node_object(e, now));
-    rovei_where_fini(&where);
+    if (k.is_json)
+        rovei_json_predicate_fini(&k.json);
+    else
+        rovei_where_fini(&k.where);
     if (!c->closing)
         control_end_err(c, ROVE_OK);
 }
