@@ -108,7 +108,7 @@ size_t rovei_feeds_unbound(const struct rovei_daemon *d, bool *ret_asking);
 /* It serves from now on, or again: what it missed is asked for. */
 void rovei_feeds_serve(struct rovei_daemon *d, rovei_now now);
 /* It is not here any more: memberships that nobody shares are given up. */
-void rovei_feeds_leave(struct rovei_daemon *d);
+void rovei_feeds_leave(struct rovei_daemon *d, rovei_now now);
 
 void rovei_feeds_check(const rovei_node *n);
 

@@ -19,6 +19,10 @@ rove_err rovei_node_backup(rovei_node *n, rovei_now now, uint64_t cell, rovei_ba
     rove_err err = rovei_lanes_make(n, d);
     if (err == ROVE_OK)
         err = rovei_lanes_export(d->lanes, now, &b.lanes);
+    if (err == ROVE_OK && rovei_feeds_ledger(d, &b.ledger)) {
+        rove_buf_unref(b.lanes);
+        err = ROVE_E_NOMEM;
+    }
     if (err == ROVE_OK)
         *ret = b;
     return err;
@@ -27,5 +31,6 @@ rove_err rovei_node_backup(rovei_node *n, rovei_now now, uint64_t cell, rovei_ba
 void rovei_backup_fini(rovei_backup *b)
 {
     rove_buf_unref(b->lanes);
+    rove_buf_unref(b->ledger);
     memset(b, 0, sizeof *b);
 }

@@ -77,6 +77,7 @@ static rove_err add_to_tables(rovei_node *n, rovei_daemon *d)
 
 static void daemon_free(rovei_node *n, rovei_daemon *d)
 {
+    rovei_feeds_leave(d, (rovei_now){0});
     rovei_spawn_free(n, d->claim);
     rovei_lanes_free(d->lanes);
     rovei_timers_release(&n->timers, &d->renew);
@@ -113,6 +114,7 @@ rove_err rovei_daemon_add(rovei_node *n, rovei_now now, const rove_entity *entit
     d->role_since = now.mono;
     d->cell_key = NO_CELL | rovei_node_number(n);
     d->node = n;
+    rovei_list_init(&d->feeds);
     /* One that comes from elsewhere brings lanes. */
     rove_err err = role == ROVEI_ROLE_CLAIMING ? ROVE_OK : rovei_lanes_make(n, d);
     if (!err)
@@ -212,6 +214,7 @@ rove_err rovei_daemon_serve(rovei_node *n, rovei_now now, rovei_daemon *d)
     rovei_daemon_set_role(n, now, d, ROVEI_ROLE_SERVING);
     renew_later(n, now, d, n->env->limits.record_life / 2);
     rovei_lanes_serve(d->lanes, now);
+    rovei_feeds_serve(d, now);
     return ROVE_OK;
 }
 
@@ -272,6 +275,7 @@ void rovei_daemon_superseded(rovei_node *n, rovei_now now, rovei_daemon *d,
         return;
     }
     rovei_lanes_depart(d->lanes, now, higher);
+    rovei_feeds_leave(d, now);
     rovei_daemon_set_role(n, now, d, ROVEI_ROLE_ASIDE);
     d->note = "superseded: another node has a higher right; this copy is kept aside";
     tell_aside(n, now, d);
@@ -306,6 +310,7 @@ rove_err rovei_node_stop(rovei_node *n, rovei_now now, const rove_entity *daemon
         rovei_location_mark(n, now, daemon, true, false, d->kind);
         rovei_lanes_stop(d->lanes, now);
     }
+    rovei_feeds_leave(d, now);
     rovei_daemon_remove(n, d, ROVE_E_STOPPED);
     return ROVE_OK;
 }

@@ -6,6 +6,7 @@
 #ifndef ROVEI_COMPUTE_DAEMON_H
 #define ROVEI_COMPUTE_DAEMON_H
 
+#include <base/list.h>
 #include <base/timer.h>
 #include <compute/location.h>
 
@@ -44,6 +45,7 @@ typedef struct rovei_daemon {
     uint64_t epoch;      /* that this node holds, or that it would get */
     rovei_sinc sinc;
     struct rovei_lanes *lanes;           /* NULL before the first frame */
+    rovei_list feeds;                    /* its subscriptions (channel/feeds.h) */
     struct rovei_source *source;         /* while it gives the daemon away */
     struct rovei_target *target;         /* from an accepted Offer until Closed */
     struct rovei_net_source *net_source; /* the same with a peer of class net */

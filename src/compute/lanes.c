@@ -13,14 +13,15 @@
 #define CLOSED_SHARE 4
 
 typedef struct lane_key {
-    uint8_t bytes[40];
+    uint8_t bytes[41];
 } lane_key;
 
-static lane_key key_of(const rove_entity *sender, uint64_t number)
+static lane_key key_of(const rove_entity *sender, uint64_t number, bool feed)
 {
     lane_key k;
     memcpy(k.bytes, sender->bytes, 32);
     rovei_store64(k.bytes + 32, number);
+    k.bytes[40] = feed; /* nobody reaches a feed by a frame of a lane */
     return k;
 }
 
@@ -28,7 +29,14 @@ static lane_key key_of(const rove_entity *sender, uint64_t number)
 
 rovei_lane *rovei_lane_find(const struct rovei_lanes *l, const rove_entity *sender, uint64_t number)
 {
-    lane_key k = key_of(sender, number);
+    lane_key k = key_of(sender, number, false);
+    return rovei_map_get(&l->by_key, k.bytes);
+}
+
+rovei_lane *rovei_lane_find_feed(const struct rovei_lanes *l, const rove_entity *publisher,
+                                 uint64_t number)
+{
+    lane_key k = key_of(publisher, number, true);
     return rovei_map_get(&l->by_key, k.bytes);
 }
 
@@ -68,11 +76,17 @@ static rove_err lane_index(struct rovei_lanes *l, rovei_lane *lane, const lane_k
     return err;
 }
 
-rove_err rovei_lane_new(rovei_lane **ret, struct rovei_lanes *l, rovei_now now,
-                        const rove_entity *sender, uint64_t number, bool closed)
+/* One that counts among its sender's. */
+static bool counts_open(const rovei_lane *lane)
+{
+    return !lane->feed && lane->state != ROVEI_LANE_IS_CLOSED;
+}
+
+static rove_err lane_new(rovei_lane **ret, struct rovei_lanes *l, rovei_now now,
+                         const rove_entity *sender, uint64_t number, bool closed, bool feed)
 {
     const rove_limits *limits = &l->node->env->limits;
-    lane_key k = key_of(sender, number);
+    lane_key k = key_of(sender, number, feed);
     if (l->by_key.count >= limits->lanes_per_daemon)
         return ROVE_E_LANE_LIMIT;
     rovei_lane_owner *o = owner_get(l, sender);
@@ -80,7 +94,7 @@ rove_err rovei_lane_new(rovei_lane **ret, struct rovei_lanes *l, rovei_now now,
         return ROVE_E_NOMEM;
     rove_err err = ROVE_OK;
     rovei_lane *lane = NULL;
-    if (!closed && o->open >= limits->lanes_per_sender)
+    if (!closed && !feed && o->open >= limits->lanes_per_sender)
         err = ROVE_E_LANE_LIMIT;
     else if (!(lane = ROVEI_NEW(l->node->alloc, rovei_lane)))
         err = ROVE_E_NOMEM;
@@ -98,9 +112,11 @@ rove_err rovei_lane_new(rovei_lane **ret, struct rovei_lanes *l, rovei_now now,
     lane->owner = o;
     lane->number = number;
     lane->state = closed ? ROVEI_LANE_IS_CLOSED : ROVEI_LANE_IS_OPEN;
-    lane->may_read = true;
+    lane->may_read = !feed;
+    lane->feed = feed;
     o->lanes++;
-    o->open += !closed;
+    o->open += counts_open(lane);
+    o->feeds += feed;
     rovei_list_add_tail(&l->all, &lane->all);
     rovei_list_init(&lane->ready);
     rovei_list_init(&lane->owing);
@@ -112,11 +128,23 @@ rove_err rovei_lane_new(rovei_lane **ret, struct rovei_lanes *l, rovei_now now,
     return ROVE_OK;
 }
 
+rove_err rovei_lane_new(rovei_lane **ret, struct rovei_lanes *l, rovei_now now,
+                        const rove_entity *sender, uint64_t number, bool closed)
+{
+    return lane_new(ret, l, now, sender, number, closed, false);
+}
+
+rove_err rovei_lane_new_feed(rovei_lane **ret, struct rovei_lanes *l, rovei_now now,
+                             const rove_entity *publisher, uint64_t number)
+{
+    return lane_new(ret, l, now, publisher, number, false, true);
+}
+
 void rovei_lane_free(rovei_lane *lane)
 {
     struct rovei_lanes *l = lane->set;
     const rove_alloc *a = l->node->alloc;
-    lane_key k = key_of(&lane->owner->entity, lane->number);
+    lane_key k = key_of(&lane->owner->entity, lane->number, lane->feed);
     rovei_map_remove(&l->by_key, k.bytes);
     rovei_map_remove(&l->by_ticket, &lane->ticket);
     rovei_lane_forget(lane, true);
@@ -129,7 +157,8 @@ void rovei_lane_free(rovei_lane *lane)
     rovei_list_remove(&lane->ready);
     rovei_list_remove(&lane->owing);
     lane->owner->lanes--;
-    lane->owner->open -= lane->state != ROVEI_LANE_IS_CLOSED;
+    lane->owner->open -= counts_open(lane);
+    lane->owner->feeds -= lane->feed;
     owner_release(l, lane->owner);
     ROVEI_DELETE(a, lane);
 }
@@ -160,7 +189,7 @@ bool rovei_lanes_closed_full(const struct rovei_lanes *l, const rove_entity *sen
     uint64_t most = limits->lanes_per_daemon / CLOSED_SHARE;
     if (most < limits->lanes_per_sender)
         most = limits->lanes_per_sender;
-    return o && o->lanes - o->open >= most;
+    return o && o->lanes - o->open - o->feeds >= most;
 }
 
 void rovei_lane_want_room(rovei_lane *lane, bool wants)
@@ -197,7 +226,7 @@ static void fire_sweep(rovei_timer *timer, void *user, rovei_now now)
         ROVEI_LIST_EACH (it, next, &l->all) {
             rovei_lane *lane = ROVEI_CONTAINER(it, rovei_lane, all);
             /* What only waits is not acknowledged. */
-            if (!lane->fed && now.mono >= lane->expires)
+            if (!lane->fed && !lane->subscribed && now.mono >= lane->expires)
                 rovei_lane_free(lane);
         }
         rovei_lanes_busy(l); /* also what was put off for want of memory */
@@ -321,7 +350,7 @@ static void say_record(struct rovei_lanes *l, rovei_lane_type type, uint8_t flag
     f.record = *record;
     ROVEI_LIST_EACH (it, next, &l->all) {
         rovei_lane *lane = ROVEI_CONTAINER(it, rovei_lane, all);
-        if (lane->state != ROVEI_LANE_IS_OPEN)
+        if (lane->feed || lane->state != ROVEI_LANE_IS_OPEN)
             continue;
         rovei_lane_head(l, &f, type, lane->number);
         f.flags = flags;
@@ -373,7 +402,7 @@ void rovei_lanes_serve(struct rovei_lanes *l, rovei_now now)
         say_record(l, ROVEI_LANE_RECORD, 0, &at->record);
     ROVEI_LIST_EACH (it, next, &l->all) {
         rovei_lane *lane = ROVEI_CONTAINER(it, rovei_lane, all);
-        if (lane->state != ROVEI_LANE_IS_OPEN)
+        if (lane->feed || lane->state != ROVEI_LANE_IS_OPEN)
             continue;
         lane->told = rovei_lane_confirmed(lane);
         lane->told_gap = false;
@@ -382,6 +411,8 @@ void rovei_lanes_serve(struct rovei_lanes *l, rovei_now now)
     }
     if (!rovei_list_empty(&l->all) && !rovei_timer_is_set(&l->sweep))
         rovei_timer_set(&l->node->timers, &l->sweep, rovei_time_add(now.mono, ROVE_SECOND));
+    if (!rovei_list_empty(&l->ready)) /* feeds have events that came before it served */
+        rovei_lanes_busy(l);
 }
 
 void rovei_lanes_depart(struct rovei_lanes *l, rovei_now now, const rovei_record *record)
@@ -395,7 +426,7 @@ void rovei_lanes_depart(struct rovei_lanes *l, rovei_now now, const rovei_record
         rovei_lane *lane = ROVEI_CONTAINER(it, rovei_lane, all);
         rovei_lane_forget(lane, true);
         rovei_list_remove(&lane->owing);
-        if (net && lane->state == ROVEI_LANE_IS_OPEN)
+        if (net && !lane->feed && lane->state == ROVEI_LANE_IS_OPEN)
             rovei_lane_end(lane, record);
     }
     if (!net)
@@ -440,7 +471,8 @@ void rovei_lanes_check_set(const struct rovei_lanes *l)
     ROVEI_LIST_EACH (it, next, &l->all) {
         const rovei_lane *lane = ROVEI_CONTAINER(it, rovei_lane, all);
         check_lane(lane);
-        ROVEI_CHECK(rovei_lane_find(l, &lane->owner->entity, lane->number) == lane);
+        ROVEI_CHECK((lane->feed ? rovei_lane_find_feed : rovei_lane_find)(l, &lane->owner->entity,
+                                                                          lane->number) == lane);
         for (size_t i = 0; i < lane->waiting_count; i++)
             charge += rovei_lane_waiting(lane, i)->charge;
         in_cell += lane->fed;

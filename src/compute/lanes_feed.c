@@ -123,8 +123,8 @@ static void unblock_all(struct rovei_lanes *l)
 static bool must_block(const rovei_lane *lane)
 {
     const struct rovei_lanes *l = lane->set;
-    if (l->kept_bytes < outputs_max(l))
-        return false;
+    if (lane->feed || l->kept_bytes < outputs_max(l))
+        return false; /* of a feed nothing is kept */
     return lane->kept_count || lane->fed || l->kept_bytes / 2 >= outputs_max(l);
 }
 
@@ -139,9 +139,10 @@ static size_t outcomes_room(const struct rovei_lanes *l)
     return all > l->in_cell ? all - l->in_cell : 0;
 }
 
-static bool must_wait(const struct rovei_lanes *l)
+static bool must_wait(const rovei_lane *lane)
 {
-    return l->in_cell && !outcomes_room(l);
+    const struct rovei_lanes *l = lane->set;
+    return !lane->feed && l->in_cell && !outcomes_room(l);
 }
 
 void rovei_lane_confirm(rovei_lane *lane, uint64_t upto)
@@ -172,7 +173,8 @@ void rovei_lane_confirm(rovei_lane *lane, uint64_t upto)
 /* The position moves to `sequence`, with its outcome. */
 static void settle(rovei_lane *lane, uint64_t sequence, rovei_kept *k)
 {
-    bool closed = lane->state == ROVEI_LANE_IS_CLOSED;
+    bool closed = lane->feed || lane->state == ROVEI_LANE_IS_CLOSED;
+    lane->set->node->stats.feed_errors += lane->feed && k->kind != ROVEI_OUTCOME_APPLIED;
     /* Events between were given up, and their sender needs no outcome of what was before them. */
     if (sequence != lane->position + 1)
         rovei_lane_confirm(lane, lane->position);
@@ -425,7 +427,8 @@ static size_t run_length(const rovei_lane *lane, size_t most)
     const struct rovei_lanes *l = lane->set;
     const rovei_waiting *w = rovei_lane_waiting(lane, lane->fed);
     size_t count = 1, bytes = l->in_cell_bytes + w->payload.size;
-    for (; count < most && lane->fed + count < lane->waiting_count; count++) {
+    /* The events of a channel do not bring links, which have to lie between. */
+    for (; !lane->feed && count < most && lane->fed + count < lane->waiting_count; count++) {
         const rovei_waiting *next = rovei_lane_waiting(lane, lane->fed + count);
         const uint8_t *end = (const uint8_t *)w->payload.data + w->payload.size;
         if (!w->owner || next->owner != w->owner || next->late != w->late ||
@@ -483,7 +486,7 @@ static rove_err run_of(rovei_lane *lane, size_t *ret)
     most = most < room ? most : room;
     most = run_length(lane, most ? most : 1);
     *ret = most;
-    return rovei_lane_reserve(lane, most) ? ROVE_OK : ROVE_E_NOMEM;
+    return lane->feed || rovei_lane_reserve(lane, most) ? ROVE_OK : ROVE_E_NOMEM;
 }
 
 /* Events of the lane go on their way. E_NOMEM; E_WINDOW: when the cell is done with others. */
@@ -496,7 +499,7 @@ static rove_err feed_some(rovei_lane *lane)
         block(lane);
         return ROVE_OK;
     }
-    if (must_wait(l)) {
+    if (must_wait(lane)) {
         rovei_list_add_head(&l->ready, &lane->ready);
         return ROVE_E_WINDOW;
     }
@@ -544,6 +547,10 @@ static void offer_room(struct rovei_lanes *l)
             !has_room(lane, lane->wanted, lane->wanted_charge))
             continue;
         rovei_lane_want_room(lane, false);
+        if (lane->feed) {
+            l->node->feeds_room = true;
+            continue;
+        }
         lane->owes_position = true;
         rovei_lane_owe(lane);
     }

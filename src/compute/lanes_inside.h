@@ -36,8 +36,9 @@ typedef struct rovei_kept {
 typedef struct rovei_lane_owner {
     rove_entity entity;
     uint64_t origin;
-    size_t lanes, open; /* all, and those that are not closed */
-    size_t charge;      /* bytes that its waiting events count in the mailbox */
+    size_t lanes, open; /* all, and those that are not closed; feeds do not count in `open` */
+    size_t feeds;
+    size_t charge; /* bytes that its waiting events count in the mailbox */
 } rovei_lane_owner;
 
 typedef enum rovei_lane_state {
@@ -55,6 +56,8 @@ typedef struct rovei_lane {
     uint64_t asked;  /* ticket of the question to policy */
     rovei_lane_state state;
     bool may_read;
+    bool feed;       /* of a channel (compute/lanes_channel.c): it has no sender that is told */
+    bool subscribed; /* a feed that is fed: it does not expire */
     bool owes_position;
     bool told_gap;   /* a frame beyond the next was answered; again after progress or a question */
     bool wants_room; /* an event was not taken: say so when there is room */
@@ -102,9 +105,14 @@ struct rovei_lanes {
 /* ---- lanes.c ---- */
 rovei_lane *rovei_lane_find(const struct rovei_lanes *l, const rove_entity *sender,
                             uint64_t number);
+rovei_lane *rovei_lane_find_feed(const struct rovei_lanes *l, const rove_entity *publisher,
+                                 uint64_t number);
 /* E_LANE_LIMIT, E_NOMEM. A closed one does not count among its sender's. */
 ROVE_MUST_USE rove_err rovei_lane_new(rovei_lane **ret, struct rovei_lanes *l, rovei_now now,
                                       const rove_entity *sender, uint64_t number, bool closed);
+/* Of a channel: E_LANE_LIMIT (lanes_per_daemon), E_NOMEM. It does not count among its sender's. */
+ROVE_MUST_USE rove_err rovei_lane_new_feed(rovei_lane **ret, struct rovei_lanes *l, rovei_now now,
+                                           const rove_entity *publisher, uint64_t number);
 void rovei_lane_free(rovei_lane *lane);
 void rovei_lane_touch(rovei_lane *lane, rovei_now now);
 void rovei_lane_close(rovei_lane *lane);

@@ -12,6 +12,7 @@
 enum {
     LANE_CLOSED = 1,
     LANE_UNREAD = 2, /* its sender may not read outputs */
+    LANE_FEED = 4,   /* of a channel: the number is its incarnation, the sender its publisher */
 };
 #define LANE_SIZE (32 + 8 + 8 + 8 + 1 + 4) /* before the outcomes */
 
@@ -45,7 +46,9 @@ static void export_lane(rovei_writer *w, const rovei_lane *lane, rovei_now now)
     rovei_write_u64(w, lane->number);
     rovei_write_u64(w, lane->position);
     rovei_write_u64(w, idle_of(lane, now));
-    rovei_write_u8(w, (uint8_t)((closed ? LANE_CLOSED : 0) | (lane->may_read ? 0 : LANE_UNREAD)));
+    rovei_write_u8(
+        w, lane->feed ? LANE_FEED
+                      : (uint8_t)((closed ? LANE_CLOSED : 0) | (lane->may_read ? 0 : LANE_UNREAD)));
     rovei_write_u32(w, (uint32_t)lane->kept_count);
     for (size_t i = 0; i < lane->kept_count; i++) {
         const rovei_kept *k = rovei_lane_kept(lane, i);
@@ -108,18 +111,20 @@ static rove_err import_lane(struct rovei_lanes *l, rovei_now now, rovei_reader *
     uint32_t count = rovei_read_count32(r, ROVEI_LANE_OUTCOME_SIZE, UINT32_MAX);
     if (!rovei_reader_ok(r))
         return r->err;
-    if (flags & ~(LANE_CLOSED | LANE_UNREAD))
+    if (flags & ~(LANE_CLOSED | LANE_UNREAD) && flags != LANE_FEED)
         return ROVE_E_FLAG;
     if (position > ROVEI_LANE_SEQUENCE_MAX || count > position)
         return ROVE_E_BOUND;
-    bool closed = flags & LANE_CLOSED;
-    if (!number || (closed && count) || rovei_lane_find(l, &sender, number))
+    bool closed = flags & LANE_CLOSED, feed = flags == LANE_FEED;
+    if (!number || ((closed || feed) && count) ||
+        (feed ? rovei_lane_find_feed : rovei_lane_find)(l, &sender, number))
         return ROVE_E_FORMAT;
     rovei_lane *lane;
-    rove_err err = rovei_lane_new(&lane, l, now, &sender, number, closed);
+    rove_err err = feed ? rovei_lane_new_feed(&lane, l, now, &sender, number)
+                        : rovei_lane_new(&lane, l, now, &sender, number, closed);
     if (err)
         return err;
-    lane->may_read = !(flags & LANE_UNREAD);
+    lane->may_read = !feed && !(flags & LANE_UNREAD);
     lane->expires = rovei_time_add(now.mono, idle < expiry ? expiry - idle : 0);
     lane->position = lane->accepted = lane->told = position;
     for (uint32_t i = 0; i < count && !err; i++)

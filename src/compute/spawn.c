@@ -9,6 +9,7 @@
 #include <string.h>
 
 struct rovei_claim {
+    rove_buf *ledger;
     uint64_t request;
     bool given, force;
     uint64_t nonce; /* of the inquiry */
@@ -23,6 +24,7 @@ void rovei_spawn_free(rovei_node *n, struct rovei_claim *c)
     rovei_inquiry *q = rovei_inquiry_find(n, c->nonce);
     if (q)
         rovei_inquiry_free(q);
+    rove_buf_unref(c->ledger);
     ROVEI_DELETE(n->alloc, c);
 }
 
@@ -80,6 +82,8 @@ static rove_err claim_take(rovei_node *n, rovei_now now, rovei_daemon *d, uint64
     rove_err err = rovei_daemon_serve(n, now, d);
     if (err)
         return err;
+    if (c->ledger && rovei_feeds_bind(d, now, rove_buf_span(c->ledger)))
+        d->note = "its subscriptions could not be taken over";
     at = rovei_location_get(n, &d->entity);
     if (forced && at)
         rovei_location_tell(n, &at->record);
@@ -157,7 +161,9 @@ rove_err rovei_node_spawn(rovei_node *n, rovei_now now, const rovei_spawn *s)
         return err;
     }
     d->claim = c;
-    err = claim_restore(now, d, s->from);
+    if (s->ledger.size)
+        c->ledger = rovei_buf_copy(n->alloc, s->ledger.data, s->ledger.size);
+    err = s->ledger.size && !c->ledger ? ROVE_E_NOMEM : claim_restore(now, d, s->from);
     if (err == ROVE_OK)
         err = claim_ask(n, now, d);
     if (err) {

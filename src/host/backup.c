@@ -65,6 +65,8 @@ static void take_finish(rovei_work *w, rovei_node *core, rovei_now now)
     struct taking *t = ROVEI_CONTAINER(w, struct taking, work);
     if (t->err == ROVE_OK)
         t->err = rovei_node_backup(core, now, w->resident->number, &t->snapshot->positions);
+    if (t->err == ROVE_OK)
+        rovei_snapshot_put_ledger(t->snapshot);
     if (t->err == ROVE_E_TOO_LARGE)
         t->detail.most = t->host->env->limits.state_max;
     t->tell(t);

@@ -123,6 +123,8 @@ static void opened(rovei_backup_stream *s, rovei_node *core, rovei_now now)
         s->err = rovei_node_backup(core, now, s->resident->number, &s->snapshot->positions);
     }
     if (s->err == ROVE_OK)
+        rovei_snapshot_put_ledger(s->snapshot);
+    if (s->err == ROVE_OK)
         s->err = rovei_snapshot_container_head(s->snapshot, &s->head);
     if (s->err == ROVE_E_TOO_LARGE)
         s->detail.most = s->host->env->limits.state_max;

@@ -21,6 +21,14 @@ struct rove_snapshot {
     rovei_snapshot parsed;
 };
 
+/* What the core knows of the daemon's subscriptions takes the place of what the cell has. */
+static inline void rovei_snapshot_put_ledger(rove_snapshot *s)
+{
+    rove_buf_unref(s->image.ledger);
+    s->image.ledger = s->positions.ledger;
+    s->positions.ledger = NULL;
+}
+
 /* Empty, one reference; NULL: out of memory. */
 rove_snapshot *rovei_snapshot_new(const rove_alloc *a);
 /* As rove_snapshot_decode, of bytes that are shared, not copied. */

@@ -130,6 +130,14 @@ static void end(rovei_spawning *s, rove_err err)
     s->tell(s);
 }
 
+/* What the snapshot says of subscriptions; each is asked for again. */
+static rove_span ledger_of(const rove_snapshot *s)
+{
+    if (!s)
+        return (rove_span){NULL, 0};
+    return s->from_bytes ? s->parsed.bindings : rove_buf_span(s->image.ledger);
+}
+
 /* ---- loop thread ---- */
 
 static void submit(rovei_spawning *s, rovei_node *core, rovei_now now)
@@ -153,7 +161,8 @@ static void submit(rovei_spawning *s, rovei_node *core, rovei_now now)
                              .given = s->given,
                              .force = s->force,
                              .request = s->request,
-                             .from = s->snapshot ? &s->snapshot->positions : NULL};
+                             .from = s->snapshot ? &s->snapshot->positions : NULL,
+                             .ledger = ledger_of(s->snapshot)};
         err = rovei_node_spawn(core, now, &order);
     }
     if (err)

@@ -417,6 +417,7 @@ bool rovei_attempt_thaw(rovei_attempt *a, rovei_now now, rovei_daemon *d)
         return false;
     rovei_daemon_set_role(a->node, now, d, ROVEI_ROLE_SERVING);
     rovei_lanes_serve(d->lanes, now);
+    rovei_feeds_serve(d, now);
     return true;
 }
 
@@ -450,7 +451,19 @@ bool rovei_attempt_publish(rovei_attempt *a, rovei_now now, rovei_daemon *d,
         return false;
     rovei_location_mark(n, now, &d->entity, false, true, d->kind);
     rovei_lanes_depart(d->lanes, now, record);
+    rovei_feeds_leave(d, now);
     return true;
+}
+
+rove_err rovei_attempt_ledger(const rovei_daemon *d, rovei_image *image)
+{
+    rove_buf *ledger;
+    rove_err err = rovei_feeds_ledger(d, &ledger);
+    if (err)
+        return err;
+    rove_buf_unref(image->ledger);
+    image->ledger = ledger;
+    return ROVE_OK;
 }
 
 /* ---- messages out ---- */

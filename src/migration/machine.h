@@ -185,6 +185,9 @@ static inline bool rovei_incoming_given(const rovei_incoming *i)
 /* STATE_WRITTEN: the cell has so many bytes more. */
 void rovei_incoming_written(rovei_incoming *i, rovei_node *n, uint64_t size);
 
+/* The ledger of an image is what the core knows of the daemon's subscriptions, not the cell. */
+ROVE_MUST_USE rove_err rovei_attempt_ledger(const rovei_daemon *d, rovei_image *image);
+
 /* ---- diverted events ---- */
 typedef struct rovei_diverted {
     rove_link link;
@@ -355,7 +358,9 @@ struct rovei_target {
     uint64_t reported; /* bytes at the last Progress */
     uint8_t digest[32];
     uint64_t ticket;
-    bool restored; /* RESTORED has come; PREPARED waits for memory only */
+    bool restored; /* RESTORED has come; PREPARED waits for memory, or for what follows */
+    bool imported; /* the lanes are here */
+    uint64_t rebind_until; /* monotonic: publishers' answers are waited for; 0: not asked yet */
     bool activated;
     uint64_t events_total; /* as the Commit said */
     rovei_diverted_list diverted;

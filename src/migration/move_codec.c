@@ -258,6 +258,7 @@ static void write_prepared(rovei_writer *w, const rovei_move_prepared *p)
 {
     rovei_write_bytes(w, p->digest, sizeof p->digest);
     rovei_write_u64(w, p->ticket);
+    rovei_write_u32(w, p->unbound);
     rovei_write_u8(w, p->addr_count);
     for (size_t i = 0; i < p->addr_count; i++)
         rovei_addr_write(w, &p->addrs[i]);
@@ -267,6 +268,7 @@ static void read_prepared(rovei_reader *r, rovei_move_prepared *p)
 {
     rovei_read_bytes(r, p->digest, sizeof p->digest);
     p->ticket = rovei_read_u64(r);
+    p->unbound = rovei_read_u32(r);
     p->addr_count = rovei_read_u8(r);
     if (p->addr_count > ROVEI_RECORD_ADDRS) {
         rovei_reader_fail(r, ROVE_E_BOUND);

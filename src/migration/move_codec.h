@@ -92,6 +92,7 @@ typedef struct rovei_move_events {
 } rovei_move_events;
 
 typedef struct rovei_move_prepared {
+    uint32_t unbound; /* subscriptions that were not taken over, or not wholly */
     uint8_t digest[32];
     uint64_t ticket;
     uint8_t addr_count;

@@ -203,6 +203,7 @@ typedef enum rovei_net_target_step {
 } rovei_net_target_step;
 
 struct rovei_net_target {
+    rove_buf *ledger; /* until it is restored */
     rovei_attempt *a;
     rovei_daemon *d;
     rovei_net_roles roles;

@@ -158,13 +158,16 @@ static rove_err restore(struct rovei_net_target *t, rovei_now now, const rovei_s
     rove_err err = open_identity(n, s, &key, why);
     if (!err)
         err = make_image(n, s, &image);
+    rove_buf *ledger = image.ledger ? rove_buf_ref(image.ledger) : NULL;
     if (!err)
         err = ask_restore(t, key, &image);
     rovei_image_fini(&image);
     if (err) {
+        rove_buf_unref(ledger);
         rovei_keypair_unref(key);
         return err;
     }
+    t->ledger = ledger;
     t->d->key = key;
     t->step = ROVEI_NET_TARGET_RESTORING;
     rovei_daemon_set_role(n, now, t->d, ROVEI_ROLE_RESTORING);
@@ -261,6 +264,12 @@ void rovei_net_target_restored(struct rovei_net_target *t, rovei_now now, rovei_
                                  ROVEI_NETMOVE_NOT_OPENED ROVEI_NETMOVE_NO_KEY);
         return;
     }
+    /* Nobody waits for the answers: what was said between the freeze and the answer is not known
+     * of a publisher of class net anyway. */
+    if (rovei_feeds_bind(d, now, rove_buf_span(t->ledger)))
+        d->note = "its subscriptions could not be taken over";
+    rove_buf_unref(t->ledger);
+    t->ledger = NULL;
     rovei_net_target_set_step(t, now, ROVEI_NET_TARGET_RESTORED);
     rovei_attempt_repeat(t->a, now);
     rovei_attempt_progress(t->a, now);

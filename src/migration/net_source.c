@@ -402,6 +402,7 @@ static void not_frozen(struct rovei_net_source *s, rovei_now now, rove_err err)
 {
     rovei_daemon_set_role(s->a->node, now, s->d, ROVEI_ROLE_SERVING);
     rovei_lanes_serve(s->d->lanes, now);
+    rovei_feeds_serve(s->d, now);
     rovei_net_source_set_step(s, ROVEI_NET_SOURCE_WAIT);
     rovei_net_source_abort(s, now, ROVEI_OUTCOME_FAILED, err);
 }
@@ -428,7 +429,9 @@ void rovei_net_source_frozen(struct rovei_net_source *s, rovei_now now, rovei_co
     a->info.widest_gap = rovei_lanes_pace(d->lanes).widest_gap;
     rovei_daemon_set_role(a->node, now, d, ROVEI_ROLE_FROZEN);
     rovei_lanes_freeze(d->lanes, now, &a->info.held_back);
-    rove_err err = make_set(s, &c->image);
+    rove_err err = rovei_attempt_ledger(d, &c->image);
+    if (!err)
+        err = make_set(s, &c->image);
     rovei_net_source_set_step(s, ROVEI_NET_SOURCE_SEND);
     if (err == ROVE_E_TARGET_KEY && !rovei_net_source_own(s))
         say_no_key(s);

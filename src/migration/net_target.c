@@ -65,6 +65,7 @@ void rovei_net_target_free(struct rovei_net_target *t)
     rovei_inquiry *q = rovei_inquiry_find(n, t->inquiry);
     if (q)
         rovei_inquiry_free(q);
+    rove_buf_unref(t->ledger);
     rovei_net_pending_free(t);
     ROVEI_DELETE(n->alloc, t);
 }
@@ -111,6 +112,7 @@ void rovei_net_target_discard(struct rovei_net_target *t, rovei_now now, rove_er
         rovei_netmove_say_failed(n, now, t->roles.orchestrator, rovei_entity_origin(&d->entity),
                                  err, text);
     detach(t);
+    rovei_feeds_leave(d, now);
     rovei_daemon_remove(n, d, err);
     rovei_attempt_conclude(a, now, ROVEI_OUTCOME_FAILED, err);
     rovei_attempt_retire(a, now);

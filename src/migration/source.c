@@ -241,6 +241,9 @@ static rove_err make_positions(struct rovei_source *s, rovei_now now)
 {
     const rovei_image *i = &s->image;
     rove_buf *lanes = NULL;
+    rove_err known = rovei_attempt_ledger(s->d, &s->image);
+    if (known)
+        return known;
     if (s->early)
         lanes = rove_buf_ref(s->early);
     else {
@@ -300,6 +303,7 @@ static void not_frozen(struct rovei_source *s, rovei_now now, rove_err err)
     rovei_daemon *d = s->d;
     rovei_daemon_set_role(s->a->node, now, d, ROVEI_ROLE_SERVING);
     rovei_lanes_serve(d->lanes, now);
+    rovei_feeds_serve(d, now);
     s->step = ROVEI_SOURCE_OFFER;
     rovei_source_abort(s, now, ROVEI_OUTCOME_FAILED, err);
 }

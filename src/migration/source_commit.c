@@ -20,6 +20,7 @@ static void commit(struct rovei_source *s, rovei_now now, const rovei_move_prepa
         return;
     }
     s->ticket = p->ticket;
+    s->a->info.unbound = p->unbound;
     rovei_source_set_step(s, ROVEI_SOURCE_COMMITTING);
 }
 

@@ -76,6 +76,9 @@ void rovei_target_say_prepared(struct rovei_target *t)
         .head.type = ROVEI_MOVE_PREPARED,
         .prepared = {.ticket = t->ticket, .addr_count = (uint8_t)n->addr_count},
     };
+    bool asking;
+    m.prepared.unbound = (uint32_t)rovei_feeds_unbound(t->d, &asking);
+    t->a->info.unbound = m.prepared.unbound;
     memcpy(m.prepared.digest, t->digest, sizeof m.prepared.digest);
     memcpy(m.prepared.addrs, n->addrs, n->addr_count * sizeof *n->addrs);
     (void)!rovei_attempt_send(t->a, &m, NULL);
@@ -110,6 +113,7 @@ void rovei_target_discard(struct rovei_target *t, rovei_now now, rove_err err, b
     a->target = NULL;
     d->target = NULL;
     rovei_target_free(t);
+    rovei_feeds_leave(d, now);
     rovei_daemon_remove(a->node, d, err);
     rovei_attempt_conclude(a, now, ROVEI_OUTCOME_FAILED, err);
     rovei_attempt_retire(a, now);
@@ -324,19 +328,36 @@ static void activate(struct rovei_target *t, rovei_now now)
     rovei_attempt_stop(a);
 }
 
+/* Publishers have a short time to accept this node, so that nothing is missed. */
+static bool waits_for_answers(const struct rovei_target *t, rovei_now now)
+{
+    bool asking;
+    return rovei_feeds_unbound(t->d, &asking) && asking && now.mono < t->rebind_until;
+}
+
 static void prepare(struct rovei_target *t, rovei_now now)
 {
     rovei_attempt *a = t->a;
     rovei_move_positions p;
     rove_err err = rovei_move_positions_decode(&p, rove_buf_span(t->in.positions));
-    if (!err)
+    if (!err && !t->imported)
         err = rovei_lanes_import(t->d->lanes, now, p.lanes);
+    t->imported |= !err;
+    if (!err && !t->rebind_until) {
+        err = p.ledger.size ? rovei_feeds_bind(t->d, now, p.ledger) : ROVE_OK;
+        if (!err)
+            t->rebind_until = rovei_time_add(now.mono, a->node->env->limits.rebind_wait);
+    }
     if (err == ROVE_E_NOMEM) {
         rovei_attempt_back_off(a, now);
         return;
     }
     if (err) {
         rovei_target_discard(t, now, ROVE_E_STATE_FAILED, true);
+        return;
+    }
+    if (waits_for_answers(t, now)) {
+        rovei_timer_set(&a->node->timers, &a->repeat, t->rebind_until);
         return;
     }
     rovei_incoming_stop(&t->in, a->node);
@@ -516,6 +537,8 @@ void rovei_target_turn(struct rovei_target *t, rovei_now now)
 {
     if (t->step == ROVEI_TARGET_RECEIVING)
         rovei_target_write(t, now); /* it may end here */
+    else if (t->step == ROVEI_TARGET_RESTORING && t->rebind_until && !waits_for_answers(t, now))
+        prepare(t, now);
     else if (t->step == ROVEI_TARGET_ACTIVE)
         rovei_target_pump(t);
 }

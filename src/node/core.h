@@ -9,6 +9,7 @@
 #include <base/map.h>
 #include <base/timer.h>
 #include <capability/index.h>
+#include <channel/feeds.h>
 #include <compute/lanes.h>
 #include <migration/moves.h>
 #include <migration/net_moves.h>
@@ -62,6 +63,8 @@ struct rovei_node {
     rovei_map senders; /* number -> rovei_sender */
     struct rovei_moves *moves;
     struct rovei_channels *channels; /* those that this node publishes on */
+    struct rovei_feeds *feeds;       /* those that it is subscribed to */
+    bool feeds_room;                 /* a feed lane that was full has room again */
     rovei_tokens tokens;
     struct rovei_net_moves *net_moves; /* those with peers of class net */
     rovei_queue effects, notes;

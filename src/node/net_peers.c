@@ -65,6 +65,17 @@ bool rovei_node_peer_next(const rovei_node *n, size_t *it, rovei_peer_info *ret)
     return true;
 }
 
+/* An answer to a request of this node; requests are for the publisher's half. */
+static void net_membership(rovei_node *n, rovei_now now, const rovei_net_event *e)
+{
+    const rove_entity from = rovei_entity_of_net(e->node_id);
+    rovei_membership m;
+    if (rovei_membership_read(rove_buf_span(e->message), &m) || m.type != ROVEI_MEMBERSHIP_ACK)
+        n->stats.net_messages_dropped++;
+    else
+        rovei_feeds_ack(n, now, &from, m.nonce, m.accepted, (uint8_t)m.reason);
+}
+
 /* A message of a subprotocol; its reference stays the caller's. */
 static void net_message(rovei_node *n, rovei_now now, const rovei_net_event *e)
 {
@@ -73,6 +84,8 @@ static void net_message(rovei_node *n, rovei_now now, const rovei_net_event *e)
     else if (e->subprotocol == ROVEI_NET_MEMBERSHIP &&
              rovei_membership_is_request(rove_buf_span(e->message)))
         rovei_channels_receive_net(n, now, e->node_id, rove_buf_span(e->message));
+    else if (e->subprotocol == ROVEI_NET_MEMBERSHIP)
+        net_membership(n, now, e);
     else
         n->stats.net_messages_dropped++;
 }
@@ -80,9 +93,9 @@ static void net_message(rovei_node *n, rovei_now now, const rovei_net_event *e)
 /* A packet of a stream; its reference stays the caller's. */
 static void net_data(rovei_node *n, rovei_now now, const rovei_net_event *e)
 {
-    (void)now;
-    (void)e;
-    n->stats.net_data_dropped++;
+    if (!rovei_feeds_net_data(n, now, e->node_id, e->stream.id, e->sequence, e->events,
+                              rove_buf_span(e->message), e->message))
+        n->stats.net_data_dropped++;
 }
 
 static void net_event(rovei_node *n, rovei_now now, rovei_net_event *e)
@@ -92,10 +105,12 @@ static void net_event(rovei_node *n, rovei_now now, rovei_net_event *e)
     case ROVEI_NET_UP:
     case ROVEI_NET_ALIVE:
         rovei_net_moves_peer_up(n, now, e->node_id);
+        rovei_feeds_peer_up(n, now, &peer);
         break;
     case ROVEI_NET_FAILED:
         rovei_net_moves_peer_failed(n, now, e->node_id);
         rovei_channels_peer_gone(n, now, &peer);
+        rovei_feeds_peer_failed(n, now, &peer);
         break;
     case ROVEI_NET_SUSPECT:
     case ROVEI_NET_UNANSWERED:

@@ -82,6 +82,8 @@ rove_err rovei_node_new(rovei_node **ret, const rovei_node_config *cfg, rovei_no
     if (!err)
         err = rovei_locations_new(&n->locations, n);
     if (!err)
+        err = rovei_feeds_new(&n->feeds, n);
+    if (!err)
         err = rovei_moves_new(&n->moves, n);
     if (!err)
         err = rovei_net_moves_new(&n->net_moves, n);
@@ -127,6 +129,7 @@ void rovei_node_free(rovei_node *n)
     size_t it = 0;
     for (rovei_daemon *d; (d = rovei_map_next(&n->daemons, &it)); it = 0)
         rovei_daemon_remove(n, d, ROVE_E_SHUTTING_DOWN);
+    rovei_feeds_free(n->feeds);
     rovei_moves_free(n->moves);
     rovei_net_moves_free(n->net_moves);
     rovei_channels_free(n->channels);
@@ -190,7 +193,7 @@ size_t rovei_node_transmit(rovei_node *n, rovei_now now, uint8_t *ret, size_t ro
 
 uint64_t rovei_node_deadline(const rovei_node *n)
 {
-    if (n->loopback.count)
+    if (n->loopback.count || n->feeds_room)
         return 0;
     uint64_t at = rovei_time_min(rovei_timers_deadline(&n->timers), rovei_mesh_deadline(n->mesh));
     at = rovei_time_min(at, rovei_index_deadline(n->index));
@@ -226,7 +229,7 @@ static void dispatch(rovei_node *n, rovei_now now, const rove_entity *from, cons
         if (rovei_channel_is_to_publisher(rove_buf_span(message)))
             rovei_channels_receive(n, now, from, message);
         else
-            rovei_mesh_drop_message(n->mesh);
+            rovei_feeds_receive(n, now, from, message);
         break;
     default:
         rovei_mesh_drop_message(n->mesh);
@@ -256,6 +259,7 @@ static void peer_up(rovei_node *n, rovei_now now, const rove_entity *peer)
     rovei_moves_peer_up(n, now, peer);
     rovei_lanes_peer_up(n, now, peer);
     rovei_channels_peer_up(n, now, peer);
+    rovei_feeds_peer_up(n, now, peer);
 }
 
 static void peer_gone(rovei_node *n, rovei_now now, const rovei_mesh_event *e)
@@ -268,6 +272,7 @@ static void peer_gone(rovei_node *n, rovei_now now, const rovei_mesh_event *e)
     rovei_moves_peer_gone(n, now, &e->peer);
     rovei_lanes_peer_gone(n, now, &e->peer);
     rovei_channels_peer_gone(n, now, &e->peer);
+    rovei_feeds_peer_gone(n, now, &e->peer);
 }
 
 static void peer_state(rovei_node *n, rovei_now now, const rovei_mesh_event *e)
@@ -293,6 +298,7 @@ static void peer_state(rovei_node *n, rovei_now now, const rovei_mesh_event *e)
         rovei_moves_peer_failed(n, now, &e->peer);
         rovei_lanes_peer_failed(n, now, &e->peer);
         rovei_channels_peer_failed(n, now, &e->peer);
+        rovei_feeds_peer_failed(n, now, &e->peer);
     }
 }
 
@@ -377,11 +383,12 @@ void rovei_node_turn(rovei_node *n, rovei_now now)
     find_missed(n, now);
     for (int round = 0; round < LOOPBACK_ROUNDS; round++) {
         drain_loopback(n, now);
+        rovei_feeds_turn(n, now);
         rovei_lanes_turn(n, now);
         rovei_moves_turn(n, now);
         rovei_net_moves_turn(n, now);
         rovei_channels_turn(n, now);
-        if (!n->loopback.count)
+        if (!n->loopback.count && !n->feeds_room)
             break;
     }
 }
@@ -581,6 +588,7 @@ void rovei_node_shutdown(rovei_node *n, rovei_now now)
     size_t it = 0;
     for (rovei_daemon *d; (d = rovei_map_next(&n->daemons, &it)); it = 0) {
         rovei_moves_detach(n, now, d, ROVE_E_SHUTTING_DOWN);
+        rovei_feeds_leave(d, now);
         rovei_daemon_remove(n, d, ROVE_E_SHUTTING_DOWN);
     }
     rovei_orders_shutdown(n, now);
@@ -598,6 +606,7 @@ void rovei_node_check(const rovei_node *n)
 {
     rovei_mesh_check(n->mesh);
     rovei_lanes_check(n);
+    rovei_feeds_check(n);
     rovei_moves_check(n);
     rovei_net_moves_check(n);
     rovei_channels_check(n);

@@ -225,7 +225,8 @@ typedef struct rovei_backup {
     char kind[ROVEI_KIND_ROOM];
     uint64_t epoch; /* 0: not known, it was taken without a core */
     rovei_sinc sinc;
-    rove_buf *lanes; /* as rovei_lanes_export wrote them; NULL: not known */
+    rove_buf *lanes;  /* as rovei_lanes_export wrote them; NULL: not known */
+    rove_buf *ledger; /* its subscriptions, for the image; NULL: none */
 } rovei_backup;
 /* The outside takes an image of a cell as one more piece of the cell's work, and calls this in the
  * place of that work's completion: after the completions of the work before it, before those of the
@@ -247,6 +248,7 @@ typedef struct rovei_spawn {
     /* The cell was restored from this: the epoch is a forced one above its own, its lanes go on
      * under a new incarnation of the state. Only read during the call. NULL: a new daemon. */
     const rovei_backup *from;
+    rove_span ledger; /* its subscriptions; each is asked for as soon as it serves */
 } rovei_spawn;
 /* Claims the right to run a daemon. The note SPAWNED says how it ended; until then the cell must
  * not serve. E_EXISTS, E_ORIGIN_TAKEN, E_FULL, E_NOMEM, errors of the lanes' bytes at once. */
@@ -319,6 +321,9 @@ typedef struct rovei_move_info {
     uint64_t held_back;      /* events that came between freeze and commit: held or diverted */
     uint64_t applied_frozen; /* events applied in that time: always 0 */
     uint32_t attempts;       /* Offers made, NotReady retries included */
+    uint32_t unbound;        /* subscriptions that the target could not take over before the commit,
+                                or whose missed events nobody repeats: ReplayPartial; it goes on
+                                trying */
     bool local_source;       /* this node gives the daemon away; else it receives it, */
     bool ordered;            /* or has ordered another node to give it away */
     bool closed;             /* it has ended, and nothing more is said about it between the two */
@@ -441,6 +446,9 @@ typedef struct rovei_node_stats {
         frames_refused; /* message dropped: bytes wrong; sender not entitled */
     /* of other nodes: that a move was begun for; refused; come again */
     uint64_t orders_taken, orders_refused, orders_repeated;
+    /* Of channels: not applied for an error of the daemon, or too large; not kept by the publisher
+     * any more; of a channel that nothing here is subscribed to. */
+    uint64_t feed_errors, feed_lost, feed_dropped;
     /* Of peers of class net: messages of a subprotocol, and packets of streams, that nobody here
      * listens to. */
     uint64_t net_messages_dropped, net_data_dropped;

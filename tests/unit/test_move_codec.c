@@ -418,8 +418,8 @@ static void bad_choices(void **state)
     /* The text's length. */
     assert_int_equal(with_byte(ROVEI_MOVE_OUTCOME, FIELDS + 1 + 2 + 1 + 4 + 8 + 8 + 2, 1),
                      ROVE_E_BOUND);
-    assert_int_equal(with_byte(ROVEI_MOVE_PREPARED, FIELDS + 40, 5), ROVE_E_BOUND);
-    assert_int_equal(with_byte(ROVEI_MOVE_PREPARED, FIELDS + 41, 5), ROVE_E_FLAG);
+    assert_int_equal(with_byte(ROVEI_MOVE_PREPARED, FIELDS + 44, 5), ROVE_E_BOUND);
+    assert_int_equal(with_byte(ROVEI_MOVE_PREPARED, FIELDS + 45, 5), ROVE_E_FLAG);
 }
 
 static void an_error_leaves_the_output(void **state)

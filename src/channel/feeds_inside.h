@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of subscriptions, shared by its files: who subscribed (feeds.c), what is asked of
+ * publishers (member.c), and what comes from them (feeds_flow.c). */
+#ifndef ROVEI_CHANNEL_FEEDS_INSIDE_H
+#define ROVEI_CHANNEL_FEEDS_INSIDE_H
+
+#include <channel/channel_codec.h>
+#include <channel/feeds.h>
+#include <channel/membership_codec.h>
+#include <compute/lanes_channel.h>
+#include <node/core.h>
+
+typedef enum rovei_feed_ask {
+    ROVEI_FEED_ASK_NONE,
+    ROVEI_FEED_ASK_JOIN,
+    ROVEI_FEED_ASK_LEAVE,
+} rovei_feed_ask;
+
+/* What waits for room: the events of one message that were not given yet. */
+typedef struct rovei_feed_message {
+    rove_buf *owner;
+    size_t at;       /* of the next event in it */
+    uint64_t number; /* that it has, what is left out before it not counted */
+} rovei_feed_message;
+
+/* One membership of this node at a publisher, for all that share it. */
+typedef struct rovei_wire {
+    struct rovei_feeds *f;
+    uint8_t key[16];
+    uint64_t node_id, hash;
+    rove_entity publisher; /* zero: not known yet, no session has shown it */
+    rove_buf *name, *group;
+    bool net;
+    uint64_t incarnation; /* 0: nothing has begun */
+    uint64_t next;        /* the highest number that came, and one */
+    uint64_t taken, told; /* everything up to here needs no place at the publisher; as it knows */
+    uint64_t asked_from;  /* RESUME was said of this number; 0: none is under way */
+    bool stalled;
+    rovei_queue waiting; /* rovei_feed_message */
+    size_t waiting_bytes;
+    rovei_timer timer; /* says Took, and tries what was put off */
+    rovei_list feeds, all, busy;
+} rovei_wire;
+
+/* One subscriber: a daemon or a listener. */
+typedef struct rovei_feed {
+    rovei_wire *wire;
+    rovei_daemon *d;  /* NULL: a listener */
+    uint64_t request; /* its name */
+    rove_buf *token;
+    bool first;  /* of an order that was never accepted */
+    bool bound;  /* the publisher has accepted it, and has not taken that back */
+    bool held;   /* a listener that takes nothing */
+    bool behind; /* older events have to come again */
+    rove_err err;
+    rovei_feed_ask ask; /* under way */
+    uint64_t nonce;
+    rove_buf *offered; /* the token of that request */
+    bool told;         /* a note is owed to `order` */
+    uint64_t order;
+    rovei_timer timer; /* the answer is late, or it is asked again */
+    uint64_t pause;
+    struct rovei_lane *lane; /* NULL: nothing has begun, or a listener */
+    uint64_t incarnation;    /* that `lane` or `position` is of */
+    uint64_t position;       /* of a listener */
+    uint64_t lost;
+    rovei_list on_wire, own; /* own: in the daemon's, or among the listeners */
+} rovei_feed;
+
+struct rovei_feeds {
+    rovei_node *node;
+    rovei_map wires;     /* (node id, hash) -> rovei_wire */
+    rovei_map asked;     /* nonce -> rovei_feed */
+    rovei_map listeners; /* request -> rovei_feed */
+    rovei_map pipes;     /* publisher -> rovei_pipe */
+    rovei_list listening, busy;
+};
+
+/* ---- feeds.c ---- */
+rovei_wire *rovei_wire_find(const rovei_node *n, const rove_entity *from, uint64_t hash);
+/* Frees it; a membership that nobody shares any more is given up, unless there is none. */
+void rovei_feed_free(rovei_feed *s, rovei_now now, bool membership);
+void rovei_feed_note(const rovei_feed *s, rovei_note_kind kind, rove_err err);
+
+/* ---- member.c ---- */
+/* Asks; what cannot be sent counts as refused with E_UNREACHABLE. */
+void rovei_feed_join(rovei_feed *s, rovei_now now);
+void rovei_feed_depart(rovei_feed *s, rovei_now now);
+/* No answer is waited for any more. */
+void rovei_feed_unask(rovei_feed *s);
+/* Without waiting for an answer. */
+void rovei_wire_leave(rovei_wire *w, rovei_now now);
+void rovei_feed_fire(rovei_timer *timer, void *user, rovei_now now);
+/* It is no member any more: is asked for again. */
+void rovei_feed_lost(rovei_feed *s, rovei_now now, rove_err err);
+rove_err rovei_wire_say(rovei_wire *w, rove_span bytes);
+
+/* ---- feeds_flow.c ---- */
+void rovei_wire_busy(rovei_wire *w);
+/* It is a member now: it takes its place in what comes. */
+void rovei_feed_attach(rovei_feed *s, rovei_now now);
+void rovei_wire_forget_waiting(rovei_wire *w);
+void rovei_wire_fire(rovei_timer *timer, void *user, rovei_now now);
+
+#endif

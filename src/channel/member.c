@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The requester: asks a publisher for a membership or gives one up, waits for the answer of exactly
+ * that publisher, and asks again after a while where something here still wants it. */
+#include <base/alloc.h>
+#include <channel/feeds_inside.h>
+
+#define PAUSE_GROWS 30 /* the longest pause, in first ones */
+
+/* ---- saying ---- */
+
+/* All that is said to a publisher goes through one stream, so that leaving and joining again stay
+ * in order. */
+static rovei_pipe *pipe_to(struct rovei_feeds *f, const rove_entity *publisher)
+{
+    rovei_pipe *p = rovei_map_get(&f->pipes, publisher->bytes);
+    if (p)
+        return p;
+    p = ROVEI_NEW(f->node->alloc, rovei_pipe);
+    if (p && rovei_map_put(&f->pipes, publisher->bytes, p)) {
+        ROVEI_DELETE(f->node->alloc, p);
+        return NULL;
+    }
+    return p;
+}
+
+rove_err rovei_wire_say(rovei_wire *w, rove_span bytes)
+{
+    rovei_pipe *pipe = pipe_to(w->f, &w->publisher);
+    if (!pipe)
+        return ROVE_E_NOMEM;
+    return rovei_pipe_send(w->f->node, pipe, &w->publisher, ROVEI_TAG_CHANNEL, bytes, NULL);
+}
+
+/* Who has this node id: it has to be in a session, which proved its entity, or be listed. */
+static bool resolve(rovei_wire *w)
+{
+    const rovei_node *n = w->f->node;
+    rovei_peer_info info;
+    size_t it = 0;
+    if (!rovei_entity_is_zero(&w->publisher))
+        return true;
+    if (rovei_entity_node_id(&n->self) == w->node_id) {
+        w->publisher = n->self;
+        return true;
+    }
+    while (rovei_node_peer_next(n, &it, &info)) {
+        if (info.node_id != w->node_id || !rovei_node_reaches(n, &info.entity))
+            continue;
+        w->publisher = info.entity;
+        w->net = rovei_entity_is_net(&info.entity);
+        return true;
+    }
+    return false;
+}
+
+static rove_err say(rovei_wire *w, rovei_now now, const rovei_membership *m)
+{
+    const rovei_node *n = w->f->node;
+    /* A node that is being freed says nothing any more. */
+    if (!now.mono || !resolve(w) || !rovei_node_reaches(n, &w->publisher))
+        return ROVE_E_UNREACHABLE;
+    rove_buf *buf = rovei_buf_alloc(n->alloc, 1 + rovei_membership_size(m));
+    if (!buf)
+        return ROVE_E_NOMEM;
+    rovei_writer out = rovei_writer_of(rovei_buf_data(buf), rovei_buf_size(buf));
+    rovei_write_u8(&out, ROVEI_CHANNEL_MEMBERSHIP);
+    rovei_membership_write(&out, m);
+    rove_span bytes = rove_buf_span(buf);
+    rove_err err = out.err;
+    if (!err && w->net)
+        err = rovei_net_send(n->net, now, w->node_id, ROVEI_NET_MEMBERSHIP,
+                             (rove_span){(const uint8_t *)bytes.data + 1, bytes.size - 1});
+    else if (!err)
+        err = rovei_wire_say(w, bytes);
+    rove_buf_unref(buf);
+    return err;
+}
+
+/* ---- answers ---- */
+
+void rovei_feed_unask(rovei_feed *s)
+{
+    if (s->nonce)
+        rovei_map_remove(&s->wire->f->asked, &s->nonce);
+    s->nonce = 0;
+    s->ask = ROVEI_FEED_ASK_NONE;
+    rove_buf_unref(s->offered);
+    s->offered = NULL;
+    rovei_timer_set(&s->wire->f->node->timers, &s->timer, ROVE_TIME_NEVER);
+}
+
+static void tell(rovei_feed *s, rovei_note_kind kind, rove_err err)
+{
+    if (s->told)
+        rovei_feed_note(s, kind, err);
+    s->told = false;
+}
+
+void rovei_feed_lost(rovei_feed *s, rovei_now now, rove_err err)
+{
+    const rove_limits *l = &s->wire->f->node->env->limits;
+    if (s->bound && !s->d) {
+        s->order = s->request;
+        rovei_feed_note(s, ROVEI_NOTE_FEED_ENDED, err);
+    }
+    s->bound = false;
+    s->err = err;
+    s->pause = !s->pause ? l->rebind_retry : s->pause * 2;
+    if (s->pause > l->rebind_retry * PAUSE_GROWS)
+        s->pause = l->rebind_retry * PAUSE_GROWS;
+    rovei_timer_set(&s->wire->f->node->timers, &s->timer, rovei_time_add(now.mono, s->pause));
+}
+
+/* The order to join ended with `err`. */
+static void not_joined(rovei_feed *s, rovei_now now, rove_err err, bool answered)
+{
+    bool was = s->bound;
+    rovei_feed_unask(s);
+    tell(s, ROVEI_NOTE_SUBSCRIBED, err);
+    if (s->first)
+        rovei_feed_free(s, now, !answered); /* what was not answered may have been accepted */
+    else if (!was || answered)
+        rovei_feed_lost(s, now, err);
+}
+
+static void joined(rovei_feed *s, rovei_now now)
+{
+    rove_buf *token = s->offered;
+    s->offered = NULL;
+    rovei_feed_unask(s);
+    rove_buf_unref(s->token);
+    s->token = token;
+    s->first = false;
+    s->bound = true;
+    s->err = ROVE_OK;
+    s->pause = 0;
+    tell(s, ROVEI_NOTE_SUBSCRIBED, ROVE_OK);
+    rovei_feed_attach(s, now);
+}
+
+static void left(rovei_feed *s, rovei_now now, rove_err err)
+{
+    rovei_feed_unask(s);
+    tell(s, ROVEI_NOTE_UNSUBSCRIBED, err);
+    if (err)
+        return;
+    if (s->lane)
+        rovei_feed_end(s->lane, now, true);
+    s->lane = NULL;
+    rovei_feed_free(s, now, false);
+}
+
+static void ended(rovei_feed *s, rovei_now now, rove_err err, bool answered)
+{
+    if (s->ask == ROVEI_FEED_ASK_LEAVE)
+        left(s, now, answered ? ROVE_OK : err);
+    else
+        not_joined(s, now, err, answered);
+}
+
+void rovei_feeds_ack(rovei_node *n, rovei_now now, const rove_entity *from, uint64_t nonce,
+                     bool accepted, uint8_t reason)
+{
+    rovei_feed *s = rovei_map_get(&n->feeds->asked, &nonce);
+    if (!s || !rovei_entity_equal(&s->wire->publisher, from))
+        return; /* late, or of somebody who was not asked */
+    if (accepted && s->ask == ROVEI_FEED_ASK_JOIN)
+        joined(s, now);
+    else
+        ended(s, now, rovei_membership_err((rovei_membership_reason)reason), true);
+}
+
+/* ---- asking ---- */
+
+static void ask(rovei_feed *s, rovei_now now, rovei_feed_ask what)
+{
+    rovei_wire *w = s->wire;
+    rovei_node *n = w->f->node;
+    rovei_membership m = {.type = what == ROVEI_FEED_ASK_JOIN ? ROVEI_MEMBERSHIP_SUBSCRIBE
+                                                              : ROVEI_MEMBERSHIP_UNSUBSCRIBE,
+                          .channel = rove_buf_span(w->name)};
+    if (what == ROVEI_FEED_ASK_JOIN) {
+        m.token = rove_buf_span(s->offered);
+        m.group = rove_buf_span(w->group);
+    }
+    do
+        s->nonce = rovei_rng_u64(&n->env->rng);
+    while (!s->nonce || rovei_map_get(&w->f->asked, &s->nonce));
+    m.nonce = s->nonce;
+    s->ask = what;
+    rove_err err = rovei_map_put(&w->f->asked, &s->nonce, s);
+    if (err) {
+        s->nonce = 0;
+    } else {
+        rovei_timer_set(&n->timers, &s->timer,
+                        rovei_time_add(now.mono, n->env->limits.membership_ack_wait));
+        err = say(w, now, &m);
+    }
+    if (err)
+        ended(s, now, err == ROVE_E_NOMEM ? err : ROVE_E_UNREACHABLE, false);
+}
+
+void rovei_feed_join(rovei_feed *s, rovei_now now)
+{
+    if (s->nonce)
+        return;
+    if (!s->told) /* not an order, which brings its own token */
+        s->offered = s->token ? rove_buf_ref(s->token) : NULL;
+    ask(s, now, ROVEI_FEED_ASK_JOIN);
+}
+
+void rovei_feed_depart(rovei_feed *s, rovei_now now)
+{
+    ask(s, now, ROVEI_FEED_ASK_LEAVE);
+}
+
+void rovei_wire_leave(rovei_wire *w, rovei_now now)
+{
+    rovei_membership m = {.type = ROVEI_MEMBERSHIP_UNSUBSCRIBE,
+                          .nonce = rovei_rng_u64(&w->f->node->env->rng),
+                          .channel = rove_buf_span(w->name)};
+    (void)!say(w, now, &m); /* a publisher that cannot be reached forgets this node by itself */
+}
+
+void rovei_feed_fire(rovei_timer *timer, void *user, rovei_now now)
+{
+    rovei_feed *s = user;
+    (void)timer;
+    if (s->nonce)
+        ended(s, now, ROVE_E_ACK_TIMEOUT, false);
+    else if (!s->bound)
+        rovei_feed_join(s, now);
+}
+
+/* ---- peers ---- */
+
+void rovei_feeds_peer_up(rovei_node *n, rovei_now now, const rove_entity *peer)
+{
+    uint64_t node_id = rovei_entity_node_id(peer);
+    size_t it = 0;
+    for (rovei_wire *w; (w = rovei_map_next(&n->feeds->wires, &it));) {
+        if (w->node_id != node_id)
+            continue;
+        w->asked_from = 0;
+        ROVEI_LIST_EACH (at, next, &w->feeds) {
+            rovei_feed *s = ROVEI_CONTAINER(at, rovei_feed, on_wire);
+            /* A stream of before may have lost it: it is safe to say it again. An order that is
+             * under way ends by its time. */
+            if (!s->first && s->ask != ROVEI_FEED_ASK_LEAVE && !s->told) {
+                rovei_feed_unask(s);
+                s->pause = 0;
+                /* By the timer: the tables must not change in this walk. */
+                s->bound = false;
+                rovei_timer_set(&n->timers, &s->timer, now.mono);
+            }
+        }
+    }
+}
+
+void rovei_feeds_peer_failed(rovei_node *n, rovei_now now, const rove_entity *peer)
+{
+    uint64_t node_id = rovei_entity_node_id(peer);
+    size_t it = 0;
+    for (rovei_wire *w; (w = rovei_map_next(&n->feeds->wires, &it));) {
+        if (w->node_id != node_id)
+            continue;
+        ROVEI_LIST_EACH (at, next, &w->feeds) {
+            rovei_feed *s = ROVEI_CONTAINER(at, rovei_feed, on_wire);
+            if (s->bound && !s->nonce)
+                rovei_feed_lost(s, now, ROVE_E_UNREACHABLE);
+        }
+    }
+}
+
+void rovei_feeds_peer_gone(rovei_node *n, rovei_now now, const rove_entity *peer)
+{
+    rovei_pipe *p = rovei_map_remove(&n->feeds->pipes, peer->bytes);
+    if (p)
+        ROVEI_DELETE(n->alloc, p);
+    rovei_feeds_peer_failed(n, now, peer);
+}

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Daemons and listeners on channels: subscribing, being fed, sharing a membership, and moves of a
+ * subscribed daemon, with a publisher of class rove. */
+#include <channel/feeds.h>
+#include <channel/publisher.h>
+#include <compute/lanes_channel.h>
+#include <state/ledger.h>
+
+#include "lanes_kit.h"
+
+#include <stdio.h>
+
+#define SOON    (8 * ROVE_SECOND)
+#define CHANNEL "sensors/a"
+
+static rove_span channel(void)
+{
+    return (rove_span){CHANNEL, sizeof CHANNEL - 1};
+}
+
+static void open_channel(world *w, size_t node)
+{
+    rovei_channel_config c = {.name = channel()};
+    assert_ok(rovei_channels_create(w->nodes[node].node, w->now, &c, false));
+}
+
+/* "e<i>" for i from first to last; false: there was no room. */
+static bool publish(world *w, size_t node, unsigned first, unsigned last)
+{
+    for (unsigned i = first; i <= last; i++) {
+        char text[16];
+        int size = snprintf(text, sizeof text, "e%u", i);
+        rove_buf *owner = rovei_buf_copy(NULL, text, (size_t)size);
+        rove_span event = rove_buf_span(owner);
+        rovei_publish p = {.channel = channel(), .events = &event, .count = 1, .owner = owner};
+        rove_err err = rovei_channels_publish(w->nodes[node].node, w->now, &p, NULL);
+        rove_buf_unref(owner);
+        assert_int_equal(err, ROVE_OK);
+    }
+    return true;
+}
+
+static rovei_feed_order order_of(world *w, const rove_entity *d, size_t publisher, uint64_t request)
+{
+    return (rovei_feed_order){.daemon = d,
+                              .publisher = rovei_entity_node_id(&w->nodes[publisher].entity),
+                              .channel = channel(),
+                              .request = request};
+}
+
+static const rovei_note *answered(const world *w, size_t node, rovei_note_kind kind,
+                                  uint64_t request)
+{
+    const world_node *n = &w->nodes[node];
+    for (size_t i = 0; i < n->note_count; i++)
+        if (n->notes[i].kind == kind && n->notes[i].request == request)
+            return &n->notes[i];
+    return NULL;
+}
+
+static rove_err subscribe(world *w, size_t node, const rove_entity *d, size_t publisher,
+                          uint64_t request)
+{
+    rovei_feed_order o = order_of(w, d, publisher, request);
+    rove_err err = rovei_feeds_subscribe(w->nodes[node].node, w->now, &o);
+    if (err)
+        return err;
+    world_until(w, SOON, answered(w, node, ROVEI_NOTE_SUBSCRIBED, request));
+    return answered(w, node, ROVEI_NOTE_SUBSCRIBED, request)->err;
+}
+
+static rove_err unsubscribe(world *w, size_t node, const rove_entity *d, size_t publisher,
+                            uint64_t request)
+{
+    rovei_feed_order o = order_of(w, d, publisher, request);
+    rove_err err = rovei_feeds_unsubscribe(w->nodes[node].node, w->now, &o);
+    if (err)
+        return err;
+    world_until(w, SOON, answered(w, node, ROVEI_NOTE_UNSUBSCRIBED, request));
+    return answered(w, node, ROVEI_NOTE_UNSUBSCRIBED, request)->err;
+}
+
+static bool is_member(world *w, size_t publisher, size_t node)
+{
+    rovei_member_info m;
+    size_t it = 0;
+    while (rovei_channels_member_next(w->nodes[publisher].node, channel(), &it, &m))
+        if (rovei_entity_equal(&m.peer, &w->nodes[node].entity))
+            return true;
+    return false;
+}
+
+static size_t subscriptions(world *w, size_t node, const rove_entity *d, rovei_feed_info *ret)
+{
+    size_t it = 0, count = 0;
+    while (rovei_feeds_next(w->nodes[node].node, d, &it, ret))
+        count++;
+    return count;
+}
+
+static uint64_t applied(world *w, size_t node, const rove_entity *d)
+{
+    const world_cell *c = world_cell_of(w, node, d);
+    return c ? c->applied : 0;
+}
+
+/* ---- one node ---- */
+
+static void a_daemon_is_fed(void **state)
+{
+    (void)state;
+    kit *k = kit_new(2);
+    world *w = &k->w;
+    rovei_feed_info info;
+    rove_entity d = world_spawn(w, 0, 1);
+    open_channel(w, 1);
+    publish(w, 1, 1001, 1005); /* before it is there: not for it */
+    assert_int_equal(subscribe(w, 0, &d, 1, 7), ROVE_OK);
+    assert_int_equal(subscriptions(w, 0, &d, &info), 1);
+    assert_false(info.has_token);
+    publish(w, 1, 1, 3000); /* more than what may be under way, and than the lane takes */
+    world_until(w, SOON, applied(w, 0, &d) == 3000);
+    kit_assert_log(world_cell_of(w, 0, &d), "e", 1, 3000);
+    assert_int_equal(unsubscribe(w, 0, &d, 1, 8), ROVE_OK);
+    assert_int_equal(subscriptions(w, 0, &d, &info), 0);
+    assert_false(is_member(w, 1, 0));
+    publish(w, 1, 3001, 3010);
+    world_run(w, ROVE_SECOND);
+    assert_int_equal(applied(w, 0, &d), 3000);
+    rovei_node_check(w->nodes[0].node);
+    kit_free(k);
+}
+
+/* The publisher is on the daemon's own node. */
+static void its_own_node_publishes(void **state)
+{
+    (void)state;
+    kit *k = kit_new(2);
+    world *w = &k->w;
+    rove_entity d = world_spawn(w, 0, 1);
+    open_channel(w, 0);
+    assert_int_equal(subscribe(w, 0, &d, 0, 1), ROVE_OK);
+    publish(w, 0, 1, 2000);
+    world_until(w, SOON, applied(w, 0, &d) == 2000);
+    kit_assert_log(world_cell_of(w, 0, &d), "e", 1, 2000);
+    kit_free(k);
+}
+
+static void one_membership_for_all(void **state)
+{
+    (void)state;
+    kit *k = kit_new(2);
+    world *w = &k->w;
+    rove_entity a = world_spawn(w, 0, 1), b = world_spawn(w, 0, 2);
+    open_channel(w, 1);
+    assert_int_equal(subscribe(w, 0, &a, 1, 1), ROVE_OK);
+    assert_int_equal(subscribe(w, 0, &b, 1, 2), ROVE_OK);
+    assert_int_equal(subscribe(w, 0, NULL, 1, 3), ROVE_OK);
+    rovei_channel_info info;
+    assert_ok(rovei_channels_get(w->nodes[1].node, channel(), &info));
+    assert_int_equal(info.members, 1);
+    publish(w, 1, 1, 100);
+    world_until(w, SOON,
+                applied(w, 0, &a) == 100 && applied(w, 0, &b) == 100 &&
+                    world_notes_of(w, 0, ROVEI_NOTE_PUBLISHED) == 100);
+    /* Two leave: the third is still fed. */
+    assert_int_equal(unsubscribe(w, 0, &a, 1, 4), ROVE_OK);
+    assert_int_equal(unsubscribe(w, 0, NULL, 1, 3), ROVE_OK);
+    publish(w, 1, 101, 200);
+    world_until(w, SOON, applied(w, 0, &b) == 200);
+    assert_int_equal(applied(w, 0, &a), 100);
+    assert_int_equal(world_notes_of(w, 0, ROVEI_NOTE_PUBLISHED), 100);
+    /* The last one is a daemon that stops. */
+    assert_true(is_member(w, 1, 0));
+    assert_ok(rovei_node_stop(w->nodes[0].node, w->now, &b));
+    world_until(w, SOON, !is_member(w, 1, 0));
+    kit_free(k);
+}
+
+static void refused(void **state)
+{
+    (void)state;
+    kit *k = kit_new(2);
+    world *w = &k->w;
+    rovei_feed_info info;
+    rove_entity d = world_spawn(w, 0, 1), nobody = {{1}};
+    assert_int_equal(subscribe(w, 0, &d, 1, 1), ROVE_E_CHANNEL_UNKNOWN);
+    assert_int_equal(subscribe(w, 0, &nobody, 1, 2), ROVE_E_NOT_FOUND);
+    rovei_feed_order o = order_of(w, &d, 1, 3);
+    o.channel.size = 0;
+    assert_int_equal(rovei_feeds_subscribe(w->nodes[0].node, w->now, &o), ROVE_E_CHANNEL_EMPTY);
+    o = order_of(w, &d, 1, 3);
+    o.publisher ^= 1;
+    assert_ok(rovei_feeds_subscribe(w->nodes[0].node, w->now, &o));
+    world_until(w, SOON, answered(w, 0, ROVEI_NOTE_SUBSCRIBED, 3));
+    assert_int_equal(answered(w, 0, ROVEI_NOTE_SUBSCRIBED, 3)->err, ROVE_E_UNREACHABLE);
+    assert_int_equal(subscriptions(w, 0, &d, &info), 0);
+    kit_free(k);
+}
+
+/* An answer counts only when it comes from the publisher that was asked. */
+static void answers_of_others(void **state)
+{
+    (void)state;
+    kit *k = kit_new(3);
+    world *w = &k->w;
+    rove_entity d = world_spawn(w, 0, 1);
+    open_channel(w, 1);
+    world_cut(w, 0, 1, true);
+    rovei_feed_order o = order_of(w, &d, 1, 1);
+    assert_ok(rovei_feeds_subscribe(w->nodes[0].node, w->now, &o));
+    world_run(w, ROVE_SECOND);
+    assert_null(answered(w, 0, ROVEI_NOTE_SUBSCRIBED, 1));
+    for (uint64_t nonce = 0; nonce < 100; nonce++)
+        rovei_feeds_ack(w->nodes[0].node, w->now, &w->nodes[2].entity, nonce, true, 0);
+    world_until(w, 6 * ROVE_SECOND, answered(w, 0, ROVEI_NOTE_SUBSCRIBED, 1));
+    assert_int_equal(answered(w, 0, ROVEI_NOTE_SUBSCRIBED, 1)->err, ROVE_E_ACK_TIMEOUT);
+    kit_free(k);
+}
+
+/* ---- moves ---- */
+
+static void finish_move(world *w, size_t from, const rovei_attempt_id *id)
+{
+    world_until(w, 10 * ROVE_SECOND, world_ended(w, from, id));
+    assert_int_equal(world_ended(w, from, id)->outcome, ROVEI_OUTCOME_COMPLETED);
+}
+
+/* #43, #44: what it is subscribed to goes with it, and so does the place in the roster. */
+static void the_roster_follows(void **state)
+{
+    (void)state;
+    kit *k = kit_new(3);
+    world *w = &k->w;
+    rovei_feed_info info;
+    rove_entity d = world_spawn(w, 0, 1);
+    open_channel(w, 2);
+    assert_int_equal(subscribe(w, 0, &d, 2, 1), ROVE_OK);
+    rovei_attempt_id id = world_move(w, 0, 1, &d, 0);
+    finish_move(w, 0, &id);
+    assert_int_equal(world_info(w, 0, &id).unbound, 0);
+    world_until(w, 2 * ROVE_SECOND, is_member(w, 2, 1) && !is_member(w, 2, 0));
+    assert_int_equal(subscriptions(w, 1, &d, &info), 1);
+    assert_int_equal(info.publisher, rovei_entity_node_id(&w->nodes[2].entity));
+    assert_int_equal(info.state, ROVEI_FEED_BOUND);
+    kit_free(k);
+}
+
+static void over_moves(unsigned lose, size_t publisher)
+{
+    kit *k = kit_new(3);
+    world *w = &k->w;
+    unsigned sent = 0;
+    size_t at = 0;
+    w->lose = lose;
+    rove_entity d = world_spawn(w, 0, 1);
+    open_channel(w, publisher);
+    assert_int_equal(subscribe(w, 0, &d, publisher, 1), ROVE_OK);
+    for (size_t move = 0; move < 10; move++) {
+        size_t to = (at + 1 + move % 2) % 3;
+        rovei_attempt_id id = world_move(w, at, to, &d, 0);
+        while (!world_ended(w, at, &id)) {
+            publish(w, publisher, sent + 1, sent + 5);
+            sent += 5;
+            world_run(w, ROVE_MILLISECOND);
+        }
+        finish_move(w, at, &id);
+        world_until(w, 20 * ROVE_SECOND, !world_daemon(w, to, &d)->target);
+        at = to;
+    }
+    world_until(w, 30 * ROVE_SECOND, applied(w, at, &d) >= sent);
+    assert_int_equal(applied(w, at, &d), sent);
+    kit_assert_log(world_cell_of(w, at, &d), "e", 1, sent);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(rovei_node_stats_get(w->nodes[i].node).feed_lost, 0);
+        world_until(w, 5 * ROVE_SECOND, is_member(w, publisher, i) == (i == at));
+        rovei_node_check(w->nodes[i].node);
+    }
+    kit_free(k);
+}
+
+/* A publisher that goes on while the daemon moves, also to and from its own node and back. */
+static void each_once_over_moves(void **state)
+{
+    (void)state;
+    over_moves(0, 2);
+}
+
+static void each_once_over_moves_at_loss(void **state)
+{
+    (void)state;
+    over_moves(10, 2);
+}
+
+static void an_abort_leaves_nothing(void **state)
+{
+    (void)state;
+    kit *k = kit_new(3);
+    world *w = &k->w;
+    rove_entity d = world_spawn(w, 0, 1);
+    open_channel(w, 2);
+    assert_int_equal(subscribe(w, 0, &d, 2, 1), ROVE_OK);
+    w->nodes[0].swallow = 10; /* Commit never comes: it is held before */
+    w->nodes[1].swallow = 9;  /* Prepared */
+    w->nodes[1].swallow_count = UINT32_MAX;
+    rovei_attempt_id id = world_move(w, 0, 1, &d, 0);
+    world_until(w, SOON, is_member(w, 2, 1));
+    publish(w, 2, 1, 10);
+    assert_ok(rovei_node_cancel(w->nodes[0].node, w->now, &id, ROVE_E_CANCELLED));
+    world_until(w, SOON, world_ended(w, 0, &id));
+    world_until(w, SOON, !is_member(w, 2, 1));
+    world_until(w, SOON, applied(w, 0, &d) == 10);
+    kit_assert_log(world_cell_of(w, 0, &d), "e", 1, 10);
+    assert_true(is_member(w, 2, 0));
+    kit_free(k);
+}
+
+/* The target cannot reach the publisher: the move waits a bounded time and says so. */
+static void what_is_not_bound_is_told(void **state)
+{
+    (void)state;
+    kit *k = kit_new(3);
+    world *w = &k->w;
+    rovei_feed_info info;
+    rove_entity d = world_spawn(w, 0, 1);
+    open_channel(w, 2);
+    assert_int_equal(subscribe(w, 0, &d, 2, 1), ROVE_OK);
+    world_cut(w, 1, 2, true);
+    rovei_attempt_id id = world_move(w, 0, 1, &d, 0);
+    finish_move(w, 0, &id);
+    assert_int_equal(world_info(w, 0, &id).unbound, 1);
+    assert_int_equal(subscriptions(w, 1, &d, &info), 1);
+    assert_int_equal(info.state == ROVEI_FEED_UNBOUND || info.state == ROVEI_FEED_ASKING, true);
+    publish(w, 2, 1, 10);
+    world_cut(w, 1, 2, false);
+    /* It is asked again, and what came meanwhile is still there. */
+    world_until(w, 40 * ROVE_SECOND, applied(w, 1, &d) == 10);
+    kit_assert_log(world_cell_of(w, 1, &d), "e", 1, 10);
+    kit_free(k);
+}
+
+/* #45, and what the image of the lanes says of a feed. */
+static void the_ledger(void **state)
+{
+    (void)state;
+    kit *k = kit_new(2);
+    world *w = &k->w;
+    rove_entity d = world_spawn(w, 0, 1);
+    rove_buf *ledger = NULL;
+    rovei_ledger *l;
+    assert_ok(rovei_feeds_ledger(world_daemon(w, 0, &d), &ledger));
+    assert_null(ledger);
+    open_channel(w, 1);
+    assert_int_equal(subscribe(w, 0, &d, 1, 1), ROVE_OK);
+    assert_ok(rovei_feeds_ledger(world_daemon(w, 0, &d), &ledger));
+    assert_ok(rovei_ledger_decode(&l, w->nodes[0].node->alloc, rove_buf_span(ledger)));
+    assert_int_equal(rovei_ledger_count(l), 1);
+    rovei_subscription e = rovei_ledger_at(l, 0);
+    assert_int_equal(e.publisher, rovei_entity_node_id(&w->nodes[1].entity));
+    assert_span(e.channel, CHANNEL, sizeof CHANNEL - 1);
+    assert_false(e.has_token);
+    rovei_ledger_free(l);
+    rove_buf_unref(ledger);
+    kit_free(k);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_daemon_is_fed),
+        cmocka_unit_test(its_own_node_publishes),
+        cmocka_unit_test(one_membership_for_all),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(answers_of_others),
+        cmocka_unit_test(the_roster_follows),
+        cmocka_unit_test(each_once_over_moves),
+        cmocka_unit_test(each_once_over_moves_at_loss),
+        cmocka_unit_test(an_abort_leaves_nothing),
+        cmocka_unit_test(what_is_not_bound_is_told),
+        cmocka_unit_test(the_ledger),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
