@@ -53,6 +53,11 @@ _rove_operand() {
     case $1/$2 in
     psk/0) words=new ;;
     id/0) words="new show" ;;
+    channel/0) words="create ls rm" ;;
+    pub/1)
+        _rove_files "$3"
+        return
+        ;;
     token/0) words="issue delegate show verify add ls revoke" ;;
     id/1 | token/1)
         _rove_files "$3"

@@ -5,6 +5,7 @@
 #define ROVE_ROVE_H
 
 #include <rove/async.h>
+#include <rove/channel.h>
 #include <rove/daemon.h>
 #include <rove/drain.h>
 #include <rove/dump.h>

@@ -47,6 +47,8 @@ int cli_moves(int argc, char **argv);
 int cli_cancel(int argc, char **argv);
 int cli_stop(int argc, char **argv);
 int cli_token(int argc, char **argv);
+int cli_channel(int argc, char **argv);
+int cli_pub(int argc, char **argv);
 int cli_demo(int argc, char **argv);
 
 /* ---- options ---- */

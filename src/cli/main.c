@@ -30,6 +30,8 @@ static const cli_command commands[] = {
     {"cancel", "end a move that is not committed", cli_cancel},
     {"snapshot", "keep a daemon in a file", cli_snapshot},
     {"stop", "end a daemon", cli_stop},
+    {"channel", "the channels that a node publishes on", cli_channel},
+    {"pub", "publish events on a channel", cli_pub},
     {"token", "make, judge and revoke permission tokens", cli_token},
     {"demo", "three nodes, one daemon, a file, and moves meanwhile", cli_demo},
 };

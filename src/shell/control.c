@@ -40,6 +40,10 @@ static const struct {
     {"undrain", control_undrain},
     {"nodes", control_nodes},
     {"why", control_why},
+    {"channel_create", control_channel_create},
+    {"channel_remove", control_channel_remove},
+    {"channels", control_channels},
+    {"publish", control_publish_begin},
 };
 
 /* ---- a connection's life ---- */
@@ -60,6 +64,7 @@ void control_close(connection *c)
     rovei_control *control = c->control;
     c->closing = true;
     control_sending_leave(c, rovei_node_core(control->node), rovei_clock_now());
+    control_publish_leave(c);
     control_state_drop(c);
     control_load_drop(c);
     rovei_loop_unwatch(control->node, c->channel.fd);
@@ -96,7 +101,8 @@ void control_flush(connection *c)
      * what waited behind the clog. */
     bool more = left || c->clogged || (c->mode == MODE_STATE && !c->awaits);
     uint32_t wanted =
-        (more ? (uint32_t)EPOLLOUT : 0u) | (c->eof || is_clogged(c) ? 0u : (uint32_t)EPOLLIN);
+        (more ? (uint32_t)EPOLLOUT : 0u) |
+        (c->eof || is_clogged(c) || control_publish_stalled(c) ? 0u : (uint32_t)EPOLLIN);
     if (wanted != c->watched) {
         c->watched = wanted;
         if (rovei_loop_modify(c->control->node, c->channel.fd, wanted))
@@ -153,6 +159,10 @@ static void take_frame(connection *c, rovei_node *core, rovei_now now, uint8_t t
     } else if (c->mode == MODE_SEND && (type == ROVEI_FRAME_EVENT || type == ROVEI_FRAME_FINISH ||
                                         type == ROVEI_FRAME_DROP)) {
         control_send_frame(c, core, now, type, body);
+    } else if (c->mode == MODE_PUBLISH &&
+               (type == ROVEI_FRAME_EVENT || type == ROVEI_FRAME_FINISH ||
+                type == ROVEI_FRAME_DROP)) {
+        control_publish_frame(c, core, now, type, body);
     } else if (c->mode == MODE_LOAD && (type == ROVEI_FRAME_BYTES || type == ROVEI_FRAME_FINISH)) {
         control_load_frame(c, type, body);
     } else if ((c->mode == MODE_MOVE || c->mode == MODE_JOB) && type == ROVEI_FRAME_ABORT) {
@@ -168,7 +178,7 @@ static void take_frame(connection *c, rovei_node *core, rovei_now now, uint8_t t
 static void take_in(connection *c, rovei_node *core, rovei_now now)
 {
     rove_err err = rovei_channel_fill(&c->channel);
-    while (!c->closing && !c->eof && !is_clogged(c)) {
+    while (!c->closing && !c->eof && !is_clogged(c) && !control_publish_stalled(c)) {
         uint8_t type;
         rove_span body;
         rove_err parsed = rovei_channel_next(&c->channel, &type, &body);
@@ -191,6 +201,8 @@ static void take_in(connection *c, rovei_node *core, rovei_now now)
     c->eof = c->eof || err;
     if (c->mode == MODE_SEND)
         control_send_room(c, core, now);
+    else if (c->mode == MODE_PUBLISH)
+        control_publish_go_on(c, core, now);
 }
 
 static void on_connection(void *user, rovei_node *core, rovei_now now, uint32_t events)
@@ -301,6 +313,8 @@ static void on_note(void *user, rovei_node *core, rovei_now now, const rovei_not
         control->forced(control->user, &note->daemon, &note->peer, note->value);
     if (note->kind == ROVEI_NOTE_ASIDE && control->aside)
         control->aside(control->user, &note->daemon, &note->peer, note->value);
+    if (note->kind == ROVEI_NOTE_CHANNEL_ROOM)
+        control_publish_room(control, core, now, note->text);
     if (note->kind != ROVEI_NOTE_MOVE && note->kind != ROVEI_NOTE_MOVE_ENDED)
         return;
     pthread_mutex_lock(&control->lock);

@@ -47,11 +47,12 @@ struct rovei_control {
 /* What a connection is busy with. */
 typedef enum connection_mode {
     MODE_IDLE,
-    MODE_JOB,   /* a thread of its own makes a call that blocks */
-    MODE_SEND,  /* events go into a lane */
-    MODE_MOVE,  /* follows a move */
-    MODE_STATE, /* a state or snapshot goes out in pieces, or is about to */
-    MODE_LOAD,  /* a snapshot comes in, in pieces */
+    MODE_JOB,     /* a thread of its own makes a call that blocks */
+    MODE_SEND,    /* events go into a lane */
+    MODE_MOVE,    /* follows a move */
+    MODE_STATE,   /* a state or snapshot goes out in pieces, or is about to */
+    MODE_LOAD,    /* a snapshot comes in, in pieces */
+    MODE_PUBLISH, /* events go to a channel */
 } connection_mode;
 
 typedef struct connection {
@@ -71,6 +72,8 @@ typedef struct connection {
     struct sending *sending;
     rovei_task resume; /* goes on with the lane, and writes, once per burst of notes */
     bool resuming;
+
+    struct control_publishing *publishing; /* MODE_PUBLISH */
 
     /* MODE_MOVE */
     rovei_attempt_id attempt;
@@ -128,8 +131,9 @@ typedef void control_fn(connection *c, rovei_node *core, rovei_now now, json_obj
 control_fn control_status, control_peers, control_ps, control_moves, control_send_begin,
     control_migrate, control_cancel, control_spawn, control_stop, control_expect, control_unexpect,
     control_state, control_snapshot, control_wait_peer, control_connect, control_kinds,
-    control_token_add, control_tokens, control_revoke,
-    control_drain, control_undrain, control_nodes, control_why;
+    control_token_add, control_tokens, control_revoke, control_drain, control_undrain,
+    control_nodes, control_why, control_channel_create, control_channel_remove, control_channels,
+    control_publish_begin;
 
 /* The daemon that a request names by entity or origin; ends the request when there is none. */
 bool control_daemon(connection *c, rovei_node *core, json_object *request, rove_entity *ret);
@@ -149,6 +153,16 @@ void control_send_confirm(connection *c, rovei_node *core, rovei_now now, rove_s
 void control_sending_leave(connection *c, rovei_node *core, rovei_now now);
 void control_sendings_free(rovei_control *control, rovei_node *core, rovei_now now);
 rovei_watch_fn control_clients_expire;
+
+/* ---- publishing (control_publish.c) ---- */
+void control_publish_frame(connection *c, rovei_node *core, rovei_now now, uint8_t type,
+                           rove_span body);
+/* Publishes what has come so far, if anything has. */
+void control_publish_go_on(connection *c, rovei_node *core, rovei_now now);
+/* There is no room for what has come, so nothing more is read. */
+bool control_publish_stalled(const connection *c);
+void control_publish_room(rovei_control *control, rovei_node *core, rovei_now now, rove_span name);
+void control_publish_leave(connection *c);
 
 /* ---- states and snapshots (control_backup.c) ---- */
 /* Room for one more; false: there is none, and the request has ended. */

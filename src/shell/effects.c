@@ -3,6 +3,7 @@
  * What the core wants done goes to the runtime on the node, and what it has to say to whoever
  * listens: the runtime, the owner of a sender, those who wait for a peer, the identity's file. */
 #include <base/alloc.h>
+#include <shell/channels.h>
 #include <shell/files.h>
 #include <shell/node_inside.h>
 
@@ -105,6 +106,8 @@ bool rovei_node_drain_notes(rove_node *node, rovei_now now)
             rovei_node_wake_waiters(node, &note.peer);
         else if (note.kind == ROVEI_NOTE_HANDSHAKE_TIME)
             keep_handshake_time(node, note.value);
+        else if (note.kind == ROVEI_NOTE_CHANNEL_ROOM)
+            rovei_node_channel_room(node, now, note.text);
         if (node->listener && !note.sender)
             node->listener(node->listener_user, node->core, now, &note);
         if (r)

@@ -9,6 +9,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <shell/call.h>
+#include <shell/channels.h>
 #include <shell/files.h>
 #include <shell/node_inside.h>
 #include <stdlib.h>
@@ -197,6 +198,7 @@ rove_err rove_node_new(rove_node **ret, const rove_node_config *cfg)
     node->epoll_fd = node->lock_fd = node->postbox.wake_fd = -1;
     rovei_list_init(&node->watches);
     rovei_list_init(&node->peer_waits);
+    rovei_list_init(&node->publishing);
     rovei_timers_init(&node->timers, &node->env.alloc);
     rovei_pendings_init(&node->pendings, node);
     rovei_resolver_init(&node->resolver);
@@ -251,6 +253,7 @@ static void say_goodbye(void *arg, rovei_node *core, rovei_now now)
     node->idle_task.run = stop_loop;
     rovei_pendings_close(&node->pendings, &node->idle_task);
     rovei_node_end_waiters(node);
+    rovei_node_end_publishing(node);
 }
 
 /* For the thread that ends a driven node: it drives on until the last call has been told. */

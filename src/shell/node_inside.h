@@ -39,7 +39,8 @@ struct rove_node {
     char *identity_file;
     uint64_t time_reserved; /* handshake time that the file allows */
     rovei_list watches, peer_waits;
-    rovei_timers timers; /* of the shell and the host; the core has its own */
+    rovei_list publishing; /* calls that wait for room on a channel */
+    rovei_timers timers;   /* of the shell and the host; the core has its own */
     rovei_pendings pendings;
     rovei_task idle_task; /* the last pending call has ended: stop */
     rovei_resolver resolver;

@@ -33,6 +33,13 @@ static void test_requests(void **state)
                            "{\"command\":\"send\",\"daemon\":\"0x\"}",
                            "{\"command\":\"migrate\",\"daemon\":\"0x11111111111111111\"}",
                            "{\"command\":\"wait_peer\"}",
+                           "{\"command\":\"publish\"}",
+                           "{\"command\":\"channel_create\"}",
+                           "{\"command\":\"channel_create\",\"channel\":\"a\",\"roots\":[7]}",
+                           "{\"command\":\"channel_create\",\"channel\":\"a\",\"roots\":[\"7\"]}",
+                           "{\"command\":\"channel_create\",\"channel\":\"a\",\"tags\":\"t\"}",
+                           "{\"command\":\"channel_create\",\"channel\":\"a\",\"groups\":\"\"}",
+                           "{\"command\":\"channel_remove\",\"channel\":7}",
                            "{\"command\":\"expect\",\"kind\":\"blob\",\"daemon\":\"0xg\"}"};
     client c = dial(w);
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {

@@ -1,0 +1,48 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Channels over the program: made, published on, listed, ended, and what is refused.
+. "$(dirname "$0")/lib.sh"
+
+start one
+entity=$(field entity <one.out)
+"$rove" id new -o owner.key --json >owner || exit 1
+owner=$(field entity <owner)
+
+exits "a channel is made" 0 on one channel create sensors/a
+refuses "but once" 1 "rove: *exists*" on one channel create sensors/a
+exits "unless it is replaced" 0 on one channel create sensors/a --replace --token-root "$owner"
+refuses "a name that is none" 1 "rove: *channel name*" on one channel create Sensors//a
+refuses "a visibility that is none" 2 "rove: *" on one channel create b --visibility everywhere
+refuses "a root that is none" 2 "rove: *--token-root*" on one channel create b --token-root 12
+refuses "which" 2 "rove: *which*" on one channel create
+refuses "what" 2 "rove: *frobnicate*" on one channel frobnicate
+exits "a prefix" 0 on one channel create "sensors/" --prefix
+exits "they are listed" 0 on one channel ls --json
+like "with what opens them" "$(grep '"channel":"sensors/a"' out)" \
+    '*"needs_token":true*"roots":\["'"$owner"'"\]*'
+like "and the prefix" "$(grep '"prefix":true' out)" '*"channel":"sensors/"*'
+
+# ---- publishing: the channel counts ----
+seq 1 3000 >lines
+refuses "not without a token of one's own" 1 "rove: *denied*" on one pub sensors/a lines
+"$rove" token issue --identity owner.key --subject "$entity" --scope publish --channel sensors/a \
+    -o publish.token || exit 1
+exits "which the node is given" 0 on one token add publish.token
+exits "a file is published" 0 on one pub sensors/a lines --json
+like "with a report" "$(cat out)" \
+    '{"event":"published","channel":"sensors/a","published":3000,"first":1,"last":3000,"subscribers":0,"failed":0,"errors":\[\]}'
+seq 1 10 | on one pub sensors/a >out
+like "and standard input" "$(cat out)" "10 published on sensors/a for 0 subscribers"
+is "numbered behind it" "$(on one channel ls --json | grep '"sensors/a"' | field published)" 3010
+exits "nothing is published on what is not there" 0 on one pub elsewhere lines --json
+like "and it is said" "$(cat out)" '*"published":0,"first":null*'
+refuses "a file that is not there" 1 "rove: nofile *" on one pub sensors/a nofile
+head -c 2000000 /dev/zero | tr '\0' x >long
+exits "a line that is too long" 1 on one pub sensors/a long
+like "is named" "$(cat err)" "rove: line 1 *event_max*"
+
+exits "it is ended" 0 on one channel rm sensors/a
+refuses "but once" 1 "rove: *no such channel*" on one channel rm sensors/a
+exits "the prefix too" 0 on one channel rm --prefix sensors/
+is "and nothing is left" "$(on one channel ls --json)" ""

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The public calls of channels on driven nodes: what they refuse, what they report, and the order
+ * of completions. */
+#include "driven.h"
+
+#include <rove/channel.h>
+
+static rove_span text(const char *s)
+{
+    return (rove_span){s, strlen(s)};
+}
+
+static void makes_and_ends(void **state)
+{
+    (void)state;
+    place p;
+    driven_open(&p, 1);
+    rove_channel_config f;
+    rove_channel_config_init(&f);
+    rove_channel_info infos[2];
+    assert_ok(rove_channel_create(p.node, "a/b", NULL, false));
+    assert_int_equal(rove_channel_create(p.node, "a/b", NULL, false), ROVE_E_CHANNEL_EXISTS);
+    assert_int_equal(rove_channel_create(p.node, "", NULL, false), ROVE_E_CHANNEL_EMPTY);
+    assert_int_equal(rove_channel_create(p.node, "A", NULL, false), ROVE_E_CHANNEL_FORMAT);
+    char name[258];
+    memset(name, 'x', 257);
+    name[257] = '\0';
+    assert_int_equal(rove_channel_create(p.node, name, NULL, false), ROVE_E_CHANNEL_LONG);
+    name[255] = '\0';
+    f.roots = &p.info.entity;
+    f.root_count = 1;
+    f.visibility = ROVE_VISIBLE_SUBNET;
+    f.groups = ROVE_GROUPS_TOKEN;
+    assert_ok(rove_channel_create(p.node, name, &f, false));
+    f.struct_version++;
+    assert_int_equal(rove_channel_create(p.node, "c", &f, false), ROVE_E_STRUCT_VERSION);
+    rove_channel_config_init(&f);
+    f.root_count = 1;
+    assert_int_equal(rove_channel_create(p.node, "c", &f, false), ROVE_E_USAGE);
+    f.root_count = 0;
+    f.subscribe_tag_count = 65;
+    f.subscribe_tags = (const char *const[65]){0};
+    assert_int_equal(rove_channel_create(p.node, "c", &f, false), ROVE_E_BOUND);
+    f.subscribe_tag_count = 1;
+    assert_int_equal(rove_channel_create(p.node, "c", &f, false), ROVE_E_USAGE);
+    assert_int_equal(rove_channel_list(p.node, NULL, 0), 2);
+    assert_int_equal(rove_channel_list(p.node, infos, 1), 2);
+    assert_int_equal(rove_channel_list(p.node, infos, 2), 2);
+    const rove_channel_info *gated = &infos[infos[0].name[0] != 'x'];
+    assert_string_equal(gated->name, name);
+    assert_true(gated->needs_token && gated->roots == 1);
+    assert_int_equal(gated->visibility, ROVE_VISIBLE_SUBNET);
+    assert_int_equal(gated->groups, ROVE_GROUPS_TOKEN);
+    assert_ok(rove_channel_remove(p.node, "a/b", false));
+    assert_int_equal(rove_channel_remove(p.node, "a/b", false), ROVE_E_NOT_FOUND);
+    assert_int_equal(rove_channel_remove(NULL, "a", false), ROVE_E_USAGE);
+    assert_int_equal(rove_channel_list(p.node, NULL, 0), 1);
+    place_close(&p);
+}
+
+static void publishes(void **state)
+{
+    (void)state;
+    place p;
+    driven_open(&p, 1);
+    rove_span events[3] = {text("one"), text(""), text("three")};
+    rove_publish_report r;
+    rove_publish_options o;
+    rove_publish_options_init(&o);
+    o.policy = ROVE_PUBLISH_HOLD;
+    memset(&r, 0xff, sizeof r);
+    assert_ok(rove_channel_publish(p.node, "nobody", events, 3, &o, &r));
+    assert_true(!r.attempted && !r.delivered && !r.failed && !r.first);
+    assert_ok(rove_channel_create(p.node, "ch", NULL, false));
+    assert_ok(rove_channel_publish(p.node, "ch", events, 3, &o, &r));
+    assert_int_equal(r.first, 1);
+    assert_ok(rove_channel_publish(p.node, "ch", events, 2, NULL, &r));
+    assert_int_equal(r.first, 4);
+    assert_ok(rove_channel_publish(p.node, "ch", events, 0, NULL, NULL));
+    rove_channel_info info;
+    assert_int_equal(rove_channel_list(p.node, &info, 1), 1);
+    assert_true(info.published == 5 && info.next == 6 && !info.members);
+    /* What is refused publishes nothing and leaves the report alone. */
+    r.first = 77;
+    rove_span none = {NULL, 4};
+    assert_int_equal(rove_channel_publish(p.node, "ch", &none, 1, NULL, &r), ROVE_E_USAGE);
+    assert_int_equal(rove_channel_publish(p.node, "ch", NULL, 1, NULL, &r), ROVE_E_USAGE);
+    assert_int_equal(rove_channel_publish(p.node, "c h", events, 1, NULL, &r), ROVE_E_CHANNEL_CHAR);
+    rove_span large = {events, ((size_t)1 << 20) + 1};
+    assert_int_equal(rove_channel_publish(p.node, "ch", &large, 1, NULL, &r), ROVE_E_TOO_LARGE);
+    o.policy = (rove_publish_policy)9;
+    assert_int_equal(rove_channel_publish(p.node, "ch", events, 1, &o, &r), ROVE_E_USAGE);
+    o.struct_version = 0;
+    assert_int_equal(rove_channel_publish(p.node, "ch", events, 1, &o, &r), ROVE_E_STRUCT_VERSION);
+    /* One that needs a token, which this node does not have. */
+    rove_channel_config f;
+    rove_channel_config_init(&f);
+    f.require_token = true;
+    assert_ok(rove_channel_create(p.node, "ch", &f, true));
+    assert_int_equal(rove_channel_publish(p.node, "ch", events, 1, NULL, &r),
+                     ROVE_E_CHANNEL_DENIED);
+    assert_int_equal(r.first, 77);
+    assert_int_equal(rove_channel_list(p.node, &info, 1), 1);
+    assert_int_equal(info.published, 5);
+    place_close(&p);
+}
+
+typedef struct told {
+    rove_node *node;
+    size_t count;
+    uint64_t next;
+    bool blocks;
+} told;
+
+static void note(void *user, rove_err err, const rove_publish_report *report)
+{
+    told *t = user;
+    rove_span event = text("inside");
+    assert_ok(err);
+    assert_int_equal(report->first, t->next);
+    t->next += 2;
+    t->count++;
+    t->blocks = rove_channel_publish(t->node, "ch", &event, 1, NULL, NULL) == ROVE_E_WOULD_BLOCK;
+}
+
+static void tells_in_order(void **state)
+{
+    (void)state;
+    place p;
+    driven_open(&p, 1);
+    told t = {.node = p.node, .next = 1};
+    loop l = {.places = &p, .count = 1};
+    char bytes[2][8];
+    rove_span events[2] = {{bytes[0], 8}, {bytes[1], 8}};
+    assert_ok(rove_channel_create(p.node, "ch", NULL, false));
+    for (int i = 0; i < 10; i++) {
+        memset(bytes, i, sizeof bytes);
+        assert_ok(rove_channel_publish_async(p.node, "ch", events, 2, NULL, note, &t));
+        assert_int_equal(t.count, 0); /* never inside of the call */
+    }
+    LOOP_UNTIL(&l, t.count == 10);
+    assert_true(t.blocks);
+    assert_int_equal(rove_channel_publish_async(p.node, "ch", events, 2, NULL, NULL, NULL),
+                     ROVE_E_USAGE);
+    place_close(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(makes_and_ends),
+        cmocka_unit_test(publishes),
+        cmocka_unit_test(tells_in_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
