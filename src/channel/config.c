@@ -3,7 +3,7 @@
  * The registry of configurations: one sorted array, exact names first, then prefixes. Look-ups by
  * hash walk it, so there is no second index that could disagree with it. */
 #include <base/alloc.h>
-#include <base/text.h>
+#include <base/cursor.h>
 #include <channel/config.h>
 #include <string.h>
 
@@ -277,11 +277,10 @@ size_t rovei_channel_registry_count(const rovei_channel_registry *r)
 
 static rove_span joined(char room[ROVEI_CHANNEL_NAME_MAX * 2], rove_span service, const char *end)
 {
-    size_t size = strlen(end);
-    if (service.size)
-        memcpy(room, service.data, service.size);
-    memcpy(room + service.size, end, size);
-    return (rove_span){room, service.size + size};
+    rovei_writer w = rovei_writer_of(room, ROVEI_CHANNEL_NAME_MAX * 2);
+    rovei_write_span(&w, service);
+    rovei_write_bytes(&w, end, strlen(end));
+    return (rove_span){room, rovei_writer_size(&w)};
 }
 
 rove_err rovei_channel_registry_rpc(rovei_channel_registry *r, rove_span service)
