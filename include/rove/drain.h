@@ -46,9 +46,10 @@ typedef void rove_drain_told_fn(void *user, rove_drain_event event, const rove_d
 
 typedef struct rove_drain_options {
     uint32_t struct_version;
-    uint32_t grace_ms;         /* what DRAIN_START says. Default 0 */
-    const rove_entity *target; /* all to this node; NULL: to any peer of class rove that takes them,
-                                  spread evenly. Copied. Default NULL */
+    uint32_t grace_ms; /* what DRAIN_START says. Default 0 */
+    const rove_entity
+        *target;      /* all to this node; NULL: to any peer of class rove that takes them by
+                         its announcement and its word, spread evenly. Copied. Default NULL */
     uint64_t timeout; /* nanoseconds; past them moves that are not committed are ended, and nothing
                          is tried any more. ROVE_TIME_NEVER: none. Default that */
     rove_drain_told_fn *told; /* or NULL */

@@ -142,7 +142,7 @@ static void order_refused(rovei_drain *d, item *i, const rovei_node *core, rove_
 /* True when the core was given an order. */
 static bool order(rovei_drain *d, item *i, rovei_node *core, rovei_now now)
 {
-    rove_err err = rovei_drain_choose(d, core, i->tried, &i->target);
+    rove_err err = rovei_drain_choose(d, core, &i->entity, i->tried, &i->target);
     if (err == ROVE_E_NOMEM) {
         pause_item(d, i, now.mono);
         return false;

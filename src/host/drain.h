@@ -42,7 +42,7 @@ void rovei_drain_end(rovei_drain *d, rove_err err);
 /* ---- drain_target.c ---- */
 /* Where `daemon` should go: a node that is not among those `tried` (a bit for each of
  * d->targets). Gives its place in d->targets. E_TARGET_UNAVAILABLE: there is none; E_NOMEM. */
-ROVE_MUST_USE rove_err rovei_drain_choose(rovei_drain *d, const rovei_node *core, uint64_t tried,
-                                          size_t *ret);
+ROVE_MUST_USE rove_err rovei_drain_choose(rovei_drain *d, const rovei_node *core,
+                                          const rove_entity *daemon, uint64_t tried, size_t *ret);
 
 #endif

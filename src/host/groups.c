@@ -2,11 +2,19 @@
  *
  * A runtime as groups see it. */
 #include <host/groups.h>
+#include <node/placing.h>
 
 rove_err rovei_groups_ready(rove_runtime *rt)
 {
     rove_err err = rovei_host_gate(&rt->host);
     return err == ROVE_OK && atomic_load(&rt->host.cordoned) ? ROVE_E_CORDONED : err;
+}
+
+rovei_scheduler rovei_groups_scheduler(rove_runtime *rt)
+{
+    rovei_node *core = rovei_node_core(rt->host.node);
+    return (rovei_scheduler){.index = rovei_node_index(core),
+                             .local = rovei_entity_node_id(rovei_node_entity(core))};
 }
 
 rovei_registry *rovei_groups_registry(rove_runtime *rt)

@@ -7,6 +7,7 @@
 #ifndef ROVEI_HOST_GROUPS_H
 #define ROVEI_HOST_GROUPS_H
 
+#include <capability/scheduler.h>
 #include <host/recovery.h>
 #include <host/runtime.h>
 #include <rove/observer.h>
@@ -14,6 +15,11 @@
 /* READY, and not cordoned: a group may spawn. Before and after it E_NOT_READY, E_SHUTTING_DOWN;
  * E_CORDONED. */
 ROVE_MUST_USE rove_err rovei_groups_ready(rove_runtime *rt);
+
+/* The choices of placement, over what nodes have announced: those of the node itself, with no
+ * capabilities of this node beside what it announces. To be used on the loop thread only
+ * (rovei_node_call), where the index changes. */
+rovei_scheduler rovei_groups_scheduler(rove_runtime *rt);
 
 /* The one registry, of members and all other daemons alike; good for as long as the runtime. */
 rovei_registry *rovei_groups_registry(rove_runtime *rt);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Cordons and drains, between real nodes over loopback; what the daemons are told of it. */
+#include "caps_kit.h"
 #include "driven.h"
+#include <node/placing.h>
 #include <rove/drain.h>
+#include <shell/call.h>
 
 #define DAEMONS 40
 
@@ -140,6 +143,50 @@ static void test_another_target(void **state)
     assert_true(s.of[ROVE_DRAIN_RETRY] > 0);
     assert_int_equal(s.of[ROVE_DRAIN_FAILED], 0);
     assert_int_equal(rove_runtime_daemon_count(t.c.rt), 10);
+    trio_close(&t);
+}
+
+struct announcement {
+    rovei_index_item item;
+    rove_err err;
+};
+
+static void announce(void *arg, rovei_node *core, rovei_now now)
+{
+    struct announcement *a = arg;
+    a->err = rovei_index_put(rovei_node_index(core), now, &a->item);
+}
+
+/* What a node has announced decides before it is asked: a cordoned one gets nothing. */
+static void test_placement_decides(void **state)
+{
+    (void)state;
+    trio t;
+    trio_open(&t, 6);
+    assert_ok(rove_runtime_accept_kind(t.b.rt, NULL, true));
+    assert_ok(rove_runtime_accept_kind(t.c.rt, NULL, true));
+    static const char *const tags[] = {"rove:cordoned\nsubprotocol:0x0500", "subprotocol:0x0500"};
+    const place *who[] = {&t.b, &t.c};
+    for (int i = 0; i < 2; i++) {
+        struct announcement a = {.item = {.node_id = who[i]->info.node_id,
+                                          .entity = who[i]->info.entity,
+                                          .version = 1,
+                                          .ttl_secs = 300,
+                                          .caps = caps_of(tags[i], NULL)}};
+        rovei_node_call(t.a.node, announce, &a);
+        assert_ok(a.err);
+    }
+    seen s = {0};
+    rove_drain_options options;
+    rove_drain_options_init(&options);
+    options.told = see;
+    options.told_user = &s;
+    assert_ok(rove_runtime_drain(t.a.rt, &options, NULL));
+    assert_int_equal(s.of[ROVE_DRAIN_ORDERED], 6);
+    assert_int_equal(s.of[ROVE_DRAIN_RETRY], 0);
+    assert_int_equal(rove_runtime_daemon_count(t.b.rt), 0);
+    assert_int_equal(rove_runtime_daemon_count(t.c.rt), 6);
+    caps_kit_clear();
     trio_close(&t);
 }
 
@@ -440,6 +487,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_move_to_those_that_take_them),
         cmocka_unit_test(test_another_target),
+        cmocka_unit_test(test_placement_decides),
         cmocka_unit_test(test_to_one_node),
         cmocka_unit_test(test_nobody_takes_them),
         cmocka_unit_test(test_cordon),

@@ -3,7 +3,9 @@
  * What groups take from a runtime, and the recovery registry. */
 #include "nodes.h"
 #include <host/groups.h>
+#include <node/placing.h>
 #include <rove/drain.h>
+#include <shell/call.h>
 
 /* ---- the accessors ---- */
 
@@ -42,6 +44,30 @@ static void test_accessors(void **state)
     assert_int_equal(rovei_groups_ready(p.rt), ROVE_E_CORDONED);
     assert_ok(rove_runtime_shutdown(p.rt));
     assert_int_equal(rovei_groups_ready(p.rt), ROVE_E_SHUTTING_DOWN);
+    place_close(&p);
+}
+
+static void look_at_scheduler(void *arg, rovei_node *core, rovei_now now)
+{
+    place *p = arg;
+    rovei_scheduler s = rovei_groups_scheduler(p->rt);
+    rovei_filter any = {0};
+    rovei_placement placed;
+    (void)now;
+    assert_ptr_equal(s.index, rovei_node_index(core)); /* the node's own, not a copy */
+    assert_int_equal(s.local, p->info.node_id);
+    assert_ok(rovei_place_with_spread(&s, &any, (rovei_node_set){0}, &placed));
+    assert_int_equal(placed.node, p->info.node_id);
+    rovei_node_set without = {&p->info.node_id, 1};
+    assert_int_equal(rovei_place_with_spread(&s, &any, without, &placed), ROVE_E_NO_CANDIDATE);
+}
+
+static void test_scheduler(void **state)
+{
+    (void)state;
+    place p;
+    place_ready(&p, 1);
+    rovei_node_call(p.node, look_at_scheduler, &p);
     place_close(&p);
 }
 
@@ -258,8 +284,11 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accessors),     cmocka_unit_test(test_observers),
-        cmocka_unit_test(test_recovery),      cmocka_unit_test(test_register_during_a_run),
+        cmocka_unit_test(test_accessors),
+        cmocka_unit_test(test_scheduler),
+        cmocka_unit_test(test_observers),
+        cmocka_unit_test(test_recovery),
+        cmocka_unit_test(test_register_during_a_run),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
