@@ -27,8 +27,7 @@
     X(CUTOVER_FROM_ANYONE, "cutover-from-anyone")                                                  \
     X(FAILURE_FROM_ANYONE, "failure-from-anyone")                                                  \
     X(FINAL_BATCH_RACES, "final-batch-races")                                                      \
-    X(NO_RESEND_TO_STOCK, "no-resend-to-stock")                                                    \
-    X(NO_RESUME, "no-resume")
+    X(NO_RESEND_TO_STOCK, "no-resend-to-stock")
 
 #ifdef ROVEI_MUTANTS
 enum rovei_mutant_id {

@@ -4,7 +4,6 @@
  * One that serves and has no room makes all wait, the publisher too; one that cannot take anything
  * just now is left behind, and what it missed is asked for again when it can. */
 #include <base/check.h>
-#include <base/mutant.h>
 #include <channel/feeds_inside.h>
 
 #define TOOK_SOON  (20 * ROVE_MILLISECOND)
@@ -82,9 +81,7 @@ void rovei_feed_attach(rovei_feed *s, rovei_now now)
         s->position = w->next - 1;
     }
     s->incarnation = w->incarnation;
-    s->behind = next_of(s) < w->next && !ROVEI_MUTANT(NO_RESUME);
-    if (ROVEI_MUTANT(NO_RESUME) && s->lane)
-        (void)rovei_feed_gap(s->lane, w->next - 1);
+    s->behind = next_of(s) < w->next;
     if (s->behind)
         rovei_wire_busy(w);
 }

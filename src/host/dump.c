@@ -172,6 +172,9 @@ static void dump_counters(text *t, rovei_node *core)
     add_u64(t, "moves_cancelled", s.moves_cancelled);
     add_u64(t, "frames_malformed", s.frames_malformed);
     add_u64(t, "frames_refused", s.frames_refused);
+    add_u64(t, "feed_errors", s.feed_errors);
+    add_u64(t, "feed_lost", s.feed_lost);
+    add_u64(t, "feed_dropped", s.feed_dropped);
     add_u64(t, "orders_taken", s.orders_taken);
     add_u64(t, "orders_refused", s.orders_refused);
     add_u64(t, "orders_repeated", s.orders_repeated);

@@ -62,7 +62,7 @@ static void add_net_moves(json_object *drops, const rovei_node *core)
     }
 }
 
-/* The publisher's half of channels. */
+/* The publisher's half of channels, and what subscribers here missed. */
 static json_object *channels(const rovei_node *core)
 {
     rovei_channels_stats s = rovei_channels_stats_get(core);
@@ -70,6 +70,10 @@ static json_object *channels(const rovei_node *core)
 #define CHANNEL_COUNT(name) control_add(o, #name, control_u64(s.name));
     ROVEI_CHANNEL_STATS(CHANNEL_COUNT)
 #undef CHANNEL_COUNT
+    rovei_node_stats node = rovei_node_stats_get(core);
+    control_add(o, "feed_errors", control_u64(node.feed_errors));
+    control_add(o, "feed_lost", control_u64(node.feed_lost));
+    control_add(o, "feed_dropped", control_u64(node.feed_dropped));
     return o;
 }
 

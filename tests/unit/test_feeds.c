@@ -365,6 +365,49 @@ static void the_ledger(void **state)
     kit_free(k);
 }
 
+/* An image of one lane with these flags. */
+static rove_err take_image(kit *k, const rove_entity *daemon, uint8_t flags, bool *ret_feed)
+{
+    rovei_daemon *d = world_daemon(&k->w, 0, daemon);
+    uint8_t bytes[1 + 4 + 32 + 8 + 8 + 8 + 1 + 4];
+    rovei_writer out = rovei_writer_of(bytes, sizeof bytes);
+    struct rovei_lanes *l;
+    assert_ok(rovei_lanes_new(&l, k->w.nodes[0].node, d));
+    rovei_write_u8(&out, 1);
+    rovei_write_u32(&out, 1);
+    rovei_write_entity(&out, &k->w.nodes[1].entity);
+    rovei_write_u64(&out, 77);
+    rovei_write_u64(&out, 1000);
+    rovei_write_u64(&out, 0);
+    rovei_write_u8(&out, flags);
+    rovei_write_u32(&out, 0);
+    rove_err err = rovei_lanes_import(l, k->w.now, (rove_span){bytes, sizeof bytes});
+    rovei_lane *feed = rovei_lane_find_feed(l, &k->w.nodes[1].entity, 77);
+    *ret_feed = feed != NULL;
+    if (feed)
+        assert_int_equal(rovei_feed_next(feed), 1001);
+    assert_int_equal(rovei_lane_find(l, &k->w.nodes[1].entity, 77) != NULL, !err && !feed);
+    rovei_lanes_check_set(l);
+    rovei_lanes_free(l);
+    return err;
+}
+
+static void images_of_feeds(void **state)
+{
+    (void)state;
+    kit *k = kit_new(2);
+    bool feed;
+    rove_entity d = world_spawn(&k->w, 0, 1);
+    assert_ok(take_image(k, &d, 4, &feed));
+    assert_true(feed);
+    assert_ok(take_image(k, &d, 0, &feed));
+    assert_false(feed);
+    assert_int_equal(take_image(k, &d, 5, &feed), ROVE_E_FLAG);
+    assert_int_equal(take_image(k, &d, 6, &feed), ROVE_E_FLAG);
+    assert_int_equal(take_image(k, &d, 8, &feed), ROVE_E_FLAG);
+    kit_free(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,6 +422,7 @@ int main(void)
         cmocka_unit_test(an_abort_leaves_nothing),
         cmocka_unit_test(what_is_not_bound_is_told),
         cmocka_unit_test(the_ledger),
+        cmocka_unit_test(images_of_feeds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
