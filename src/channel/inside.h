@@ -150,6 +150,8 @@ bool rovei_leg_holds(const struct rovei_channels *c, rovei_now now, const rovei_
                      uint64_t number);
 ROVE_MUST_USE rove_err rovei_leg_say(struct rovei_channels *c, rovei_channel_peer *p,
                                      const rovei_channel_frame *f);
+/* So much waits for the credit of a subscriber of class net that a publisher has to wait too. */
+bool rovei_channel_net_is_full(struct rovei_channels *c, rovei_channel *ch);
 void rovei_channel_check_room(struct rovei_channels *c, rovei_now now, rovei_channel *ch);
 
 #endif

@@ -314,6 +314,18 @@ bool rovei_leg_holds(const struct rovei_channels *c, rovei_now now, const rovei_
     return now.mono < rovei_time_add(m->moved_at, c->node->env->limits.channel_keep);
 }
 
+bool rovei_channel_net_is_full(struct rovei_channels *c, rovei_channel *ch)
+{
+    size_t it = 0;
+    for (rovei_seat *s; c->node->net && (s = rovei_roster_next(&ch->roster, &it));) {
+        const rovei_member *m = (const rovei_member *)(const void *)s;
+        if (!rovei_member_is_leg(m) &&
+            rovei_net_publish_is_full(c->node->net, s->node_id, ch->hash))
+            return true;
+    }
+    return false;
+}
+
 void rovei_channel_check_room(struct rovei_channels *c, rovei_now now, rovei_channel *ch)
 {
     if (!ch->wants_room)
@@ -324,6 +336,8 @@ void rovei_channel_check_room(struct rovei_channels *c, rovei_now now, rovei_cha
     for (rovei_seat *s; (s = rovei_roster_next(&ch->roster, &it));)
         if (rovei_leg_holds(c, now, (const rovei_member *)(const void *)s, upto))
             return;
+    if (rovei_channel_net_is_full(c, ch))
+        return;
     rove_buf *name = rovei_buf_copy(c->node->alloc, ch->name, ch->size);
     rovei_note *note = name ? rovei_node_note(c->node, ROVEI_NOTE_CHANNEL_ROOM) : NULL;
     if (!note) {

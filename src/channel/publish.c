@@ -186,7 +186,8 @@ static rovei_flow_frames frame(const rovei_publish *p, size_t *at,
 }
 
 /* A publish that one packet does not hold goes in several; what was sent before an error stays
- * sent. A packet that there is no credit for is not waited for. */
+ * sent. A packet that there is no credit for waits only where
+ * the publisher does. */
 static rove_err give_net(publish *s, const rovei_member *m)
 {
     rovei_node *n = s->c->node;
@@ -198,8 +199,11 @@ static rove_err give_net(publish *s, const rovei_member *m)
             return ROVE_E_TOO_LARGE;
     for (size_t at = 0; at < s->p->count;) {
         rovei_flow_frames frames = frame(s->p, &at, room);
-        rove_err err = rovei_net_publish(n->net, s->now, m->seat.node_id, s->ch->hash,
-                                         s->p->reliable, &frames);
+        rove_err err = s->p->policy == ROVEI_PUBLISH_HOLD
+                           ? rovei_net_publish_waiting(n->net, s->now, m->seat.node_id, s->ch->hash,
+                                                       s->p->reliable, &frames)
+                           : rovei_net_publish(n->net, s->now, m->seat.node_id, s->ch->hash,
+                                               s->p->reliable, &frames);
         if (err)
             return err == ROVE_E_FULL ? ROVE_E_WINDOW : err;
     }
@@ -242,7 +246,8 @@ static rove_err publish_on(publish *s, const rovei_channel_config *config, uint6
     size_t displaced = rovei_history_displaced(&s->ch->history, s->p->count, bytes,
                                                l->channel_history, l->channel_history_bytes);
     uint64_t first = s->ch->history.first + displaced;
-    if (s->p->policy == ROVEI_PUBLISH_HOLD && displaced && held(s, first)) {
+    if (s->p->policy == ROVEI_PUBLISH_HOLD &&
+        ((displaced && held(s, first)) || rovei_channel_net_is_full(s->c, s->ch))) {
         s->ch->wants_room = true;
         s->c->stats.backpressured++;
         return ROVE_E_WINDOW;

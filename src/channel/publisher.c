@@ -462,6 +462,13 @@ bool rovei_channels_member_next(const rovei_node *n, rove_span name, size_t *it,
 
 /* ---- the node's turn ---- */
 
+void rovei_channels_net_room(rovei_node *n, rovei_now now)
+{
+    struct rovei_channels *c = n->channels;
+    ROVEI_LIST_EACH (at, next, &c->all)
+        rovei_channel_check_room(c, now, ROVEI_CONTAINER(at, rovei_channel, all));
+}
+
 void rovei_channels_turn(rovei_node *n, rovei_now now)
 {
     struct rovei_channels *c = n->channels;

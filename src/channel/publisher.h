@@ -70,7 +70,8 @@ typedef enum rovei_publish_policy {
     ROVEI_PUBLISH_FAIL_FAST,       /* stops at the first subscriber that cannot be given it */
     ROVEI_PUBLISH_COLLECT,         /* all are tried, the report says how it went */
     ROVEI_PUBLISH_HOLD, /* nothing is published while it would push out what a subscriber of class
-                           rove has not taken: E_WINDOW, and the note CHANNEL_ROOM follows */
+                           rove has not taken, or while much waits for the credit of one of class
+                           net: E_WINDOW, and the note CHANNEL_ROOM follows */
 } rovei_publish_policy;
 
 typedef struct rovei_publish {
@@ -120,6 +121,8 @@ void rovei_channels_peer_gone(rovei_node *n, rovei_now now, const rove_entity *p
 void rovei_channels_peer_failed(rovei_node *n, rovei_now now, const rove_entity *peer);
 /* Once per turn: sends what was published and what credit allows. */
 void rovei_channels_turn(rovei_node *n, rovei_now now);
+/* A peer of class net may be sent more than before. */
+void rovei_channels_net_room(rovei_node *n, rovei_now now);
 void rovei_channels_check(const rovei_node *n);
 
 /* channels, members, history_bytes: now. subscribed, unsubscribed: requests accepted; the next four

@@ -21,9 +21,19 @@ typedef struct flow_stream {
     bool failure_seen, failure_told;
     rovei_flow_receive in;
     rovei_flow_send out;
+    rovei_list waiting; /* flow_waiting: published, and without credit yet */
+    size_t waiting_bytes;
 } flow_stream;
 
+typedef struct flow_waiting {
+    rovei_list list;
+    rovei_flow_frames frames; /* in `bytes` */
+    bool marked;
+    uint8_t bytes[];
+} flow_waiting;
+
 #define STREAM(link, member) ROVEI_CONTAINER(link, flow_stream, member)
+#define STREAM_WAITING(link) ROVEI_CONTAINER(link, flow_waiting, list)
 
 void rovei_flow_init(rovei_flow *f, const rovei_env *env, rovei_flow_stats *stats)
 {
@@ -44,8 +54,17 @@ static void stop_ticking(rovei_flow *f, flow_stream *s)
         f->tick_at = UINT64_MAX;
 }
 
+static void waiting_free(rovei_flow *f, flow_stream *s, flow_waiting *w)
+{
+    rovei_list_remove(&w->list);
+    s->waiting_bytes -= w->frames.bytes.size;
+    rovei_free(&f->env->alloc, w, sizeof *w + w->frames.bytes.size);
+}
+
 static void stream_free(rovei_flow *f, flow_stream *s)
 {
+    ROVEI_LIST_EACH (it, nxt, &s->waiting)
+        waiting_free(f, s, STREAM_WAITING(it));
     if (s->sending)
         rovei_flow_send_fini(&s->out);
     for (int kind = 0; kind < DUE_KINDS; kind++)
@@ -105,6 +124,7 @@ static rove_err stream_new(rovei_flow *f, uint64_t id, flow_stream **ret)
     rovei_list_init(&s->due);
     rovei_list_init(&s->ticking);
     rovei_list_init(&s->told);
+    rovei_list_init(&s->waiting);
     *ret = s;
     return ROVE_OK;
 }
@@ -140,7 +160,7 @@ static void tell(rovei_flow *f, flow_stream *s)
 static bool wants_ticks(const flow_stream *s)
 {
     return (s->receiving && rovei_flow_receive_waits(&s->in)) ||
-           (s->sending && s->out.reliable && s->out.pending_count);
+           (s->sending && s->out.reliable && s->out.pending_count) || s->waiting_bytes;
 }
 
 static void update_ticking(rovei_flow *f, uint64_t now, flow_stream *s)
@@ -205,6 +225,42 @@ static void receive_end(rovei_flow *f, uint64_t now, flow_stream *s)
     update_ticking(f, now, s);
 }
 
+/* The peer forgets the stream, and its numbers begin at 0. It is long enough since anything of it
+ * was under way that nothing late can be taken for a part of the new one. */
+static void begin_anew(rovei_flow *f, uint64_t now, flow_stream *s, bool reliable)
+{
+    rovei_flow_send_fini(&s->out);
+    rovei_flow_send_init(&s->out, &f->env->alloc, &f->queue, s->id, reliable, ROVEI_FLOW_WINDOW);
+    s->out.alive = now;
+    s->failure_seen = s->failure_told = false;
+    set_due(f, s, DUE_RESET);
+    receive_end(f, now, s);
+    f->stats->renewed++;
+}
+
+/* One packet; on a stream of a channel that is stuck for long, as the first of a new beginning. */
+static rove_err put_publish(rovei_flow *f, uint64_t now, flow_stream *s,
+                            const rovei_flow_frames *frames, bool marked)
+{
+    rove_err err = rovei_flow_send_put(&s->out, frames, marked);
+    bool stuck = err == ROVE_E_CLOSED || (err == ROVE_E_FULL && !s->out.reliable);
+    if (!stuck || now - s->out.alive < ROVEI_FLOW_NEW_LIFE)
+        return err;
+    begin_anew(f, now, s, marked);
+    return rovei_flow_send_put(&s->out, frames, marked);
+}
+
+/* What waits goes as far as there is credit. */
+static void advance(rovei_flow *f, uint64_t now, flow_stream *s)
+{
+    ROVEI_LIST_EACH (it, nxt, &s->waiting) {
+        flow_waiting *w = STREAM_WAITING(it);
+        if (put_publish(f, now, s, &w->frames, w->marked))
+            return;
+        waiting_free(f, s, w);
+    }
+}
+
 static void look_after_sending(rovei_flow *f, uint64_t now, flow_stream *s)
 {
     if (s->out.failed && !s->failure_seen) {
@@ -215,7 +271,8 @@ static void look_after_sending(rovei_flow *f, uint64_t now, flow_stream *s)
         /* The peer forgets the stream in both directions. */
         receive_end(f, now, s);
     }
-    if (s->starved && !s->out.failed)
+    advance(f, now, s);
+    if (s->starved && !s->out.failed && s->waiting_bytes <= ROVEI_FLOW_WAITING / 4)
         tell(f, s);
     update_ticking(f, now, s);
 }
@@ -277,15 +334,12 @@ rove_err rovei_flow_open(rovei_flow *f, uint64_t stream, bool reliable, uint64_t
     return stream >> 48 ? ROVE_E_USAGE : open_stream(f, stream, reliable, window);
 }
 
-static rove_err put_frames(rovei_flow *f, uint64_t now, flow_stream *s,
-                           const rovei_flow_frames *frames, bool marked)
+static rove_err refused(rovei_flow *f, flow_stream *s, rove_err err)
 {
-    rove_err err = rovei_flow_send_put(&s->out, frames, marked);
     if (err == ROVE_E_FULL) {
         s->starved = true;
         f->stats->backpressure++;
     }
-    update_ticking(f, now, s);
     return err;
 }
 
@@ -299,43 +353,81 @@ rove_err rovei_flow_put(rovei_flow *f, uint64_t now, uint64_t stream, rove_span 
     if (!rovei_net_frame_write(&w, event))
         return s->out.failed ? ROVE_E_CLOSED : ROVE_E_TOO_LARGE;
     const rovei_flow_frames frames = {{bytes, rovei_writer_size(&w)}, 1};
-    return put_frames(f, now, s, &frames, s->out.reliable);
+    rove_err err = rovei_flow_send_put(&s->out, &frames, s->out.reliable);
+    update_ticking(f, now, s);
+    return refused(f, s, err);
 }
 
-/* The peer forgets the stream, and its numbers begin at 0. It is long enough since anything of it
- * was under way that nothing late can be taken for a part of the new one. */
-static void begin_anew(rovei_flow *f, uint64_t now, flow_stream *s, bool reliable)
-{
-    rovei_flow_send_fini(&s->out);
-    rovei_flow_send_init(&s->out, &f->env->alloc, &f->queue, s->id, reliable, ROVEI_FLOW_WINDOW);
-    s->out.alive = now;
-    s->failure_seen = s->failure_told = false;
-    set_due(f, s, DUE_RESET);
-    receive_end(f, now, s);
-    f->stats->renewed++;
-}
+/* ---- publishing ---- */
 
-rove_err rovei_flow_publish(rovei_flow *f, uint64_t now, uint64_t stream, bool reliable,
-                            const rovei_flow_frames *frames)
+/* The stream of a channel, opened when it is not. */
+static rove_err publish_stream(rovei_flow *f, uint64_t now, uint64_t stream, bool reliable,
+                               const rovei_flow_frames *frames, flow_stream **ret)
 {
     if (!rovei_flow_is_publish(stream))
         return ROVE_E_USAGE;
     if (frames->bytes.size > ROVEI_NET_PLAIN_MAX)
         return ROVE_E_TOO_LARGE;
-    flow_stream *s = stream_find(f, stream);
-    if (!s || !s->sending) {
-        rove_err err = open_stream(f, stream, reliable, ROVEI_FLOW_WINDOW);
-        if (err)
-            return err;
-        s = stream_find(f, stream);
-        s->out.alive = now;
-    }
-    rove_err err = put_frames(f, now, s, frames, reliable);
-    bool stuck = err == ROVE_E_CLOSED || (err == ROVE_E_FULL && !s->out.reliable);
-    if (!stuck || now - s->out.alive < ROVEI_FLOW_NEW_LIFE)
+    *ret = stream_find(f, stream);
+    if (*ret && (*ret)->sending)
+        return ROVE_OK;
+    rove_err err = open_stream(f, stream, reliable, ROVEI_FLOW_WINDOW);
+    if (err)
         return err;
-    begin_anew(f, now, s, reliable);
-    return put_frames(f, now, s, frames, reliable);
+    *ret = stream_find(f, stream);
+    (*ret)->out.alive = now;
+    return ROVE_OK;
+}
+
+rove_err rovei_flow_publish(rovei_flow *f, uint64_t now, uint64_t stream, bool reliable,
+                            const rovei_flow_frames *frames)
+{
+    flow_stream *s;
+    rove_err err = publish_stream(f, now, stream, reliable, frames, &s);
+    if (err)
+        return err;
+    err = s->waiting_bytes ? ROVE_E_FULL : put_publish(f, now, s, frames, reliable);
+    update_ticking(f, now, s);
+    return refused(f, s, err);
+}
+
+static rove_err wait_for_credit(rovei_flow *f, flow_stream *s, const rovei_flow_frames *frames,
+                                bool marked)
+{
+    size_t size = frames->bytes.size;
+    flow_waiting *w = rovei_alloc(&f->env->alloc, sizeof *w + size);
+    if (!w)
+        return ROVE_E_NOMEM;
+    *w = (flow_waiting){.frames = {{w->bytes, size}, frames->count}, .marked = marked};
+    memcpy(w->bytes, frames->bytes.data, size);
+    rovei_list_add_tail(&s->waiting, &w->list);
+    s->waiting_bytes += size;
+    return ROVE_OK;
+}
+
+rove_err rovei_flow_publish_waiting(rovei_flow *f, uint64_t now, uint64_t stream, bool reliable,
+                                    const rovei_flow_frames *frames)
+{
+    flow_stream *s;
+    rove_err err = publish_stream(f, now, stream, reliable, frames, &s);
+    if (err || !frames->bytes.size)
+        return err;
+    err = ROVE_E_FULL;
+    if (!s->waiting_bytes)
+        err = put_publish(f, now, s, frames, reliable);
+    if (err == ROVE_E_CLOSED || (err == ROVE_E_FULL && s->waiting_bytes < ROVEI_FLOW_WAITING))
+        err = wait_for_credit(f, s, frames, reliable);
+    update_ticking(f, now, s);
+    return refused(f, s, err);
+}
+
+bool rovei_flow_publish_is_full(rovei_flow *f, uint64_t stream)
+{
+    flow_stream *s = stream_find(f, stream);
+    if (!s || s->waiting_bytes < ROVEI_FLOW_WAITING / 2)
+        return false;
+    s->starved = true;
+    return true;
 }
 
 /* ---- packets to seal ---- */
@@ -405,8 +497,8 @@ bool rovei_flow_transmit(rovei_flow *f, uint64_t now, uint8_t *ret, rovei_flow_o
     f->stats->sent++;
     flow_stream *s = ROVEI_CONTAINER(p->owner, flow_stream, out);
     rovei_flow_send_left(p, now);
-    if (!s->out.reliable && s->starved)
-        tell(f, s);
+    if (!s->out.reliable)
+        look_after_sending(f, now, s);
     return true;
 }
 
@@ -489,5 +581,7 @@ void rovei_flow_check(const rovei_flow *f)
             rovei_flow_send_check(&s->out);
         ROVEI_CHECK(rovei_list_empty(&s->heard) == s->sending);
         ROVEI_CHECK(!wants_ticks(s) || !rovei_list_empty(&s->ticking));
+        ROVEI_CHECK(rovei_list_empty(&s->waiting) == (s->waiting_bytes == 0));
+        ROVEI_CHECK(s->waiting_bytes < ROVEI_FLOW_WAITING + ROVEI_NET_PLAIN_MAX);
     }
 }

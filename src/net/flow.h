@@ -95,6 +95,15 @@ static inline bool rovei_flow_is_publish(uint64_t stream)
  * as _put; E_STREAM_LIMIT. */
 ROVE_MUST_USE rove_err rovei_flow_publish(rovei_flow *f, uint64_t now, uint64_t stream,
                                           bool reliable, const rovei_flow_frames *frames);
+/* The same, but what there is no credit for waits here, up to ROVEI_FLOW_WAITING bytes and the
+ * packet that passes them. E_FULL, as above; never E_CLOSED. While something waits, _publish gets
+ * E_FULL. */
+#define ROVEI_FLOW_WAITING ((size_t)1 << 20)
+ROVE_MUST_USE rove_err rovei_flow_publish_waiting(rovei_flow *f, uint64_t now, uint64_t stream,
+                                                  bool reliable, const rovei_flow_frames *frames);
+/* Half of it is taken, so that a publish of several packets may not find room any more: ROOM is
+ * told when there is. */
+bool rovei_flow_publish_is_full(rovei_flow *f, uint64_t stream);
 
 /* ---- packets to seal ---- */
 typedef struct rovei_flow_out {

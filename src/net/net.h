@@ -96,6 +96,12 @@ ROVE_MUST_USE rove_err rovei_net_stream_send(rovei_net *t, rovei_now now,
 ROVE_MUST_USE rove_err rovei_net_publish(rovei_net *t, rovei_now now, uint64_t node_id,
                                          uint64_t channel, bool reliable,
                                          const rovei_flow_frames *events);
+/* The same; what there is no credit for waits, as rovei_flow_publish_waiting says. */
+ROVE_MUST_USE rove_err rovei_net_publish_waiting(rovei_net *t, rovei_now now, uint64_t node_id,
+                                                 uint64_t channel, bool reliable,
+                                                 const rovei_flow_frames *events);
+/* Half of the room for what waits is taken: STREAM with ROOM is told when there is more. */
+bool rovei_net_publish_is_full(rovei_net *t, uint64_t node_id, uint64_t channel);
 /* The id of the stream on which a channel is published. */
 static inline uint64_t rovei_net_publish_stream(uint64_t channel)
 {

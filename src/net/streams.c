@@ -139,8 +139,8 @@ rove_err rovei_net_stream_send(rovei_net *t, rovei_now now, const rovei_net_stre
     return err;
 }
 
-rove_err rovei_net_publish(rovei_net *t, rovei_now now, uint64_t node_id, uint64_t channel,
-                           bool reliable, const rovei_flow_frames *events)
+static rove_err publish(rovei_net *t, rovei_now now, uint64_t node_id, uint64_t channel,
+                        bool reliable, const rovei_flow_frames *events, bool waiting)
 {
     t->now = now;
     rovei_net_link *l = rovei_net_link_of(t, node_id);
@@ -149,10 +149,31 @@ rove_err rovei_net_publish(rovei_net *t, rovei_now now, uint64_t node_id, uint64
     if (events->count > ROVEI_NET_EVENTS_MAX)
         return ROVE_E_TOO_LARGE;
     rovei_net_held *s = l->current;
-    rove_err err =
-        rovei_flow_publish(&s->flow, now.mono, rovei_net_publish_stream(channel), reliable, events);
+    uint64_t stream = rovei_net_publish_stream(channel);
+    rove_err err = waiting
+                       ? rovei_flow_publish_waiting(&s->flow, now.mono, stream, reliable, events)
+                       : rovei_flow_publish(&s->flow, now.mono, stream, reliable, events);
     follow(s);
     return err;
+}
+
+rove_err rovei_net_publish(rovei_net *t, rovei_now now, uint64_t node_id, uint64_t channel,
+                           bool reliable, const rovei_flow_frames *events)
+{
+    return publish(t, now, node_id, channel, reliable, events, false);
+}
+
+rove_err rovei_net_publish_waiting(rovei_net *t, rovei_now now, uint64_t node_id, uint64_t channel,
+                                   bool reliable, const rovei_flow_frames *events)
+{
+    return publish(t, now, node_id, channel, reliable, events, true);
+}
+
+bool rovei_net_publish_is_full(rovei_net *t, uint64_t node_id, uint64_t channel)
+{
+    rovei_net_link *l = rovei_net_link_of(t, node_id);
+    return l && l->current && l->state != ROVEI_PEER_FAILED &&
+           rovei_flow_publish_is_full(&l->current->flow, rovei_net_publish_stream(channel));
 }
 
 /* ---- what happened ---- */

@@ -106,6 +106,7 @@ static void net_event(rovei_node *n, rovei_now now, rovei_net_event *e)
     case ROVEI_NET_ALIVE:
         rovei_net_moves_peer_up(n, now, e->node_id);
         rovei_feeds_peer_up(n, now, &peer);
+        rovei_channels_net_room(n, now); /* what waited went with the former session */
         break;
     case ROVEI_NET_FAILED:
         rovei_net_moves_peer_failed(n, now, e->node_id);
@@ -124,6 +125,7 @@ static void net_event(rovei_node *n, rovei_now now, rovei_net_event *e)
         rove_buf_unref(e->message);
         return;
     case ROVEI_NET_STREAM:
+        rovei_channels_net_room(n, now);
         return;
     }
     rovei_note *note = rovei_node_note(n, ROVEI_NOTE_PEER);

@@ -71,7 +71,11 @@ static void step(rovei_flow *f, uint64_t *now, rovei_reader *r)
         if (what & 0x20) {
             uint16_t count = 1 + rovei_read_u16(r) % ROVEI_NET_EVENTS_MAX;
             const rovei_flow_frames empty = {{bytes, ROVEI_NET_FRAME_HEAD * (size_t)count}, count};
-            (void)rovei_flow_publish(f, *now, stream, what & 0x80, &empty);
+            if (what & 0x10)
+                (void)rovei_flow_publish_waiting(f, *now, stream, what & 0x80, &empty);
+            else
+                (void)rovei_flow_publish(f, *now, stream, what & 0x80, &empty);
+            (void)rovei_flow_publish_is_full(f, stream);
             return;
         }
         (void)rovei_flow_open(f, stream, what & 0x80, what & 0x40 ? 4096 : ROVEI_FLOW_WINDOW);

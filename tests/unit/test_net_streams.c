@@ -332,6 +332,39 @@ static void test_publish_credit(void **state)
     hand_down(&k, &d);
 }
 
+/* What there is no credit for waits, in its order, up to its bound. */
+static void test_publish_waiting(void **state)
+{
+    (void)state;
+    static kit k;
+    static const uint8_t zeros[1004];
+    const rovei_flow_frames frames = {{zeros, sizeof zeros}, 1};
+    pair_up(&k);
+    for (int reliable = 0; reliable < 2; reliable++) {
+        uint64_t channel = LIDAR + (uint64_t)reliable, peer = k.nodes[1].node_id;
+        rovei_net *net = k.nodes[0].net;
+        unsigned put = 0;
+        size_t before = k.nodes[1].data_count, rooms = kit_told(&k, 0, ROVEI_NET_STREAM);
+        while (!rovei_net_publish_is_full(net, peer, channel) && ++put)
+            assert_ok(rovei_net_publish_waiting(net, k.now, peer, channel, reliable, &frames));
+        assert_in_range(put, 500, 700);
+        assert_int_equal(rovei_net_publish(net, k.now, peer, channel, reliable, &frames),
+                         ROVE_E_FULL);
+        rove_err err;
+        while (!(err = rovei_net_publish_waiting(net, k.now, peer, channel, reliable, &frames)))
+            put++;
+        assert_int_equal(err, ROVE_E_FULL);
+        assert_in_range(put, 1045, 1200);
+        kit_run(&k, 10 * ROVE_SECOND);
+        assert_int_equal(k.nodes[1].data_count, before + put);
+        for (size_t i = before; i < before + put && i < KIT_DATA; i++)
+            assert_int_equal(k.nodes[1].data[i], i - before);
+        assert_true(kit_told(&k, 0, ROVEI_NET_STREAM) > rooms);
+        assert_false(rovei_net_publish_is_full(net, peer, channel));
+    }
+    kit_fini(&k);
+}
+
 /* A reliable publish is repaired, and each packet is handed on once; a path that is dead for long
  * ends the stream, and it works again when the path does. */
 static void test_publish_repaired(void **state)
@@ -373,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_session_ends),    cmocka_unit_test(test_grants),
         cmocka_unit_test(test_control_garbage), cmocka_unit_test(test_publish_bytes),
         cmocka_unit_test(test_publish_credit),  cmocka_unit_test(test_publish_repaired),
+        cmocka_unit_test(test_publish_waiting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
