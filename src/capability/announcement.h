@@ -6,23 +6,15 @@
 #ifndef ROVEI_CAPABILITY_ANNOUNCEMENT_H
 #define ROVEI_CAPABILITY_ANNOUNCEMENT_H
 
+#include <capability/filter.h>
 #include <capability/set.h>
 #include <identity/entity.h>
-#include <mesh/address.h>
 
 #define ROVEI_ANNOUNCEMENT_MAX 8104 /* bytes of text; a longer one fits into no packet */
 #define ROVEI_ALLOW_LIST_MAX   64   /* entries of each list */
-#define ROVEI_SUBNET_SIZE      16
-#define ROVEI_GROUP_SIZE       32
 #define ROVEI_OWNER_CERT_SIZE  156
 #define ROVEI_CAPABILITY_HOPS  16  /* a copy that has made so many is not sent on */
 #define ROVEI_CAPABILITY_TTL   300 /* seconds */
-
-/* Where a node is seen from outside, as it says. */
-typedef struct rovei_reflex {
-    rovei_addr addr; /* family 0: not said */
-    uint32_t scope;  /* of an IPv6 address */
-} rovei_reflex;
 
 /* Counted, and not changed once somebody else may hold it. One thread. */
 typedef struct rovei_announcement {
@@ -35,11 +27,8 @@ typedef struct rovei_announcement {
     bool has_signature;
     uint8_t signature[64];
     rovei_caps set;
-    rovei_reflex reflex;
-    const uint64_t *allowed_nodes;
-    const uint8_t (*allowed_subnets)[ROVEI_SUBNET_SIZE];
-    const uint8_t (*allowed_groups)[ROVEI_GROUP_SIZE];
-    uint8_t node_count, subnet_count, group_count; /* of the lists above */
+    rove_span reflex;  /* where it is seen from outside, as it says: ip:port; empty: not said */
+    rovei_allow allow; /* each list of at most ROVEI_ALLOW_LIST_MAX */
     const uint8_t *owner_cert; /* ROVEI_OWNER_CERT_SIZE bytes, unjudged; NULL: none */
 } rovei_announcement;
 

@@ -154,7 +154,10 @@ rove_span rovei_json_string(rovei_json *j)
     rove_span s = {start, (size_t)(j->chars - start)};
     if (!j->bad && !rovei_is_utf8(s))
         fail(j);
-    return j->bad ? (rove_span){start, 0} : s;
+    if (j->bad)
+        return (rove_span){start, 0};
+    *j->chars++ = 0; /* in the room of the quotes: no two strings begin at the same place */
+    return s;
 }
 
 rove_span rovei_json_key(rovei_json *j)
