@@ -33,10 +33,11 @@ typedef enum rovei_level {
 } rovei_level;
 
 /* Subprotocols of class rove: the tags of our streams. */
-#define ROVEI_TAG_MOVE    0x5256
-#define ROVEI_TAG_LANE    0x5257 /* sender to host */
-#define ROVEI_TAG_OUTCOME 0x5258 /* host to sender */
-#define ROVEI_TAG_LOCATE  0x5259 /* where is a daemon */
-#define ROVEI_TAG_CHANNEL 0x525A /* membership of channels and what is published on them */
+#define ROVEI_TAG_MOVE       0x5256
+#define ROVEI_TAG_LANE       0x5257 /* sender to host */
+#define ROVEI_TAG_OUTCOME    0x5258 /* host to sender */
+#define ROVEI_TAG_LOCATE     0x5259 /* where is a daemon */
+#define ROVEI_TAG_CHANNEL    0x525A /* membership of channels and what is published on them */
+#define ROVEI_TAG_CAPABILITY 0x525C /* announcements */
 
 #endif

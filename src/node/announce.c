@@ -20,7 +20,7 @@ struct rovei_announcer {
     const rove_alloc *alloc;
     rovei_index *index;
     rovei_gossip *gossip;
-    rovei_map routes;             /* node id -> route */
+    rovei_map routes;            /* node id -> route */
     rovei_caps_draft given, own; /* what the outside says; what the node adds */
     uint64_t unsent;
 };
@@ -36,13 +36,13 @@ rove_err rovei_announcer_new(struct rovei_announcer **ret, rovei_node *n, rovei_
     rovei_caps_draft_init(&a->own, n->alloc);
     rove_err err = rovei_index_new(&a->index, n->env);
     if (!err)
-        err = rovei_gossip_new(&a->gossip,
-                               &(rovei_gossip_config){.env = n->env,
-                                                      .identity = n->identity,
-                                                      .index = a->index,
-                                                      .last_version =
-                                                          n->incarnation / ROVE_MILLISECOND},
-                               now);
+        err = rovei_gossip_new(
+            &a->gossip,
+            &(rovei_gossip_config){.env = n->env,
+                                   .identity = n->identity,
+                                   .index = a->index,
+                                   .last_version = n->incarnation / ROVE_MILLISECOND},
+            now);
     if (!err)
         err = rovei_caps_add(&a->own, rovei_span_of("subprotocol:0x0500"));
     if (err) {
@@ -175,9 +175,9 @@ void rovei_announcer_receive(rovei_node *n, rovei_now now, const rove_entity *fr
 static rove_err send(rovei_node *n, rovei_now now, route *r, rove_buf *text)
 {
     if (rovei_entity_is_net(&r->entity))
-        return n->net ? rovei_net_send(n->net, now, r->id, ROVEI_NET_CAPABILITY,
-                                       rove_buf_span(text))
-                      : ROVE_E_UNREACHABLE;
+        return n->net
+                   ? rovei_net_send(n->net, now, r->id, ROVEI_NET_CAPABILITY, rove_buf_span(text))
+                   : ROVE_E_UNREACHABLE;
     if (rovei_pipe_queued(n, &r->pipe) > QUEUED_MAX)
         return ROVE_E_FULL;
     return rovei_pipe_send(n, &r->pipe, &r->entity, ROVEI_TAG_CAPABILITY, (rove_span){NULL, 0},

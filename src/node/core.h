@@ -62,6 +62,8 @@ struct rovei_node {
     rovei_map origins; /* origin hash -> rovei_daemon */
     rovei_map senders; /* number -> rovei_sender */
     struct rovei_moves *moves;
+    struct rovei_announcer *announcer; /* node/announce.h */
+    bool announces;                    /* it was told what to announce */
     struct rovei_channels *channels; /* those that this node publishes on */
     struct rovei_feeds *feeds;       /* those that it is subscribed to */
     bool feeds_room;                 /* a feed lane that was full has room again */

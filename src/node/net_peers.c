@@ -5,6 +5,7 @@
 #include <channel/membership_codec.h>
 #include <channel/publisher.h>
 #include <migration/net_moves.h>
+#include <node/announce.h>
 #include <node/core.h>
 
 /* In the position of a walk: the mesh's peers are through. */
@@ -79,6 +80,7 @@ static void net_membership(rovei_node *n, rovei_now now, const rovei_net_event *
 /* A message of a subprotocol; its reference stays the caller's. */
 static void net_message(rovei_node *n, rovei_now now, const rovei_net_event *e)
 {
+    const rove_entity peer = rovei_entity_of_net(e->node_id);
     if (e->subprotocol == ROVEI_NET_MIGRATION)
         rovei_net_moves_receive(n, now, e->node_id, e->stamp, e->message);
     else if (e->subprotocol == ROVEI_NET_MEMBERSHIP &&
@@ -86,6 +88,8 @@ static void net_message(rovei_node *n, rovei_now now, const rovei_net_event *e)
         rovei_channels_receive_net(n, now, e->node_id, rove_buf_span(e->message));
     else if (e->subprotocol == ROVEI_NET_MEMBERSHIP)
         net_membership(n, now, e);
+    else if (e->subprotocol == ROVEI_NET_CAPABILITY)
+        rovei_announcer_receive(n, now, &peer, e->message);
     else
         n->stats.net_messages_dropped++;
 }
@@ -107,11 +111,13 @@ static void net_event(rovei_node *n, rovei_now now, rovei_net_event *e)
         rovei_net_moves_peer_up(n, now, e->node_id);
         rovei_feeds_peer_up(n, now, &peer);
         rovei_channels_net_room(n, now); /* what waited went with the former session */
+        rovei_announcer_peer_up(n, now, &peer);
         break;
     case ROVEI_NET_FAILED:
         rovei_net_moves_peer_failed(n, now, e->node_id);
         rovei_channels_peer_gone(n, now, &peer);
         rovei_feeds_peer_failed(n, now, &peer);
+        rovei_announcer_peer_gone(n, now, &peer);
         break;
     case ROVEI_NET_SUSPECT:
     case ROVEI_NET_UNANSWERED:

@@ -10,6 +10,7 @@
 #include <channel/publisher.h>
 #include <crypto/crypto.h>
 #include <mesh/packet.h>
+#include <node/announce.h>
 #include <node/core.h>
 #include <node/node_test.h>
 #include <node/peers.h>
@@ -89,6 +90,8 @@ rove_err rovei_node_new(rovei_node **ret, const rovei_node_config *cfg, rovei_no
         err = rovei_net_moves_new(&n->net_moves, n);
     if (!err)
         err = rovei_channels_new(&n->channels, n);
+    if (!err)
+        err = rovei_announcer_new(&n->announcer, n, now);
     if (err) {
         rovei_node_free(n);
         return err;
@@ -133,6 +136,7 @@ void rovei_node_free(rovei_node *n)
     rovei_moves_free(n->moves);
     rovei_net_moves_free(n->net_moves);
     rovei_channels_free(n->channels);
+    rovei_announcer_free(n->announcer);
     rovei_locations_free(n->locations);
     rovei_index_free(n->index);
     rovei_mesh_free(n->mesh);
@@ -197,6 +201,7 @@ uint64_t rovei_node_deadline(const rovei_node *n)
         return 0;
     uint64_t at = rovei_time_min(rovei_timers_deadline(&n->timers), rovei_mesh_deadline(n->mesh));
     at = rovei_time_min(at, rovei_index_deadline(n->index));
+    at = rovei_time_min(at, rovei_announcer_deadline(n));
     return n->net ? rovei_time_min(at, rovei_net_deadline(n->net)) : at;
 }
 
@@ -207,6 +212,7 @@ void rovei_node_expire(rovei_node *n, rovei_now now)
         rovei_net_expire(n->net, now);
     rovei_timers_expire(&n->timers, now);
     rovei_index_expire(n->index, now);
+    rovei_announcer_expire(n, now);
 }
 
 /* ---- what came ---- */
@@ -221,6 +227,9 @@ static void dispatch(rovei_node *n, rovei_now now, const rove_entity *from, cons
         break;
     case ROVEI_TAG_MOVE:
         rovei_moves_receive(n, now, from, via, message);
+        break;
+    case ROVEI_TAG_CAPABILITY:
+        rovei_announcer_receive(n, now, from, message);
         break;
     case ROVEI_TAG_LOCATE:
         rovei_location_receive(n, now, from, message);
@@ -260,6 +269,7 @@ static void peer_up(rovei_node *n, rovei_now now, const rove_entity *peer)
     rovei_lanes_peer_up(n, now, peer);
     rovei_channels_peer_up(n, now, peer);
     rovei_feeds_peer_up(n, now, peer);
+    rovei_announcer_peer_up(n, now, peer);
 }
 
 static void peer_gone(rovei_node *n, rovei_now now, const rovei_mesh_event *e)
@@ -273,6 +283,7 @@ static void peer_gone(rovei_node *n, rovei_now now, const rovei_mesh_event *e)
     rovei_lanes_peer_gone(n, now, &e->peer);
     rovei_channels_peer_gone(n, now, &e->peer);
     rovei_feeds_peer_gone(n, now, &e->peer);
+    rovei_announcer_peer_gone(n, now, &e->peer);
 }
 
 static void peer_state(rovei_node *n, rovei_now now, const rovei_mesh_event *e)
@@ -299,6 +310,7 @@ static void peer_state(rovei_node *n, rovei_now now, const rovei_mesh_event *e)
         rovei_lanes_peer_failed(n, now, &e->peer);
         rovei_channels_peer_failed(n, now, &e->peer);
         rovei_feeds_peer_failed(n, now, &e->peer);
+        rovei_announcer_peer_gone(n, now, &e->peer);
     }
 }
 
@@ -391,6 +403,7 @@ void rovei_node_turn(rovei_node *n, rovei_now now)
         if (!n->loopback.count && !n->feeds_room)
             break;
     }
+    rovei_announcer_turn(n, now);
 }
 
 /* ---- out ---- */

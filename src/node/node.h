@@ -16,6 +16,7 @@
 #ifndef ROVEI_NODE_NODE_H
 #define ROVEI_NODE_NODE_H
 
+#include <capability/look.h>
 #include <compute/ids.h>
 #include <mesh/mesh.h>
 #include <net/net.h>
@@ -56,6 +57,23 @@ void rovei_node_set_addrs(rovei_node *n, const rovei_addr *addrs, size_t count);
 
 /* Whether ASK is to be emitted from now on, as the configuration's field said until now. */
 void rovei_node_ask_policy(rovei_node *n, bool ask);
+
+/* ---- capabilities ---- */
+struct rovei_index;
+struct rovei_gossip;
+/* What this node announces from now on, besides what it adds by itself; without a first call it
+ * announces nothing, and still hears and passes on what others announce. E_FORMAT, E_TOO_LARGE,
+ * E_NOMEM: as before. */
+ROVE_MUST_USE rove_err rovei_node_announce(rovei_node *n, rovei_now now, const rovei_caps *caps);
+/* One of the tags that the node adds by itself: it is there from now on, or not. Errors as above.
+ */
+ROVE_MUST_USE rove_err rovei_node_announce_tag(rovei_node *n, rovei_now now, rove_span tag,
+                                               bool there);
+struct rovei_index *rovei_gossip_index(const rovei_node *n);
+struct rovei_gossip *rovei_node_gossip(rovei_node *n);
+/* The entity behind the node id of a peer that is there: proved by its session, or, in class net,
+ * by its own announcement. False when it is not known. */
+bool rovei_gossip_pin(const rovei_node *n, uint64_t node_id, rove_entity *ret);
 
 /* ---- data path ---- */
 /* Whether it was of any use. */
