@@ -101,8 +101,8 @@ static size_t keep_pairs(filler *f, rovei_caps_pair *ret, const rovei_caps *from
 
 static size_t chars_of(const rovei_announcement *from)
 {
-    size_t size = from->reflex.size + (from->owner_cert ? ROVEI_OWNER_CERT_SIZE : 0) +
-                  from->allow.subnet_count * 16 + from->allow.group_count * 32;
+    size_t size = (from->owner_cert ? ROVEI_OWNER_CERT_SIZE : 0) + from->allow.subnet_count * 16 +
+                  from->allow.group_count * 32;
     for (size_t i = 0; i < from->set.tag_count; i++)
         size += from->set.tags[i].size;
     for (size_t i = 0; i < from->set.metadata_count; i++)
@@ -143,7 +143,6 @@ static void fill(block *b, const rovei_announcement *from)
     a->allow.nodes = nodes;
     a->allow.subnets = (const uint8_t(*)[16])keep_bytes(&f, w->subnets, w->subnet_count * 16);
     a->allow.groups = (const uint8_t(*)[32])keep_bytes(&f, w->groups, w->group_count * 32);
-    a->reflex = keep(&f, from->reflex);
     if (from->owner_cert)
         a->owner_cert = keep(&f, (rove_span){from->owner_cert, ROVEI_OWNER_CERT_SIZE}).data;
 }
@@ -151,10 +150,12 @@ static void fill(block *b, const rovei_announcement *from)
 rove_err rovei_announcement_new(rovei_announcement **ret, const rove_alloc *alloc,
                                 const rovei_announcement *from)
 {
-    char reflex[ROVEI_REFLEX_ROOM];
     rovei_announcement a = *from;
     if (from->reflex.size) {
-        a.reflex = (rove_span){reflex, rovei_reflex_canonical(reflex, from->reflex)};
+        if (from->reflex.size > ROVEI_REFLEX_ROOM)
+            return ROVE_E_FORMAT;
+        a.reflex.size = rovei_reflex_canonical(a.reflex.text,
+                                               (rove_span){from->reflex.text, from->reflex.size});
         if (!a.reflex.size)
             return ROVE_E_FORMAT;
     }
@@ -213,7 +214,7 @@ static void put_options(rovei_json_out *o, const rovei_announcement *a)
     const rovei_allow *w = &a->allow;
     if (a->reflex.size) {
         rovei_json_put(o, ",\"reflex_addr\":");
-        rovei_json_put_string(o, a->reflex);
+        rovei_json_put_string(o, (rove_span){a->reflex.text, a->reflex.size});
     }
     if (w->node_count) {
         rovei_json_put(o, ",\"allowed_nodes\":[");

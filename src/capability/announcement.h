@@ -7,6 +7,7 @@
 #define ROVEI_CAPABILITY_ANNOUNCEMENT_H
 
 #include <capability/filter.h>
+#include <capability/reflex.h>
 #include <capability/set.h>
 #include <identity/entity.h>
 
@@ -27,7 +28,7 @@ typedef struct rovei_announcement {
     bool has_signature;
     uint8_t signature[64];
     rovei_caps set;
-    rove_span reflex;  /* where it is seen from outside, as it says: ip:port; empty: not said */
+    rovei_reflex reflex;
     rovei_allow allow; /* each list of at most ROVEI_ALLOW_LIST_MAX */
     const uint8_t *owner_cert; /* ROVEI_OWNER_CERT_SIZE bytes, unjudged; NULL: none */
 } rovei_announcement;

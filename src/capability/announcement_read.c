@@ -165,7 +165,7 @@ static void read_field(reading *r, field f)
         read_hex(&r->j, r->cert, sizeof r->cert);
         a->owner_cert = r->cert;
     } else if (f == FIELD_REFLEX) {
-        a->reflex = rovei_json_string(&r->j);
+        a->reflex.size = rovei_reflex_canonical(a->reflex.text, rovei_json_string(&r->j));
         r->j.bad |= !a->reflex.size;
     }
 }

@@ -189,8 +189,7 @@ rove_err rovei_gossip_announce(rovei_gossip *g, rovei_now now, bool at_once)
     rove_err err = make(g, now, &g->set.set, version, &a, &text);
     if (err)
         return err;
-    rovei_index_item item = rovei_gossip_item(a);
-    err = rovei_index_put(g->index, now, &item);
+    err = rovei_index_apply(g->index, now, a);
     if (err) {
         rovei_announcement_unref(a);
         rove_buf_unref(text);

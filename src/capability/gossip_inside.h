@@ -97,16 +97,4 @@ void rovei_gossip_collect(rovei_gossip *g, rovei_now now);
 void rovei_gossip_sweep(rovei_gossip *g, rovei_now now);
 void rovei_gossip_free_tables(rovei_gossip *g);
 
-static inline rovei_index_item rovei_gossip_item(const rovei_announcement *a)
-{
-    return (rovei_index_item){.node_id = a->node_id,
-                              .entity = a->entity,
-                              .version = a->version,
-                              .ttl_secs = a->ttl,
-                              .hop_count = a->hop_count,
-                              .caps = a->set,
-                              .allow = a->allow,
-                              .reflex = a->reflex};
-}
-
 #endif

@@ -126,8 +126,7 @@ rove_err rovei_gossip_keep_node(rovei_gossip *g, rovei_now now, gossip_source *f
     gossip_node *fresh = n ? NULL : ROVEI_NEW(g->alloc, gossip_node);
     if (!n && !fresh)
         return ROVE_E_NOMEM;
-    rovei_index_item item = rovei_gossip_item(a);
-    rove_err err = rovei_index_put(g->index, now, &item);
+    rove_err err = rovei_index_apply(g->index, now, a);
     if (!err && fresh) {
         fresh->id = a->node_id;
         err = rovei_map_put(&g->nodes, &fresh->id, fresh);

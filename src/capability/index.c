@@ -263,8 +263,7 @@ rove_err rovei_index_apply(rovei_index *x, rovei_now now, const rovei_announceme
         .ttl_secs = a->ttl,
         .hop_count = a->hop_count,
         .caps = a->set,
-        .allow = {a->allowed_nodes, a->node_count, a->allowed_subnets, a->subnet_count,
-                  a->allowed_groups, a->group_count},
+        .allow = a->allow,
         .reflex = a->reflex,
     };
     return rovei_index_put(x, now, &item);

@@ -18,7 +18,6 @@ typedef struct route {
 
 struct rovei_announcer {
     const rove_alloc *alloc;
-    rovei_index *index;
     rovei_gossip *gossip;
     rovei_map routes;            /* node id -> route */
     rovei_caps_draft given, own; /* what the outside says; what the node adds */
@@ -34,15 +33,13 @@ rove_err rovei_announcer_new(struct rovei_announcer **ret, rovei_node *n, rovei_
     rovei_map_init(&a->routes, n->alloc, sizeof(uint64_t), rovei_rng_u64(&n->env->rng));
     rovei_caps_draft_init(&a->given, n->alloc);
     rovei_caps_draft_init(&a->own, n->alloc);
-    rove_err err = rovei_index_new(&a->index, n->env);
-    if (!err)
-        err = rovei_gossip_new(
-            &a->gossip,
-            &(rovei_gossip_config){.env = n->env,
-                                   .identity = n->identity,
-                                   .index = a->index,
-                                   .last_version = n->incarnation / ROVE_MILLISECOND},
-            now);
+    rove_err err =
+        rovei_gossip_new(&a->gossip,
+                         &(rovei_gossip_config){.env = n->env,
+                                                .identity = n->identity,
+                                                .index = n->index,
+                                                .last_version = n->incarnation / ROVE_MILLISECOND},
+                         now);
     if (!err)
         err = rovei_caps_add(&a->own, rovei_span_of("subprotocol:0x0500"));
     if (err) {
@@ -62,8 +59,6 @@ void rovei_announcer_free(struct rovei_announcer *a)
         ROVEI_DELETE(a->alloc, r);
     rovei_map_fini(&a->routes);
     rovei_gossip_free(a->gossip);
-    if (a->index)
-        rovei_index_free(a->index);
     rovei_caps_draft_fini(&a->given);
     rovei_caps_draft_fini(&a->own);
     ROVEI_DELETE(a->alloc, a);
@@ -121,7 +116,7 @@ rove_err rovei_node_announce_tag(rovei_node *n, rovei_now now, rove_span tag, bo
 
 rovei_index *rovei_gossip_index(const rovei_node *n)
 {
-    return n->announcer->index;
+    return n->index;
 }
 
 rovei_gossip *rovei_node_gossip(rovei_node *n)

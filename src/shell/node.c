@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <shell/call.h>
 #include <shell/channels.h>
+#include <shell/detect.h>
 #include <shell/files.h>
 #include <shell/node_inside.h>
 #include <stdlib.h>
@@ -123,6 +124,18 @@ static size_t reachable_addrs(const rovei_addr *bound, rovei_addr ret[4])
     return count;
 }
 
+/* Others learn what this machine can do. */
+static rove_err announce_machine(rove_node *node)
+{
+    rovei_caps_draft d;
+    rovei_caps_draft_init(&d, &node->env.alloc);
+    rove_err err = rovei_detect(&d);
+    if (!err)
+        err = rovei_node_announce(node->core, rovei_clock_now(), &d.set);
+    rovei_caps_draft_fini(&d);
+    return err;
+}
+
 static rove_err make_core(rove_node *node, const rove_node_config *cfg, uint64_t handshake_time)
 {
     rovei_node_config core = {.env = &node->env,
@@ -135,7 +148,7 @@ static rove_err make_core(rove_node *node, const rove_node_config *cfg, uint64_t
     memcpy(core.psk, cfg->psk, sizeof core.psk);
     rove_err err = rovei_node_new(&node->core, &core, rovei_clock_now());
     rovei_wipe(core.psk, sizeof core.psk);
-    return err;
+    return err ? err : announce_machine(node);
 }
 
 static rove_err fill_info(rove_node *node)

@@ -117,7 +117,7 @@ static void test_keeps_everything_of_an_announcement(void **state)
                         "hardware.memory_gb=64\nscope:region:eu\nscope:region:us",
                         "site=lab\nz=1");
     item.allow = (rovei_allow){nodes, 2, subnets, 1, groups, 1};
-    item.reflex.scope = 3;
+    item.reflex.size = 3;
     assert_int_equal(rovei_index_put(f->index, at(0), &item), ROVE_OK);
     const rovei_index_entry *e = rovei_index_get(f->index, 7);
     assert_int_equal(e->hop_count, 2);
@@ -126,7 +126,7 @@ static void test_keeps_everything_of_an_announcement(void **state)
     assert_int_equal(e->hardware.vram_gb, 24);
     assert_int_equal(e->hardware.memory_gb, 64);
     assert_true(rovei_span_is(e->region, "eu"));
-    assert_int_equal(e->reflex.scope, 3);
+    assert_int_equal(e->reflex.size, 3);
     assert_int_equal(e->allow.nodes[1], 2);
     assert_int_equal(e->allow.subnets[0][0], 9);
     assert_int_equal(e->allow.groups[0][0], 8);
