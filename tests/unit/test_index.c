@@ -143,8 +143,8 @@ static void test_takes_announcements(void **state)
     static const uint64_t nodes[] = {4};
     rovei_announcement a = {.node_id = 7, .version = 3, .ttl = 9, .hop_count = 1};
     a.set = caps_of("x", "k=v");
-    a.allowed_nodes = nodes;
-    a.node_count = 1;
+    a.allow.nodes = nodes;
+    a.allow.node_count = 1;
     assert_ok(rovei_index_apply(f->index, at(1), &a));
     const rovei_index_entry *e = rovei_index_get(f->index, 7);
     assert_int_equal(e->generation, 3);
