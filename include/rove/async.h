@@ -143,6 +143,15 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_unobserve_async(rove_runtime *rt,
                                                              rove_observer observer,
                                                              rove_done_fn *done, void *user);
 
+/* ---- daemons on channels (rove/channel.h) ---- */
+
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_subscribe_channel_async(
+    rove_runtime *rt, rove_daemon daemon, uint64_t publisher, const char *channel, rove_span token,
+    rove_done_fn *done, void *user);
+ROVE_API ROVE_MUST_USE rove_err
+rove_runtime_unsubscribe_channel_async(rove_runtime *rt, rove_daemon daemon, uint64_t publisher,
+                                       const char *channel, rove_done_fn *done, void *user);
+
 /* ---- moves (rove/runtime.h) ---- */
 
 typedef void rove_migration_fn(void *user, rove_err err, rove_migration migration);

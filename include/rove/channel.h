@@ -9,7 +9,7 @@
 #ifndef ROVE_CHANNEL_H
 #define ROVE_CHANNEL_H
 
-#include <rove/node.h>
+#include <rove/runtime.h>
 
 ROVE_BEGIN_DECLS
 
@@ -155,6 +155,53 @@ ROVE_API ROVE_MUST_USE rove_err rove_channel_publish_async(rove_node *node, cons
                                                            const rove_span *events, size_t count,
                                                            const rove_publish_options *options,
                                                            rove_publish_fn *done, void *user);
+
+/* ---- daemons on channels ---- */
+
+#define ROVE_SUBSCRIBE_TOKEN_MAX 65535
+
+/* Subscribes a daemon of this runtime to a channel of `publisher`, a node id, which may be this
+ * node's own. What is published there is from then on applied by the daemon as events, in order;
+ * the subscription travels with the daemon (docs/guarantees.md, "Channels"). `token`: the bytes of
+ * a permission token or of a chain; empty for none. A subscription that is there gets the token
+ * replaced. After an error the daemon's subscriptions are as they were. Errors:
+ * ROVE_E_CHANNEL_UNAUTHORIZED, ROVE_E_CHANNEL_UNKNOWN, ROVE_E_CHANNEL_THROTTLED,
+ * ROVE_E_CHANNELS_FULL (the publisher's answers), ROVE_E_ACK_TIMEOUT, ROVE_E_UNREACHABLE,
+ * ROVE_E_NOT_FOUND, ROVE_E_MOVED, ROVE_E_ALREADY_MIGRATING, ROVE_E_NOT_READY, ROVE_E_BOUND (the
+ * token), errors of the name, ROVE_E_FULL (daemon_subscriptions), ROVE_E_WOULD_BLOCK,
+ * ROVE_E_SHUTTING_DOWN, ROVE_E_NOMEM. Blocking: for the publisher's answer, at most
+ * membership_ack_wait. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_subscribe_channel(rove_runtime *rt, rove_daemon daemon,
+                                                               uint64_t publisher,
+                                                               const char *channel,
+                                                               rove_span token);
+/* Ends one; one that is not there is ROVE_OK. Errors and blocking as above. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_unsubscribe_channel(rove_runtime *rt,
+                                                                 rove_daemon daemon,
+                                                                 uint64_t publisher,
+                                                                 const char *channel);
+
+typedef enum rove_feed_state {
+    ROVE_FEED_ASKING = 1, /* the publisher has not answered yet */
+    ROVE_FEED_BOUND,      /* it is fed */
+    ROVE_FEED_BEHIND,     /* it is fed, and older events are on their way again */
+    ROVE_FEED_UNBOUND,    /* it is not fed now, and asked for again after a while: see reason */
+} rove_feed_state;
+
+typedef struct rove_subscription {
+    uint64_t publisher;
+    char channel[ROVE_CHANNEL_NAME_MAX + 1];
+    bool has_token;
+    rove_feed_state state;
+    rove_err reason;   /* UNBOUND */
+    uint64_t position; /* number of the last event that was applied */
+    uint64_t lost;     /* events that the publisher did not have any more */
+} rove_subscription;
+/* The first `room` subscriptions of a daemon; `*ret_count` says how many there are. Errors:
+ * ROVE_E_NOT_FOUND, ROVE_E_MOVED. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_subscriptions(rove_runtime *rt, rove_daemon daemon,
+                                                           rove_subscription *ret, size_t room,
+                                                           size_t *ret_count);
 
 ROVE_END_DECLS
 

@@ -31,6 +31,8 @@ static const cli_command commands[] = {
     {"snapshot", "keep a daemon in a file", cli_snapshot},
     {"stop", "end a daemon", cli_stop},
     {"channel", "the channels that a node publishes on", cli_channel},
+    {"subscribe", "feed a daemon from a channel", cli_subscribe},
+    {"unsubscribe", "end that", cli_unsubscribe},
     {"pub", "publish events on a channel", cli_pub},
     {"token", "make, judge and revoke permission tokens", cli_token},
     {"demo", "three nodes, one daemon, a file, and moves meanwhile", cli_demo},
@@ -46,7 +48,7 @@ static void help(void)
            "\n"
            "Commands:\n");
     for (size_t i = 0; i < COMMANDS; i++)
-        printf("  %-10s%s\n", commands[i].name, commands[i].summary);
+        printf("  %-13s%s\n", commands[i].name, commands[i].summary);
     printf("\n"
            "  rove COMMAND --help says more about one of them.\n"
            "  rove --version      prints the version.\n"

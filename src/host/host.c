@@ -43,6 +43,7 @@ static void init_loop_side(struct rovei_host *h)
     uint64_t seed = rovei_rng_u64(&h->env->rng);
     rovei_map_init(&h->cells, h->alloc, sizeof(uint64_t), seed);
     rovei_list_init(&h->spawns);
+    rovei_list_init(&h->subscribing);
     rovei_list_init(&h->waits);
     rovei_list_init(&h->move_watches);
     rovei_list_init(&h->endings);
@@ -189,6 +190,8 @@ static void note(struct rovei_host *h, rovei_node *core, rovei_now now, rovei_no
 {
     if (n->kind == ROVEI_NOTE_SPAWNED) {
         rovei_host_spawned(h, core, now, n);
+    } else if (n->kind == ROVEI_NOTE_SUBSCRIBED || n->kind == ROVEI_NOTE_UNSUBSCRIBED) {
+        rovei_host_subscribed(h, n);
     } else if (n->kind == ROVEI_NOTE_MOVE) {
         watch_running(h, core, now, &n->attempt);
         rovei_host_move_phase(h, core, now, n);

@@ -56,6 +56,7 @@ struct rovei_host {
     /* The loop thread's. */
     rovei_map cells; /* number -> resident */
     uint64_t next_cell, next_request;
+    rovei_list subscribing;    /* orders to channels whose note has not come */
     rovei_list spawns;         /* rovei_spawning whose note has not come */
     rovei_list waits;          /* rovei_move_wait */
     rovei_list move_watches;   /* those who are told of moves */
@@ -227,6 +228,10 @@ void rovei_host_activated(struct rovei_host *h, rovei_resident *r);
 void rovei_host_list_again(struct rovei_host *h);
 /* It ends here: out of the registry; one that was given away may come back. */
 void rovei_host_unlist(struct rovei_host *h, rovei_resident *r, rove_err err);
+
+/* ---- subscribe.c ---- */
+void rovei_host_subscribed(struct rovei_host *h, const rovei_note *note);
+void rovei_host_end_subscribing(struct rovei_host *h);
 
 /* ---- spawn.c, moves.c: notes ---- */
 void rovei_host_spawned(struct rovei_host *h, rovei_node *core, rovei_now now,

@@ -44,6 +44,8 @@ static const struct {
     {"channel_remove", control_channel_remove},
     {"channels", control_channels},
     {"publish", control_publish_begin},
+    {"subscribe", control_subscribe},
+    {"unsubscribe", control_unsubscribe},
 };
 
 /* ---- a connection's life ---- */

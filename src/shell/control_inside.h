@@ -133,7 +133,9 @@ control_fn control_status, control_peers, control_ps, control_moves, control_sen
     control_state, control_snapshot, control_wait_peer, control_connect, control_kinds,
     control_token_add, control_tokens, control_revoke, control_drain, control_undrain,
     control_nodes, control_why, control_channel_create, control_channel_remove, control_channels,
-    control_publish_begin;
+    control_publish_begin, control_subscribe, control_unsubscribe;
+/* What a daemon here is subscribed to. */
+json_object *control_feeds(const rovei_node *core, const rove_entity *daemon);
 
 /* The daemon that a request names by entity or origin; ends the request when there is none. */
 bool control_daemon(connection *c, rovei_node *core, json_object *request, rove_entity *ret);

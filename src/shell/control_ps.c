@@ -77,10 +77,10 @@ static json_object *describe(const ps_row *row, rovei_now now)
 
 static void ps_finish(job *j, rovei_node *core, rovei_now now)
 {
-    (void)core;
     connection *c = j->connection;
     for (size_t i = 0; !c->closing && i < j->row_count; i++) {
         json_object *o = describe(&j->rows[i], now);
+        control_add(o, "feeds", control_feeds(core, &j->rows[i].info.entity));
         uint64_t first = j->rows[i].info.first_applied;
         if (j->detail) {
             control_add(o, "first_applied", u64_or_null(first != 0, first));

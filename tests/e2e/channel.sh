@@ -46,3 +46,35 @@ exits "it is ended" 0 on one channel rm sensors/a
 refuses "but once" 1 "rove: *no such channel*" on one channel rm sensors/a
 exits "the prefix too" 0 on one channel rm --prefix sensors/
 is "and nothing is left" "$(on one channel ls --json)" ""
+
+# ---- a daemon on a gated channel, which moves while it is published ----
+start two --accept all --load "$kinds/counter.so" --peer "$(peer_of one)"
+start three --accept all --load "$kinds/counter.so" --peer "$(peer_of one)" --peer "$(peer_of two)"
+for name in two three; do
+    until_true 20 is_up one "$(field entity <$name.out)" || fail "the nodes meet"
+done
+until_true 20 is_up two "$(field entity <three.out)" || fail "the nodes meet"
+publisher=$(field node_id <one.out)
+daemon=$(on two spawn counter)
+on one channel create door --token-root "$owner"
+for name in one two three; do
+    scope=subscribe
+    [ "$name" = one ] && scope=publish
+    "$rove" token issue --identity owner.key --subject "$(field entity <$name.out)" --scope $scope \
+        --channel door -o $name.token || fail "a token"
+    on $name token add $name.token
+done
+refuses "no such channel" 1 "rove: not subscribed: *no such channel*" \
+    on two subscribe "$daemon" "$publisher" window
+refuses "no token" 1 "rove: not subscribed: *" on two subscribe "$daemon" "$publisher" door
+is "nothing is left of it" "$(on two ps --json | grep -c '"feeds":\[\]')" 1
+exits "with one" 0 on two subscribe "$daemon" "$publisher" door --token two.token
+fed() { # NODE POSITION
+    on "$1" ps --json | grep '"state":"running"' | grep -q '"position":'"$2"'[,}]'
+}
+on one pub door lines >/dev/null
+until_true 20 fed two 3000 && pass "it is fed" || fail "it is fed" "$(on two ps --json)"
+exits "and ends" 0 on two unsubscribe "$daemon" "$publisher" door
+is "there" "$(on two ps --json | grep -c '"feeds":\[\]')" 1
+until_true 20 sh -c "! '$rove' channel ls --json --control one.sock | grep -q '\"node_id\"'" &&
+    pass "and at the publisher" || fail "and at the publisher"

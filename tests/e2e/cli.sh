@@ -10,7 +10,7 @@ is "and it is the same" "$(cat out)" "$("$rove" send --help)"
 refuses "help of an unknown command" 2 "rove: *frobnicate*" "$rove" help frobnicate
 exits "version" 0 "$rove" --version
 like "version names itself" "$(cat out)" "rove [0-9]*"
-for command in psk id node status peers connect kinds ps spawn expect send migrate moves cancel stop channel pub token demo; do
+for command in psk id node status peers connect kinds ps spawn expect send migrate moves cancel stop channel pub subscribe unsubscribe token demo; do
     exits "help of $command" 0 "$rove" "$command" --help
     like "help of $command says how to use it" "$(head -n 1 out)" "Usage: rove $command *"
     refuses "$command refuses an unknown option" 2 "rove: *--no-such-thing*" \
