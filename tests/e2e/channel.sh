@@ -74,6 +74,17 @@ fed() { # NODE POSITION
 }
 on one pub door lines >/dev/null
 until_true 20 fed two 3000 && pass "it is fed" || fail "it is fed" "$(on two ps --json)"
+seq 1 20000 | on one pub door >pub.out &
+publishing=$!
+at=two
+for to in three two three two; do
+    on $at migrate "$daemon" --to "$(field node_id <$to.out)" >moved || fail "a move" "$(cat moved)"
+    at=$to
+done
+wait $publishing
+until_true 30 fed two 23000 && pass "over four moves too" ||
+    fail "over four moves too" "$(on two ps --json)"
+is "and each event once" "$(on two ps --json | grep '"state":"running"' | field events)" 23000
 exits "and ends" 0 on two unsubscribe "$daemon" "$publisher" door
 is "there" "$(on two ps --json | grep -c '"feeds":\[\]')" 1
 until_true 20 sh -c "! '$rove' channel ls --json --control one.sock | grep -q '\"node_id\"'" &&
