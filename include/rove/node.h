@@ -36,8 +36,8 @@ typedef struct rove_node_config {
     const char *listen; /* "ADDR:PORT", "[V6]:PORT"; port 0 lets the system choose. Copied */
     const uint8_t *psk; /* 32 bytes that every node of the mesh shares. Copied */
     /* The identity: a file (docs/protocol.md, "Identity files") that is locked while the node lives
-     * and has FILE.state beside it; or NULL for a key that lives in memory only, from `seed` (32
-     * bytes, copied) or, when that is NULL too, drawn at random. */
+     * and has FILE.state and FILE.floors beside it; or NULL for a key that lives in memory only,
+     * from `seed` (32 bytes, copied) or, when that is NULL too, drawn at random. */
     const char *identity_file;
     const uint8_t *seed;
     /* Serves peers of the reference's session class `net` as well: those that rove_node_list_net
@@ -58,8 +58,9 @@ static inline void rove_node_config_init(rove_node_config *cfg)
 /* Binds the socket, locks the identity and starts the loop thread, if it is to have one.
  * Ownership: the caller frees with rove_node_free; `cfg` is only read during the call.
  * Errors: ROVE_E_USAGE, ROVE_E_STRUCT_VERSION, ROVE_E_BOUND (limits), ROVE_E_ADDRESS (taken or not
- * local), ROVE_E_FILE, ROVE_E_PERMISSION, ROVE_E_LOCKED, ROVE_E_RESERVED_ID, ROVE_E_REENTRANT
- * (inside of a daemon), ROVE_E_NOMEM, ROVE_E_IO. Threads: any. Blocking: for file access only. */
+ * local), ROVE_E_FILE, ROVE_E_PERMISSION, ROVE_E_LOCKED, ROVE_E_FULL (FILE.floors has more than
+ * `token_floors`), ROVE_E_RESERVED_ID, ROVE_E_REENTRANT (inside of a daemon), ROVE_E_NOMEM,
+ * ROVE_E_IO. Threads: any. Blocking: for file access only. */
 ROVE_API ROVE_MUST_USE rove_err rove_node_new(rove_node **ret, const rove_node_config *cfg);
 
 /* Says goodbye to all peers, stops the loop thread and frees. A runtime must have been freed, all

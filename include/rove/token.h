@@ -145,9 +145,12 @@ ROVE_API ROVE_MUST_USE rove_err rove_token_chain_verify(const rove_token_chain *
  * docs/protocol/tokens.md, "What a node holds". */
 ROVE_API ROVE_MUST_USE rove_err rove_node_add_token(rove_node *node, const rove_token_chain *chain);
 
-/* Makes a node take what the issuer signed with a generation below this one as revoked. The floor
- * never falls: a lower one changes nothing. It lasts as long as the node. Errors: ROVE_E_USAGE,
- * ROVE_E_REENTRANT, ROVE_E_FULL (token_floors), ROVE_E_NOMEM. Threads, blocking, re-entry as above.
+/* Makes a node take what the issuer signed with a generation below this one as revoked: who was
+ * let in with such a token is put out at once. The floor never falls: a lower one changes nothing.
+ * With an identity file it is on disk, in FILE.floors, when this returns; else it lasts as long as
+ * the node. Errors: ROVE_E_USAGE, ROVE_E_REENTRANT, ROVE_E_FULL (token_floors), ROVE_E_NOMEM;
+ * ROVE_E_FILE, ROVE_E_PERMISSION, ROVE_E_IO: it holds, but was not written; call again. Threads:
+ * any. Blocking: until the loop gets to it, and for file access. Re-entry: refused.
  * docs/protocol/tokens.md, "Revocation". */
 ROVE_API ROVE_MUST_USE rove_err rove_node_revoke(rove_node *node, const rove_entity *issuer,
                                                  uint32_t generation);

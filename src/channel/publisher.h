@@ -106,7 +106,8 @@ typedef struct rovei_publish_report {
 ROVE_MUST_USE rove_err rovei_channels_publish(rovei_node *n, rovei_now now, const rovei_publish *p,
                                               rovei_publish_report *ret);
 
-/* A revocation floor was raised, or a token for publishing put in: everybody is judged anew. */
+/* A revocation floor was raised: everybody is judged anew. A token that the node holds changes
+ * nobody's right; its own to publish is asked at each publish. */
 void rovei_channels_judge(rovei_node *n, rovei_now now);
 
 /* ---- called by the node ---- */

@@ -127,6 +127,24 @@ static int explain_listen(const char *listen)
                     listen);
 }
 
+/* The identity itself was read before: it is one of the files beside it, or its lock. */
+static int explain_files(const char *identity, rove_err err)
+{
+    uint64_t incarnation, time;
+    if (err == ROVE_E_LOCKED)
+        return cli_fail_file("identity file", identity, err);
+    if (rovei_identity_state_load(identity, &incarnation, &time) == err)
+        return cli_fail("%s, or %s.state beside it, is missing or is not what it should be",
+                        identity, identity);
+    if (err == ROVE_E_PERMISSION)
+        return cli_fail("%s.state cannot be written, or %s.floors is not its owner's alone: both "
+                        "belong to the node, with mode 600",
+                        identity, identity);
+    return cli_fail("%s.floors is damaged: put a copy of it in its place, or remove it and revoke "
+                    "anew what it held",
+                    identity);
+}
+
 static int explain_start(const server *s, rove_err err)
 {
     if (err == ROVE_E_ADDRESS)
@@ -135,11 +153,11 @@ static int explain_start(const server *s, rove_err err)
         return cli_fail("the node id of %s looks like a packet: make another identity with "
                         "rove id new",
                         s->identity);
-    if (s->identity && err == ROVE_E_FILE)
-        return cli_fail("%s, or %s.state beside it, is missing or is not what it should be",
-                        s->identity, s->identity);
-    if (s->identity && (err == ROVE_E_PERMISSION || err == ROVE_E_LOCKED))
-        return cli_fail_file("identity file", s->identity, err);
+    if (s->identity && err == ROVE_E_FULL)
+        return cli_fail("%s.floors holds more floors than the limit token_floors allows",
+                        s->identity);
+    if (s->identity && (err == ROVE_E_FILE || err == ROVE_E_PERMISSION || err == ROVE_E_LOCKED))
+        return explain_files(s->identity, err);
     if (s->identity && err == ROVE_E_IO)
         return cli_fail("%s.state cannot be written: the node keeps its incarnation there",
                         s->identity);

@@ -18,6 +18,8 @@ static void show(void *user, json_object *o)
     printf("peers        %s\n", cli_show(o, "peers"));
     printf("handshakes   %s\n", cli_show(o, "handshakes"));
     printf("paths        %s\n", cli_show(o, "paths"));
+    printf("tokens       %s\n", cli_show(o, "tokens"));
+    printf("floors       %s\n", cli_show(o, "floors"));
     json_object *drops = json_object_object_get(o, "drops");
     json_object_object_foreach(drops, reason, count)
     {

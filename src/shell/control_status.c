@@ -5,6 +5,7 @@
 #include <host/names.h>
 #include <identity/entity.h>
 #include <migration/net_moves.h>
+#include <node/tokens.h>
 #include <rove/drain.h>
 #include <shell/control_inside.h>
 #include <shell/udp.h>
@@ -105,6 +106,9 @@ void control_status(connection *c, rovei_node *core, rovei_now now, json_object 
     control_add(o, "paths", control_u64(stats.paths));
     control_add(o, "cordoned",
                 json_object_new_boolean(rove_runtime_is_cordoned(c->control->runtime)));
+    const rovei_tokens *tokens = rovei_node_tokens(core);
+    control_add(o, "tokens", control_u64(tokens->cache.count));
+    control_add(o, "floors", control_u64(rovei_token_floors_count(&tokens->floors)));
     control_add(o, "channels", channels(core));
     control_add(o, "drops", drops);
     control_say(c, o);

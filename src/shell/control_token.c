@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Requests about the tokens of a node: those that it holds, and those that it takes as revoked. */
-#include <channel/publisher.h>
 #include <node/tokens.h>
 #include <shell/control_inside.h>
 #include <shell/files.h>
 #include <shell/token_text.h>
+#include <shell/tokens.h>
 #include <string.h>
 
 void control_token_add(connection *c, rovei_node *core, rovei_now now, json_object *request)
@@ -85,13 +85,16 @@ void control_revoke(connection *c, rovei_node *core, rovei_now now, json_object 
         control_end(c, ROVE_E_USAGE, "the request lacks the issuer's entity or a generation");
         return;
     }
-    rove_err err =
-        rovei_token_floors_raise(&tokens->floors, &issuer, (uint32_t)json_object_get_uint64(value));
-    if (err) {
+    rove_err err = rovei_tokens_revoke(c->control->node, now, &issuer,
+                                       (uint32_t)json_object_get_uint64(value));
+    if (err == ROVE_E_FILE || err == ROVE_E_PERMISSION || err == ROVE_E_IO)
+        control_end(c, err,
+                    "it is revoked, but only until the node ends: the file of floors "
+                    "beside its identity cannot be written");
+    else if (err)
         control_end_err(c, err);
+    if (err)
         return;
-    }
-    rovei_channels_judge(core, now);
     say_floor(c, &issuer, rovei_token_floors_get(&tokens->floors, &issuer));
     if (!c->closing)
         control_end_err(c, ROVE_OK);

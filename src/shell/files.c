@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <shell/files.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -183,6 +184,54 @@ static rove_err create_private(const char *path, const char *text, size_t size)
     return err;
 }
 
+rove_err rovei_files_replace(const char *path, rove_span bytes)
+{
+    char fresh[PATH_MAX];
+    int n = snprintf(fresh, sizeof fresh, "%s.new", path);
+    if (n < 0 || (size_t)n >= sizeof fresh)
+        return ROVE_E_FILE;
+    if (unlink(fresh) < 0 && errno != ENOENT) /* what a crash left behind */
+        return rovei_files_error(errno);
+    rove_err err = create_private(fresh, bytes.data, bytes.size);
+    if (err)
+        return err;
+    if (rename(fresh, path) < 0) {
+        err = rovei_files_error(errno);
+        unlink(fresh);
+        return err;
+    }
+    return rovei_files_sync_directory(path);
+}
+
+rove_err rovei_files_read_private(const char *path, size_t most, char **ret, size_t *ret_size)
+{
+    int fd = -1;
+    rove_err err = open_private(path, &fd);
+    if (err)
+        return err;
+    struct stat st;
+    size_t room = 0;
+    char *text = NULL;
+    if (fstat(fd, &st) < 0)
+        err = rovei_files_error(errno);
+    else if (st.st_size < 0 || (uint64_t)st.st_size > most)
+        err = ROVE_E_FILE;
+    else if (!(text = malloc((room = (size_t)st.st_size) + 1)))
+        err = ROVE_E_NOMEM;
+    ssize_t size = err ? 0 : read_all(fd, text, room);
+    if (size < 0)
+        err = rovei_files_error(errno);
+    close(fd);
+    if (err) {
+        free(text);
+        return err;
+    }
+    text[size] = '\0';
+    *ret = text;
+    *ret_size = (size_t)size;
+    return ROVE_OK;
+}
+
 rove_err rovei_files_create_hex32(const char *path, const uint8_t bytes[32])
 {
     char text[KEY_DIGITS + 2];
@@ -213,15 +262,13 @@ rove_err rovei_identity_lock(const char *path, int *ret_fd)
     return ROVE_OK;
 }
 
-/* "PATH.state" with an optional further suffix. */
-static rove_err state_path(char ret[PATH_MAX], const char *path, const char *suffix)
+static rove_err state_path(char ret[PATH_MAX], const char *path)
 {
-    int n = snprintf(ret, PATH_MAX, "%s.state%s", path, suffix);
+    int n = snprintf(ret, PATH_MAX, "%s.state", path);
     return n < 0 || n >= PATH_MAX ? ROVE_E_FILE : ROVE_OK;
 }
 
-/* A number that stands alone before the character `end`. */
-static bool parse_u64(const char **text, char end, uint64_t *ret)
+bool rovei_files_parse_u64(const char **text, char end, uint64_t *ret)
 {
     const char *p = *text;
     uint64_t v = 0;
@@ -244,7 +291,7 @@ rove_err rovei_identity_state_load(const char *path, uint64_t *ret_incarnation,
                                    uint64_t *ret_handshake_time)
 {
     char name[PATH_MAX];
-    rove_err err = state_path(name, path, "");
+    rove_err err = state_path(name, path);
     if (err)
         return err;
     int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -267,7 +314,8 @@ rove_err rovei_identity_state_load(const char *path, uint64_t *ret_incarnation,
     if (strncmp(p, STATE_HEAD, strlen(STATE_HEAD)) != 0)
         return ROVE_E_FILE;
     p += strlen(STATE_HEAD);
-    if (!parse_u64(&p, ' ', &incarnation) || !parse_u64(&p, '\n', &time) || p != text + size)
+    if (!rovei_files_parse_u64(&p, ' ', &incarnation) || !rovei_files_parse_u64(&p, '\n', &time) ||
+        p != text + size)
         return ROVE_E_FILE;
     *ret_incarnation = incarnation;
     *ret_handshake_time = time;
@@ -276,26 +324,13 @@ rove_err rovei_identity_state_load(const char *path, uint64_t *ret_incarnation,
 
 rove_err rovei_identity_state_store(const char *path, uint64_t incarnation, uint64_t handshake_time)
 {
-    char name[PATH_MAX], fresh[PATH_MAX], text[128];
-    rove_err err = state_path(name, path, "");
-    if (!err)
-        err = state_path(fresh, path, ".new");
+    char name[PATH_MAX], text[128];
+    rove_err err = state_path(name, path);
     if (err)
         return err;
     int size = snprintf(text, sizeof text, STATE_HEAD "%" PRIu64 " %" PRIu64 "\n", incarnation,
                         handshake_time);
     if (size < 0 || (size_t)size >= sizeof text)
         return ROVE_E_INTERNAL;
-    /* What a crash left behind; the identity's lock keeps others away from this name. */
-    if (unlink(fresh) < 0 && errno != ENOENT)
-        return rovei_files_error(errno);
-    err = create_private(fresh, text, (size_t)size);
-    if (err)
-        return err;
-    if (rename(fresh, name) < 0) {
-        err = rovei_files_error(errno);
-        unlink(fresh);
-        return err;
-    }
-    return rovei_files_sync_directory(name);
+    return rovei_files_replace(name, (rove_span){text, (size_t)size});
 }

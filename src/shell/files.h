@@ -29,6 +29,17 @@ ROVE_MUST_USE rove_err rovei_identity_state_load(const char *path, uint64_t *ret
 ROVE_MUST_USE rove_err rovei_identity_state_store(const char *path, uint64_t incarnation,
                                                   uint64_t handshake_time);
 
+/* The whole of a file that nobody but its owner has access to, with a terminator behind it: the
+ * caller frees. E_FILE (missing, not a regular file, larger than `most`), E_PERMISSION, E_IO,
+ * E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_files_read_private(const char *path, size_t most, char **ret,
+                                                size_t *ret_size);
+/* Replaces a file atomically, by way of "PATH.new", which nobody else may use meanwhile; mode 0600,
+ * on disk when this returns. E_FILE, E_PERMISSION, E_IO: it is as it was. */
+ROVE_MUST_USE rove_err rovei_files_replace(const char *path, rove_span bytes);
+/* Digits up to the character `end`, and steps behind it; false for anything else, or beyond 64
+ * bits. `*text` ends with a terminator. */
+bool rovei_files_parse_u64(const char **text, char end, uint64_t *ret);
 /* The error for a number in errno: E_FILE, E_PERMISSION, E_EXISTS, E_NOMEM, else E_IO. */
 rove_err rovei_files_error(int number);
 /* Makes a new name in the folder of `path` durable. */

@@ -13,6 +13,7 @@
 #include <shell/detect.h>
 #include <shell/files.h>
 #include <shell/node_inside.h>
+#include <shell/tokens.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -226,6 +227,8 @@ rove_err rove_node_new(rove_node **ret, const rove_node_config *cfg)
         err = rovei_udp_new(&node->udp, &node->env.alloc, &listen, cfg->compat_net);
     if (!err)
         err = make_core(node, cfg, handshake_time);
+    if (!err)
+        err = rovei_tokens_start(node);
     if (!err)
         err = fill_info(node);
     if (!err)

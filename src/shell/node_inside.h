@@ -38,6 +38,7 @@ struct rove_node {
     uint64_t incarnation;
     char *identity_file;
     uint64_t time_reserved; /* handshake time that the file allows */
+    bool floors_kept;       /* the floors are on disk as they are, or need not be */
     rovei_list watches, peer_waits;
     rovei_list publishing; /* calls that wait for room on a channel */
     rovei_timers timers;   /* of the shell and the host; the core has its own */

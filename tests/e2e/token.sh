@@ -91,6 +91,19 @@ exits "revoke" 0 on one token revoke guest.token
 is "both are revoked" "$(on one token ls --json | grep -c '"reason":"token_revoked"')" 2
 on one token revoke --issuer "$owner" --generation 2 >out
 is "a floor never falls" "$(field floor <out)$(on one token ls --json | field floor)" 4
+is "status counts them" "$(on one status --json | field tokens) $(on one status --json | field floors)" "2 1"
+kill -INT "$pid"
+wait "$pid"
+start one --identity node.id
+is "a floor outlives the node" "$(on one token ls --json | field floor)" 4
+kill -INT "$pid"
+wait "$pid"
+sed 's/ 4$/ 3/' node.id.floors >forged
+cat forged >node.id.floors
+refuses "floors that somebody has changed" 1 "rove: node.id.floors is damaged*" \
+    "$rove" node --listen 127.0.0.1:0 --psk-file psk --identity node.id --control "$work/refused.sock"
+rm node.id.floors
+start one --identity node.id
 refuses "revoke nobody" 2 "rove: say whom*" on one token revoke --generation 2
 refuses "revoke nothing" 2 "rove: say below which*" on one token revoke --issuer "$owner"
 finish
