@@ -65,6 +65,7 @@ typedef struct rovei_member {
     uint64_t grant;          /* hash that the chain has to allow */
     uint64_t from, until;    /* unix seconds: the chain holds in between */
     uint64_t judged;         /* channels.judgement at which it held */
+    uint64_t pass;           /* channels.pass in which it was judged last */
     /* class rove: the leg */
     bool begin;          /* BEGIN is to be said before anything else */
     uint64_t next, took; /* number to be sent; everything up to here is taken */
@@ -89,6 +90,7 @@ struct rovei_channels {
     rovei_seat **picked; /* those of one publish */
     size_t picked_room;
     uint64_t judgement; /* grows when a floor rises or a configuration changes */
+    uint64_t pass;      /* grows with each walk over a channel's members that judges them */
     rovei_timer sweep, lost, retry;
     rovei_channels_stats stats;
 };

@@ -23,15 +23,19 @@ static void set_sweep(struct rovei_channels *c, uint64_t now)
 /* Judges the members of one channel; those that do not hold any more go. */
 static void judge_channel(struct rovei_channels *c, rovei_now now, rovei_channel *ch, bool full)
 {
+    c->pass++;
     const rovei_channel_config *config = rovei_gates_config(c, rovei_channel_name_of(ch));
     size_t it = 0;
     for (rovei_seat *s; (s = rovei_roster_next(&ch->roster, &it));) {
         rovei_member *m = (rovei_member *)(void *)s;
+        if (m->pass == c->pass)
+            continue;
+        m->pass = c->pass;
         if (rovei_gates_hold(c, now, config, m, full))
             continue;
         c->stats.evicted++;
         rovei_member_remove(c, now, m, ROVEI_ENDED_UNAUTHORIZED);
-        it = 0; /* the table has changed: once more from its beginning */
+        it = 0; /* the table has changed: from its beginning, past those who were judged */
     }
 }
 

@@ -63,22 +63,18 @@ static rovei_member *member_new(struct rovei_channels *c, rovei_channel *ch, rov
     return m;
 }
 
-static rove_err keep_chain(struct rovei_channels *c, rovei_member *m, const rovei_channel_grant *g)
+/* Takes `chain`, which is NULL unless the grant needs one. */
+static void keep_chain(struct rovei_channels *c, rovei_member *m, const rovei_channel_grant *g,
+                       rove_token_chain *chain)
 {
-    if (!g->gated) {
-        if (m->chain)
-            ROVEI_DELETE(c->node->alloc, m->chain);
-        m->chain = NULL;
-        return ROVE_OK;
-    }
-    if (!m->chain)
-        m->chain = ROVEI_NEW(c->node->alloc, rove_token_chain);
-    if (!m->chain)
-        return ROVE_E_NOMEM;
-    *m->chain = g->chain;
+    if (m->chain)
+        ROVEI_DELETE(c->node->alloc, m->chain);
+    m->chain = chain;
+    if (!chain)
+        return;
+    *chain = g->chain;
     m->grant = g->hash;
     m->judged = c->judgement - 1; /* is looked at once before it is relied on */
-    return ROVE_OK;
 }
 
 /* A group's leg has its own numbers: in another mode it begins anew. */
@@ -99,13 +95,6 @@ static void begin_leg(struct rovei_channels *c, rovei_now now, rovei_member *m, 
     }
 }
 
-static void forget(struct rovei_channels *c, rovei_member *m)
-{
-    if (m->chain)
-        ROVEI_DELETE(c->node->alloc, m->chain);
-    ROVEI_DELETE(c->node->alloc, m);
-}
-
 /* E_CHANNELS_FULL, E_FULL (groups), E_NOMEM: as it was. */
 static rove_err admit(struct rovei_channels *c, rovei_now now, rovei_channel_peer *p,
                       const rovei_membership *msg, const rovei_channel_grant *g)
@@ -120,19 +109,21 @@ static rove_err admit(struct rovei_channels *c, rovei_now now, rovei_channel_pee
     rovei_principal who = {ROVEI_PRINCIPAL_NODE, p->node_id};
     if (!known && !(m = member_new(c, ch, p)))
         return ROVE_E_NOMEM;
-    err = keep_chain(c, m, g);
-    if (!err)
-        err = rovei_guard_admit(&c->guard, who, msg->channel);
+    rove_token_chain *chain = g->gated ? ROVEI_NEW(c->node->alloc, rove_token_chain) : NULL;
+    err = g->gated && !chain ? ROVE_E_NOMEM : rovei_guard_admit(&c->guard, who, msg->channel);
     if (!err)
         err = rovei_roster_seat(&ch->roster, &m->seat, msg->group,
                                 c->node->env->limits.channel_groups);
     if (err) {
+        if (chain)
+            ROVEI_DELETE(c->node->alloc, chain);
         if (!known) {
             rovei_guard_revoke(&c->guard, who, msg->channel);
-            forget(c, m);
+            ROVEI_DELETE(c->node->alloc, m);
         }
         return err;
     }
+    keep_chain(c, m, g, chain);
     if (!known) {
         rovei_list_add_tail(&p->members, &m->of_peer);
         p->count++;

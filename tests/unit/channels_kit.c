@@ -67,7 +67,7 @@ void kit_put(kit *k, const rove_entity *from, const void *bytes, size_t size)
 
 static int request(kit *k, size_t node, rovei_membership *m)
 {
-    uint8_t bytes[4096] = {ROVEI_CHANNEL_MEMBERSHIP};
+    uint8_t bytes[1 + ROVEI_MEMBERSHIP_MAX] = {ROVEI_CHANNEL_MEMBERSHIP};
     rovei_writer w = rovei_writer_of(bytes + 1, sizeof bytes - 1);
     m->nonce = ++k->nonce;
     rovei_membership_write(&w, m);
