@@ -14,7 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NODES  1000
+#ifdef ROVEI_SANITIZED
+#define NODES 200 /* what is looked for then is not a matter of size */
+#else
+#define NODES 1000
+#endif
 #define CHORDS 1 /* links of each node besides the ring */
 #define STEP   (20 * ROVE_MILLISECOND)
 #define LINKS  (NODES * (1 + CHORDS))
@@ -258,7 +262,7 @@ static void test_a_thousand_nodes(void **state)
      * are gone when their time is over. */
     run(170 * ROVE_SECOND);
     assert_int_equal(wrong(), 0);
-    print_message("%llu messages carried\n", (unsigned long long)carried);
+    assert_true(carried > 2 * (uint64_t)NODES * LINKS);
 }
 
 int main(void)
