@@ -29,7 +29,7 @@ typedef struct rovei_announcement {
     uint8_t signature[64];
     rovei_caps set;
     rovei_reflex reflex;
-    rovei_allow allow; /* each list of at most ROVEI_ALLOW_LIST_MAX */
+    rovei_allow allow;         /* each list of at most ROVEI_ALLOW_LIST_MAX */
     const uint8_t *owner_cert; /* ROVEI_OWNER_CERT_SIZE bytes, unjudged; NULL: none */
 } rovei_announcement;
 

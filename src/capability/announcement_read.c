@@ -61,7 +61,10 @@ static void read_hex(rovei_json *j, uint8_t *ret, size_t size)
     }
     for (size_t i = 0; i < size; i++) {
         int high = nibble(at[2 * i]), low = nibble(at[2 * i + 1]);
-        j->bad |= high < 0 || low < 0;
+        if (high < 0 || low < 0) {
+            j->bad = true;
+            return;
+        }
         ret[i] = (uint8_t)(high << 4 | low);
     }
 }

@@ -95,7 +95,7 @@ static bool matches_gpu(const rovei_filter *f, const rovei_caps *c)
         char tag[64] = "hardware.gpu.vendor=";
         const char *name = rovei_vendor_name(f->vendor);
         size_t head = strlen(tag), size = strlen(name);
-        memcpy(tag + head, name, size);
+        memcpy(tag + head, name, size); /* NOLINT(bugprone-not-null-terminated-result): a span */
         if (!rovei_caps_has(c, (rove_span){tag, head + size}))
             return false;
     }

@@ -319,7 +319,7 @@ rovei_gossip_stats rovei_gossip_stats_get(const rovei_gossip *g)
 const char *rovei_gossip_drop_name(rovei_gossip_drop d)
 {
     static const char *const names[] = {
-#define NAME(id, name) [ROVEI_GOSSIP_DROP_##id] = name,
+#define NAME(id, name) [ROVEI_GOSSIP_DROP_##id] = (name),
         ROVEI_GOSSIP_DROP_LIST(NAME)
 #undef NAME
     };

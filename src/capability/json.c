@@ -275,7 +275,7 @@ static void skip_key(rovei_json *j)
 
 void rovei_json_skip(rovei_json *j)
 {
-    uint8_t is_object[ROVEI_JSON_MAX / 8]; /* one bit for each level that is open */
+    uint8_t is_object[ROVEI_JSON_MAX / 8] = {0}; /* one bit for each level that is open */
     size_t depth = 0;
     do {
         uint8_t c = rovei_json_peek(j);

@@ -23,7 +23,8 @@ static const char *veto_of(const rovei_artifact *a, const rovei_caps *c)
                 return "lacks a required tag";
     if (a->kind != ROVEI_ARTIFACT_BLOB)
         return NULL;
-    double room, needed = (double)(a->size / 1073741824 + (a->size % 1073741824 != 0));
+    uint64_t gib = a->size / 1073741824 + (a->size % 1073741824 != 0);
+    double room, needed = (double)gib;
     if (!rovei_caps_has(c, SPAN("dataforts.blob.storage")))
         return "does not store blobs";
     if (rovei_caps_has(c, SPAN("dataforts:blob-storage-unhealthy")))

@@ -132,7 +132,7 @@ static char *put_ipv6(char *at, const uint16_t g[8])
 {
     static const uint16_t mapped[6] = {0, 0, 0, 0, 0, 0xFFFF};
     if (memcmp(g, mapped, sizeof mapped) == 0) {
-        memcpy(at, "::ffff:", 7);
+        memcpy(at, "::ffff:", 7); /* NOLINT(bugprone-not-null-terminated-result): text goes on */
         return put_ipv4(at + 7, (uint8_t[]){(uint8_t)(g[6] >> 8), (uint8_t)g[6],
                                             (uint8_t)(g[7] >> 8), (uint8_t)g[7]});
     }

@@ -157,7 +157,7 @@ static int give(const token_command *t, const rove_token_chain *c)
 static void print_time(const char *name, uint64_t at)
 {
     time_t seconds = (time_t)at;
-    struct tm parts;
+    struct tm parts = {0};
     char text[64] = "far away";
     if (at < UINT64_C(253402300800) && gmtime_r(&seconds, &parts))
         (void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
@@ -285,6 +285,7 @@ static int judge(const token_command *t, const rove_token_chain *c, rovei_token_
     if (status == CLI_DONE)
         err = rovei_token_chain_verify(c, d);
     rovei_token_floors_fini(&floors);
+    d->floors = NULL;
     if (t->json && status == CLI_DONE) {
         json_object *o = json_object_new_object();
         json_object_object_add(o, "authorized", json_object_new_boolean(!err));
@@ -296,8 +297,8 @@ static int judge(const token_command *t, const rove_token_chain *c, rovei_token_
 
 int token_verify(const token_command *t)
 {
-    rove_token_chain c;
-    rove_entity presenter, roots[16];
+    rove_token_chain c = {0};
+    rove_entity presenter = {{0}}, roots[16];
     rovei_token_demand d = {.presenter = &presenter,
                             .roots = roots,
                             .root_count = t->roots.count,

@@ -66,8 +66,8 @@ static int floor_of(const token_command *t, rove_entity *ret_issuer, uint64_t *r
 
 int token_revoke(const token_command *t)
 {
-    rove_entity issuer;
-    uint64_t generation;
+    rove_entity issuer = {{0}};
+    uint64_t generation = 0;
     char entity[65];
     int status = floor_of(t, &issuer, &generation);
     if (status != CLI_DONE)

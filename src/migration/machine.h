@@ -358,8 +358,8 @@ struct rovei_target {
     uint64_t reported; /* bytes at the last Progress */
     uint8_t digest[32];
     uint64_t ticket;
-    bool restored; /* RESTORED has come; PREPARED waits for memory, or for what follows */
-    bool imported; /* the lanes are here */
+    bool restored;         /* RESTORED has come; PREPARED waits for memory, or for what follows */
+    bool imported;         /* the lanes are here */
     uint64_t rebind_until; /* monotonic: publishers' answers are waited for; 0: not asked yet */
     bool activated;
     uint64_t events_total; /* as the Commit said */

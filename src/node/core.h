@@ -55,7 +55,7 @@ struct rovei_node {
     rovei_map associations; /* peer's entity -> its association (node/pipe.c) */
     bool peer_missed;       /* one is not in it, since memory was out */
     rovei_queue loopback;   /* messages of this node to itself */
-    rovei_index *index; /* what nodes announce */
+    rovei_index *index;     /* what nodes announce */
     struct rovei_locations *locations;
     rovei_map daemons; /* entity -> rovei_daemon */
     rovei_map cells;   /* cell -> rovei_daemon */
@@ -64,9 +64,9 @@ struct rovei_node {
     struct rovei_moves *moves;
     struct rovei_announcer *announcer; /* node/announce.h */
     bool announces;                    /* it was told what to announce */
-    struct rovei_channels *channels; /* those that this node publishes on */
-    struct rovei_feeds *feeds;       /* those that it is subscribed to */
-    bool feeds_room;                 /* a feed lane that was full has room again */
+    struct rovei_channels *channels;   /* those that this node publishes on */
+    struct rovei_feeds *feeds;         /* those that it is subscribed to */
+    bool feeds_room;                   /* a feed lane that was full has room again */
     rovei_tokens tokens;
     struct rovei_net_moves *net_moves; /* those with peers of class net */
     rovei_queue effects, notes;

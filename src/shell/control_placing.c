@@ -48,7 +48,7 @@ static bool read_condition(connection *c, const char *text, condition *ret)
     const rove_alloc *a = c->control->alloc;
     rove_span span = {text, text ? strlen(text) : 0};
     rovei_where_error error = {0, ""};
-    rovei_pred_error wrong;
+    rovei_pred_error wrong = (rovei_pred_error)0;
     char said[160];
     *ret = (condition){.is_json = text && text[0] == '{'};
     rove_err err = ret->is_json ? rovei_json_predicate_read(&ret->json, a, span, &wrong)

@@ -160,11 +160,10 @@ static rove_err add(connection *c, rove_span event)
     control_publishing *p = c->publishing;
     if (event.size > rovei_node_env(c->control->node)->limits.event_max)
         return ROVE_E_TOO_LARGE;
-    void *bytes = p->bytes;
     size_t need = p->size + event.size;
     if (need > p->room) {
         size_t room = need > 2 * p->room ? need : 2 * p->room;
-        bytes = rovei_realloc(c->control->alloc, p->bytes, p->room, room);
+        void *bytes = rovei_realloc(c->control->alloc, p->bytes, p->room, room);
         if (!bytes)
             return ROVE_E_NOMEM;
         p->bytes = bytes;

@@ -226,7 +226,7 @@ rove_err rovei_files_read_private(const char *path, size_t most, char **ret, siz
         free(text);
         return err;
     }
-    text[size] = '\0';
+    text[size] = '\0'; /* NOLINT(clang-analyzer-core.NullDereference): set where err is not */
     *ret = text;
     *ret_size = (size_t)size;
     return ROVE_OK;
