@@ -150,7 +150,7 @@ refuses "expect with the key of another" 1 "rove: *another daemon's*" \
 exits "expect with its key" 0 on two expect echo "$kept" --identity kept.id
 exits "migrate without its identity" 0 on one migrate "$kept" --to "$two_id" --no-identity
 like "the key that stayed is told of" "$(on one ps --json | grep "$kept")" \
-    '*"state":"moved"*"note":"moved without its identity: the key is still here"}'
+    '*"state":"moved"*"note":"moved without its identity: the key is still here"*'
 is "and serves with the key that was there" "$(echo x | on one send "$kept" --outputs 2>err)" x
 
 # ---- stop ----

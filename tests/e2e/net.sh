@@ -83,7 +83,7 @@ fi
 
 # ---- a node without class net ----
 start plain
-is "off by default" "$(on plain status --json | grep -c net_)" 0
+is "off by default" "$(on plain status --json | grep -c net_fenced)" 0
 
 # ---- one that does not answer ----
 start vain --compat net --net-peer "0x77:$(field x25519 <b.out)@127.0.0.1:9" --set net_retry=0.05
