@@ -220,7 +220,7 @@ int token_issue(const token_command *t)
 
 int token_delegate(const token_command *t)
 {
-    rove_token_chain c;
+    rove_token_chain c = {0};
     rove_entity subject;
     uint32_t scope;
     signing s;
@@ -245,7 +245,7 @@ int token_delegate(const token_command *t)
 
 int token_show(const token_command *t)
 {
-    rove_token_chain c;
+    rove_token_chain c = {0};
     int status = token_load(t, &c);
     if (status != CLI_DONE)
         return status;
