@@ -163,20 +163,25 @@ bool rovei_caps_meta(const rovei_caps *c, rove_span key, rove_span *ret)
     return false;
 }
 
-uint32_t rovei_caps_u32(rove_span text)
+uint64_t rovei_caps_u64(rove_span text)
 {
     const char *at = text.data;
     uint64_t value = 0;
-    if (text.size == 0)
-        return 0;
     for (size_t i = 0; i < text.size; i++) {
         if (at[i] < '0' || at[i] > '9')
             return 0;
-        value = value * 10 + (uint64_t)(at[i] - '0');
-        if (value > UINT32_MAX)
+        uint64_t digit = (uint64_t)(at[i] - '0');
+        if (value > (UINT64_MAX - digit) / 10)
             return 0;
+        value = value * 10 + digit;
     }
-    return (uint32_t)value;
+    return value;
+}
+
+uint32_t rovei_caps_u32(rove_span text)
+{
+    uint64_t value = rovei_caps_u64(text);
+    return value > UINT32_MAX ? 0 : (uint32_t)value;
 }
 
 uint32_t rovei_caps_number(const rovei_caps *c, const char *key)
@@ -242,14 +247,23 @@ bool rovei_caps_indexed(const rovei_caps *c, const char *beginning, size_t *it, 
     return false;
 }
 
+static const char *const modalities[] = {"text", "image",     "audio",   "video",
+                                         "code", "embedding", "tool_use"};
+
 uint32_t rovei_modality_of(rove_span name)
 {
-    static const char *const names[] = {"text", "image",     "audio",   "video",
-                                        "code", "embedding", "tool_use"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (rovei_span_is(name, names[i]))
+    for (size_t i = 0; i < sizeof modalities / sizeof modalities[0]; i++)
+        if (rovei_span_is(name, modalities[i]))
             return UINT32_C(1) << i;
     return 0;
+}
+
+const char *rovei_modality_name(uint32_t bit)
+{
+    for (size_t i = 0; i < sizeof modalities / sizeof modalities[0]; i++)
+        if (bit == UINT32_C(1) << i)
+            return modalities[i];
+    return "";
 }
 
 uint32_t rovei_modalities_of(rove_span list)

@@ -40,6 +40,7 @@ bool rovei_caps_key(const rovei_caps *c, rove_span key);
 bool rovei_caps_meta(const rovei_caps *c, rove_span key, rove_span *ret);
 
 /* Decimal digits and nothing else; else 0, as is what does not fit. */
+uint64_t rovei_caps_u64(rove_span text);
 uint32_t rovei_caps_u32(rove_span text);
 uint32_t rovei_caps_number(const rovei_caps *c, const char *key);
 
@@ -94,5 +95,6 @@ enum {
 };
 uint32_t rovei_modality_of(rove_span name); /* 0: unknown */
 uint32_t rovei_modalities_of(rove_span list);
+const char *rovei_modality_name(uint32_t bit); /* of one bit; "" for none */
 
 #endif
