@@ -14,6 +14,7 @@ void rovei_channel_frame_write(rovei_writer *w, const rovei_channel_frame *f)
         break;
     case ROVEI_CHANNEL_BEGIN:
         rovei_write_u64(w, f->number);
+        rovei_write_u64(w, f->oldest);
         rovei_write_u8(w, f->flags);
         rovei_write_u8(w, (uint8_t)f->name.size);
         rovei_write_span(w, f->name);
@@ -72,11 +73,12 @@ static uint64_t read_number(rovei_reader *r)
 static void read_begin(rovei_reader *r, rovei_channel_frame *f)
 {
     f->number = read_number(r);
+    f->oldest = read_number(r);
     f->flags = rovei_read_u8(r);
     f->name = rovei_read_span(r, rovei_read_u8(r));
     if (f->flags & ~ROVEI_BEGIN_GROUP)
         rovei_reader_fail(r, ROVE_E_FLAG);
-    if (!f->number)
+    if (!f->oldest || f->oldest > f->number)
         rovei_reader_fail(r, ROVE_E_FORMAT);
     rove_err err = rovei_reader_ok(r) ? rovei_channel_name_check(f->name) : ROVE_OK;
     if (err)

@@ -31,13 +31,14 @@ typedef enum rovei_ended_reason {
 #define ROVEI_CHANNEL_NUMBER_MAX  (UINT64_C(1) << 62)
 #define ROVEI_CHANNEL_EVENTS_SIZE (1 + 8 + 8 + 8 + 4) /* before the items */
 #define ROVEI_CHANNEL_ITEM_SIZE   (4 + 4)             /* before the payload of each */
-#define ROVEI_CHANNEL_FRAME_MAX   (1 + 8 + 8 + 8 + 1 + 1 + ROVEI_CHANNEL_NAME_MAX) /* but EVENTS */
+#define ROVEI_CHANNEL_FRAME_MAX   (1 + 4 * 8 + 1 + 1 + ROVEI_CHANNEL_NAME_MAX) /* but EVENTS */
 
 typedef struct rovei_channel_frame {
     rovei_channel_type type;
     uint64_t channel;          /* hash */
     uint64_t incarnation;      /* of the channel at its publisher, not 0 */
     uint64_t number;           /* BEGIN: next; EVENTS: of the first; TOOK: up to; RESUME: from */
+    uint64_t oldest;           /* BEGIN: that is kept; what was before it is gone for good */
     uint32_t count;            /* EVENTS */
     uint8_t flags;             /* BEGIN */
     rovei_ended_reason reason; /* ENDED */

@@ -304,8 +304,15 @@ rove_err rovei_feeds_unsubscribe(rovei_node *n, rovei_now now, const rovei_feed_
     if (err)
         return err;
     rovei_feed *s = find_feed(n->feeds, d, o);
-    if (s && s->ask)
-        return ROVE_E_EXISTS;
+    if (s && s->ask && d && s->told)
+        return ROVE_E_EXISTS; /* another order waits for its answer */
+    if (s && s->ask) {
+        /* What is asked on its behalf is not waited for: leaving comes behind it. */
+        if (s->told)
+            rovei_feed_note(s, ROVEI_NOTE_SUBSCRIBED, ROVE_E_NOT_FOUND);
+        s->told = false;
+        rovei_feed_unask(s);
+    }
     if (s && d && s->bound && !is_shared(s)) {
         s->told = true;
         s->order = o->request;
@@ -320,7 +327,7 @@ rove_err rovei_feeds_unsubscribe(rovei_node *n, rovei_now now, const rovei_feed_
         note->daemon = d->entity;
     if (s) {
         end_lane(s, now, true);
-        rovei_feed_free(s, now, s->bound);
+        rovei_feed_free(s, now, true);
     }
     return ROVE_OK;
 }
@@ -468,7 +475,7 @@ void rovei_feeds_leave(rovei_daemon *d, rovei_now now)
                 s, s->ask == ROVEI_FEED_ASK_LEAVE ? ROVEI_NOTE_UNSUBSCRIBED : ROVEI_NOTE_SUBSCRIBED,
                 ROVE_E_NOT_FOUND);
         end_lane(s, now, false);
-        rovei_feed_free(s, now, s->bound || s->ask);
+        rovei_feed_free(s, now, true);
     }
 }
 
@@ -483,7 +490,8 @@ void rovei_feeds_check(const rovei_node *n)
                                                                      offsetof(rovei_feed, on_wire));
             ROVEI_CHECK(s->wire == w && (!s->ask == !s->nonce));
             ROVEI_CHECK(!s->nonce || rovei_map_get(&f->asked, &s->nonce) == s);
-            ROVEI_CHECK(!s->lane || (s->d && s->incarnation == w->incarnation));
+            ROVEI_CHECK(!s->lane || s->d);
+            ROVEI_CHECK(!s->lane || !s->bound || s->incarnation == w->incarnation);
         }
     }
 }

@@ -263,9 +263,8 @@ static void begin_anew(rovei_wire *w, rovei_now now, const rovei_channel_frame *
 
 static void on_begin(rovei_wire *w, rovei_now now, const rovei_channel_frame *f)
 {
-    uint64_t asked = w->asked_from;
     rovei_wire_forget_waiting(w); /* all of it that is not taken comes again */
-    w->asked_from = 0;
+    w->asked_from = 0;            /* it may be no answer to that: then it is asked once more */
     if (w->incarnation != f->incarnation)
         begin_anew(w, now, f);
     w->taken = w->told = f->number - 1;
@@ -273,11 +272,10 @@ static void on_begin(rovei_wire *w, rovei_now now, const rovei_channel_frame *f)
         rovei_feed *s = ROVEI_CONTAINER(it, rovei_feed, on_wire);
         if (!has_place(s))
             continue;
-        uint64_t from = next_of(s);
-        if (f->number > from && (f->flags & ROVEI_BEGIN_GROUP))
+        if (f->number > next_of(s) && (f->flags & ROVEI_BEGIN_GROUP))
             s->position = f->number - 1;
-        else if (f->number > from && asked && asked <= from && takes(s))
-            lose(s, f->number - 1); /* it was asked for, and is not kept any more */
+        else if (takes(s))
+            lose(s, f->oldest - 1); /* not kept any more: asking for it would not help */
         s->behind = next_of(s) < f->number;
     }
     if (w->next < f->number)
@@ -289,11 +287,24 @@ static void on_ended(rovei_wire *w, rovei_now now, const rovei_channel_frame *f)
 {
     rove_err err =
         f->reason == ROVEI_ENDED_REMOVED ? ROVE_E_CHANNEL_UNKNOWN : ROVE_E_CHANNEL_UNAUTHORIZED;
+    w->member = false;
     ROVEI_LIST_EACH (it, next, &w->feeds) {
         rovei_feed *s = ROVEI_CONTAINER(it, rovei_feed, on_wire);
-        if (s->bound && !s->nonce)
+        if (s->bound && s->nonce)
+            s->bound = false; /* the answer that is waited for says how it goes on */
+        else if (s->bound)
             rovei_feed_lost(s, now, err);
     }
+}
+
+/* A membership that nothing here wants: of before this node started, or one that was given up while
+ * it was accepted. A publisher that does not read what is said to it is not told again. */
+static void decline(rovei_node *n, rovei_now now, const rove_entity *from,
+                    const rovei_channel_frame *f)
+{
+    n->stats.feed_dropped++;
+    if (f->type == ROVEI_CHANNEL_BEGIN)
+        rovei_feeds_decline(n->feeds, now, from, f->name);
 }
 
 void rovei_feeds_receive(rovei_node *n, rovei_now now, const rove_entity *from, rove_buf *message)
@@ -315,17 +326,17 @@ void rovei_feeds_receive(rovei_node *n, rovei_now now, const rove_entity *from, 
     }
     rovei_wire *w = rovei_wire_find(n, from, f.channel);
     if (!w || w->net) {
-        n->stats.feed_dropped++;
+        decline(n, now, from, &f);
     } else if (f.type == ROVEI_CHANNEL_BEGIN) {
         on_begin(w, now, &f);
+    } else if (f.type == ROVEI_CHANNEL_ENDED) {
+        on_ended(w, now, &f); /* also of one that ended before it began */
     } else if (f.incarnation != w->incarnation) {
         n->stats.feed_dropped++;
     } else if (f.type == ROVEI_CHANNEL_EVENTS) {
         take(w, now,
              (rovei_feed_message){
                  .owner = message, .at = ROVEI_CHANNEL_EVENTS_SIZE, .number = f.number});
-    } else if (f.type == ROVEI_CHANNEL_ENDED) {
-        on_ended(w, now, &f);
     } else {
         n->stats.frames_refused++;
     }

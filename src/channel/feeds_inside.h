@@ -36,6 +36,7 @@ typedef struct rovei_wire {
     uint64_t next;        /* the highest number that came, and one */
     uint64_t taken, told; /* everything up to here needs no place at the publisher; as it knows */
     uint64_t asked_from;  /* RESUME was said of this number; 0: none is under way */
+    bool member;          /* the publisher accepted it, and nothing has ended it */
     bool stalled;
     rovei_queue waiting; /* rovei_feed_message */
     size_t waiting_bytes;
@@ -91,6 +92,9 @@ void rovei_feed_depart(rovei_feed *s, rovei_now now);
 void rovei_feed_unask(rovei_feed *s);
 /* Without waiting for an answer. */
 void rovei_wire_leave(rovei_wire *w, rovei_now now);
+/* The same, of a membership that no subscription here is about. */
+void rovei_feeds_decline(struct rovei_feeds *f, rovei_now now, const rove_entity *publisher,
+                         rove_span channel);
 void rovei_feed_fire(rovei_timer *timer, void *user, rovei_now now);
 /* It is no member any more: is asked for again. */
 void rovei_feed_lost(rovei_feed *s, rovei_now now, rove_err err);

@@ -193,6 +193,7 @@ static rove_err write_leg(struct rovei_channels *c, rovei_now now, rovei_member 
                                  .channel = m->channel->hash,
                                  .incarnation = m->channel->incarnation,
                                  .number = m->next,
+                                 .oldest = m->channel->history.first,
                                  .flags = m->seat.group ? ROVEI_BEGIN_GROUP : 0,
                                  .name = rovei_channel_name_of(m->channel)};
         rove_err err = rovei_leg_say(c, p, &f);

@@ -6,6 +6,7 @@
 #include <channel/feeds_inside.h>
 
 #define PAUSE_GROWS 30 /* the longest pause, in first ones */
+#define QUEUED_MAX  ((uint64_t)1 << 20)
 
 /* ---- saying ---- */
 
@@ -24,12 +25,20 @@ static rovei_pipe *pipe_to(struct rovei_feeds *f, const rove_entity *publisher)
     return p;
 }
 
-rove_err rovei_wire_say(rovei_wire *w, rove_span bytes)
+/* A publisher that provokes answers and reads none fills no memory. */
+static rove_err say_bytes(struct rovei_feeds *f, const rove_entity *publisher, rove_span bytes)
 {
-    rovei_pipe *pipe = pipe_to(w->f, &w->publisher);
+    rovei_pipe *pipe = pipe_to(f, publisher);
     if (!pipe)
         return ROVE_E_NOMEM;
-    return rovei_pipe_send(w->f->node, pipe, &w->publisher, ROVEI_TAG_CHANNEL, bytes, NULL);
+    if (rovei_pipe_queued(f->node, pipe) > QUEUED_MAX)
+        return ROVE_E_FULL;
+    return rovei_pipe_send(f->node, pipe, publisher, ROVEI_TAG_CHANNEL, bytes, NULL);
+}
+
+rove_err rovei_wire_say(rovei_wire *w, rove_span bytes)
+{
+    return say_bytes(w->f, &w->publisher, bytes);
 }
 
 /* Who has this node id: it has to be in a session, which proved its entity, or be listed. */
@@ -54,11 +63,12 @@ static bool resolve(rovei_wire *w)
     return false;
 }
 
-static rove_err say(rovei_wire *w, rovei_now now, const rovei_membership *m)
+static rove_err say_to(struct rovei_feeds *f, rovei_now now, const rove_entity *publisher,
+                       const rovei_membership *m)
 {
-    const rovei_node *n = w->f->node;
+    rovei_node *n = f->node;
     /* A node that is being freed says nothing any more. */
-    if (!now.mono || !resolve(w) || !rovei_node_reaches(n, &w->publisher))
+    if (!now.mono || !rovei_node_reaches(n, publisher))
         return ROVE_E_UNREACHABLE;
     rove_buf *buf = rovei_buf_alloc(n->alloc, 1 + rovei_membership_size(m));
     if (!buf)
@@ -68,13 +78,18 @@ static rove_err say(rovei_wire *w, rovei_now now, const rovei_membership *m)
     rovei_membership_write(&out, m);
     rove_span bytes = rove_buf_span(buf);
     rove_err err = out.err;
-    if (!err && w->net)
-        err = rovei_net_send(n->net, now, w->node_id, ROVEI_NET_MEMBERSHIP,
+    if (!err && rovei_entity_is_net(publisher))
+        err = rovei_net_send(n->net, now, rovei_entity_node_id(publisher), ROVEI_NET_MEMBERSHIP,
                              (rove_span){(const uint8_t *)bytes.data + 1, bytes.size - 1});
     else if (!err)
-        err = rovei_wire_say(w, bytes);
+        err = say_bytes(f, publisher, bytes);
     rove_buf_unref(buf);
     return err;
+}
+
+static rove_err say(rovei_wire *w, rovei_now now, const rovei_membership *m)
+{
+    return resolve(w) ? say_to(w->f, now, &w->publisher, m) : ROVE_E_UNREACHABLE;
 }
 
 /* ---- answers ---- */
@@ -118,9 +133,9 @@ static void not_joined(rovei_feed *s, rovei_now now, rove_err err, bool answered
     bool was = s->bound;
     rovei_feed_unask(s);
     tell(s, ROVEI_NOTE_SUBSCRIBED, err);
-    if (s->first)
-        rovei_feed_free(s, now, !answered); /* what was not answered may have been accepted */
-    else if (!was || answered)
+    if (s->first) /* what was not answered may have been accepted */
+        rovei_feed_free(s, now, !answered || s->wire->member);
+    else if (!was) /* else the publisher goes on with the token of before */
         rovei_feed_lost(s, now, err);
 }
 
@@ -132,7 +147,7 @@ static void joined(rovei_feed *s, rovei_now now)
     rove_buf_unref(s->token);
     s->token = token;
     s->first = false;
-    s->bound = true;
+    s->bound = s->wire->member = true;
     s->err = ROVE_OK;
     s->pause = 0;
     tell(s, ROVEI_NOTE_SUBSCRIBED, ROVE_OK);
@@ -143,8 +158,11 @@ static void left(rovei_feed *s, rovei_now now, rove_err err)
 {
     rovei_feed_unask(s);
     tell(s, ROVEI_NOTE_UNSUBSCRIBED, err);
-    if (err)
+    if (err) { /* it may have been heard: it is joined again */
+        rovei_feed_lost(s, now, err);
         return;
+    }
+    s->wire->member = false;
     if (s->lane)
         rovei_feed_end(s->lane, now, true);
     s->lane = NULL;
@@ -223,6 +241,15 @@ void rovei_wire_leave(rovei_wire *w, rovei_now now)
     (void)!say(w, now, &m); /* a publisher that cannot be reached forgets this node by itself */
 }
 
+void rovei_feeds_decline(struct rovei_feeds *f, rovei_now now, const rove_entity *publisher,
+                         rove_span channel)
+{
+    rovei_membership m = {.type = ROVEI_MEMBERSHIP_UNSUBSCRIBE,
+                          .nonce = rovei_rng_u64(&f->node->env->rng),
+                          .channel = channel};
+    (void)!say_to(f, now, publisher, &m); /* it says BEGIN again when it thinks so again */
+}
+
 void rovei_feed_fire(rovei_timer *timer, void *user, rovei_now now)
 {
     rovei_feed *s = user;
@@ -246,14 +273,16 @@ void rovei_feeds_peer_up(rovei_node *n, rovei_now now, const rove_entity *peer)
         ROVEI_LIST_EACH (at, next, &w->feeds) {
             rovei_feed *s = ROVEI_CONTAINER(at, rovei_feed, on_wire);
             /* A stream of before may have lost it: it is safe to say it again. An order that is
-             * under way ends by its time. */
-            if (!s->first && s->ask != ROVEI_FEED_ASK_LEAVE && !s->told) {
-                rovei_feed_unask(s);
-                s->pause = 0;
-                /* By the timer: the tables must not change in this walk. */
-                s->bound = false;
-                rovei_timer_set(&n->timers, &s->timer, now.mono);
-            }
+             * under way ends by its time, and then it is said again. */
+            if (s->first || s->ask == ROVEI_FEED_ASK_LEAVE)
+                continue;
+            s->bound = false;
+            if (s->told)
+                continue;
+            rovei_feed_unask(s);
+            s->pause = 0;
+            /* By the timer: the tables must not change in this walk. */
+            rovei_timer_set(&n->timers, &s->timer, now.mono);
         }
     }
 }
@@ -267,7 +296,9 @@ void rovei_feeds_peer_failed(rovei_node *n, rovei_now now, const rove_entity *pe
             continue;
         ROVEI_LIST_EACH (at, next, &w->feeds) {
             rovei_feed *s = ROVEI_CONTAINER(at, rovei_feed, on_wire);
-            if (s->bound && !s->nonce)
+            if (s->bound && s->nonce)
+                s->bound = s->ask == ROVEI_FEED_ASK_LEAVE;
+            else if (s->bound)
                 rovei_feed_lost(s, now, ROVE_E_UNREACHABLE);
         }
     }

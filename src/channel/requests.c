@@ -6,6 +6,8 @@
 #include <net/wire.h>
 #include <string.h>
 
+#define QUEUED_MAX ((uint64_t)1 << 20)
+
 static void answer(struct rovei_channels *c, rovei_now now, rovei_channel_peer *p, uint64_t nonce,
                    rovei_membership_reason reason)
 {
@@ -16,6 +18,8 @@ static void answer(struct rovei_channels *c, rovei_now now, rovei_channel_peer *
                                                    .accepted = !reason,
                                                    .reason = reason});
     rovei_node *n = c->node;
+    if (rovei_pipe_queued(n, &p->pipe) > 4 * n->env->limits.channel_window_bytes + QUEUED_MAX)
+        return; /* it asks and reads nothing */
     /* An answer that cannot be sent is one that was lost: the request is made again. */
     if (!rovei_entity_is_net(&p->entity))
         (void)!rovei_pipe_send(n, &p->pipe, &p->entity, ROVEI_TAG_CHANNEL,

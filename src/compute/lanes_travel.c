@@ -20,6 +20,8 @@ static uint64_t idle_of(const rovei_lane *lane, rovei_now now)
 {
     uint64_t expiry = lane->set->node->env->limits.lane_expiry;
     uint64_t left = lane->expires > now.mono ? lane->expires - now.mono : 0;
+    if (lane->subscribed)
+        return 0; /* a channel that is quiet is not forgotten */
     return left < expiry ? expiry - left : 0;
 }
 

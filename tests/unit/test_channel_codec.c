@@ -229,6 +229,7 @@ static size_t make_frame(rovei_channel_type type, uint8_t *ret, size_t room)
                              .channel = rovei_channel_hash(span_of("a")),
                              .incarnation = 9,
                              .number = 20,
+                             .oldest = 12,
                              .count = 3,
                              .flags = ROVEI_BEGIN_GROUP,
                              .reason = ROVEI_ENDED_REMOVED,
@@ -304,7 +305,7 @@ static void test_wrong_frames(void **state)
     bytes[1] ^= 1; /* the hash is not the name's */
     assert_int_equal(rovei_channel_frame_read((rove_span){bytes, size}, &f), ROVE_E_FORMAT);
     bytes[1] ^= 1;
-    bytes[25] = 2; /* flags */
+    bytes[33] = 2; /* flags */
     assert_int_equal(rovei_channel_frame_read((rove_span){bytes, size}, &f), ROVE_E_FLAG);
     size = make_frame(ROVEI_CHANNEL_ENDED, bytes, sizeof bytes);
     bytes[size - 1] = 0;

@@ -2,7 +2,7 @@
  *
  * Daemons and listeners on channels: subscribing, being fed, sharing a membership, and moves of a
  * subscribed daemon, with a publisher of class rove. */
-#include <channel/feeds.h>
+#include <channel/feeds_inside.h>
 #include <channel/publisher.h>
 #include <compute/lanes_channel.h>
 #include <state/ledger.h>
@@ -408,6 +408,176 @@ static void images_of_feeds(void **state)
     kit_free(k);
 }
 
+/* ---- answers that cross, or that do not come ---- */
+
+/* A frame that the publisher on `from` says about the channel. */
+static void inject_frame(world *w, size_t from, size_t to, rovei_channel_frame f)
+{
+    uint8_t bytes[ROVEI_CHANNEL_FRAME_MAX];
+    rovei_writer out = rovei_writer_of(bytes, sizeof bytes);
+    f.channel = rovei_channel_hash(channel());
+    f.name = channel();
+    rovei_channel_frame_write(&out, &f);
+    rove_buf *message = rovei_buf_copy(NULL, bytes, rovei_writer_size(&out));
+    rovei_node_inject(w->nodes[to].node, w->now, &w->nodes[from].entity, ROVEI_TAG_CHANNEL,
+                      message);
+    rove_buf_unref(message);
+}
+
+static rovei_feed *feed_of(world *w, size_t node, const rove_entity *d)
+{
+    return ROVEI_CONTAINER(world_daemon(w, node, d)->feeds.next, rovei_feed, own);
+}
+
+/* Begin that follows the Subscribe of another one here, while Resume is on its way: what was asked
+ * for is not lost. */
+static void begin_is_not_always_the_answer(void **state)
+{
+    (void)state;
+    kit *k = kit_new(2);
+    world *w = &k->w;
+    rovei_node *node = w->nodes[0].node;
+    rove_entity d = world_spawn(w, 0, 1);
+    open_channel(w, 1);
+    assert_int_equal(subscribe(w, 0, &d, 1, 1), ROVE_OK);
+    assert_int_equal(subscribe(w, 0, NULL, 1, 2), ROVE_OK);
+    rovei_feeds_hold(node, w->now, 2, true);
+    publish(w, 1, 1, 50);
+    world_until(w, SOON, applied(w, 0, &d) == 50);
+    rovei_feeds_hold(node, w->now, 2, false);
+    rovei_node_turn(node, w->now);
+    assert_int_equal(feed_of(w, 0, &d)->wire->asked_from, 1);
+    assert_int_equal(world_notes_of(w, 0, ROVEI_NOTE_PUBLISHED), 0);
+    inject_frame(w, 1, 0,
+                 (rovei_channel_frame){.type = ROVEI_CHANNEL_BEGIN,
+                                       .incarnation = feed_of(w, 0, &d)->wire->incarnation,
+                                       .number = 51,
+                                       .oldest = 1});
+    world_until(w, SOON, world_notes_of(w, 0, ROVEI_NOTE_PUBLISHED) == 50);
+    assert_int_equal(world_notes_of(w, 0, ROVEI_NOTE_FEED_GAP), 0);
+    publish(w, 1, 51, 100);
+    world_until(w, SOON, world_notes_of(w, 0, ROVEI_NOTE_PUBLISHED) == 100);
+    assert_int_equal(applied(w, 0, &d), 100);
+    kit_assert_log(world_cell_of(w, 0, &d), "e", 1, 100);
+    assert_int_equal(rovei_node_stats_get(node).feed_lost, 0);
+    kit_free(k);
+}
+
+/* A publisher that takes this node for a member, of before it was started anew for instance. */
+static void unwanted_memberships_end(void **state)
+{
+    (void)state;
+    kit *k = kit_new(2);
+    world *w = &k->w;
+    uint8_t bytes[64] = {ROVEI_CHANNEL_MEMBERSHIP};
+    rovei_writer out = rovei_writer_of(bytes + 1, sizeof bytes - 1);
+    open_channel(w, 1);
+    rovei_membership_write(
+        &out,
+        &(rovei_membership){.type = ROVEI_MEMBERSHIP_SUBSCRIBE, .nonce = 5, .channel = channel()});
+    rove_buf *message = rovei_buf_copy(NULL, bytes, 1 + rovei_writer_size(&out));
+    rovei_node_inject(w->nodes[1].node, w->now, &w->nodes[0].entity, ROVEI_TAG_CHANNEL, message);
+    rove_buf_unref(message);
+    world_run(w, ROVE_SECOND);
+    assert_false(is_member(w, 1, 0));
+    assert_int_equal(rovei_channels_stats_get(w->nodes[1].node).subscribed, 1);
+    kit_free(k);
+}
+
+static bool swallow_answers(void *user, const rove_entity *to, uint16_t tag, rove_span head,
+                            rove_buf *body)
+{
+    unsigned *left = user;
+    (void)to;
+    (void)body;
+    if (tag != ROVEI_TAG_CHANNEL || *(const uint8_t *)head.data != ROVEI_CHANNEL_MEMBERSHIP ||
+        !*left)
+        return false;
+    --*left;
+    return true;
+}
+
+/* The publisher has let it go, and its answer is lost: the subscription stays, so it is joined
+ * again, and nothing is missed. */
+static void leaving_without_an_answer(void **state)
+{
+    (void)state;
+    kit *k = kit_new(2);
+    world *w = &k->w;
+    unsigned left = 1;
+    rovei_node_tap tap = {swallow_answers, &left};
+    rove_entity d = world_spawn(w, 0, 1);
+    open_channel(w, 1);
+    assert_int_equal(subscribe(w, 0, &d, 1, 1), ROVE_OK);
+    rovei_node_set_tap(w->nodes[1].node, &tap);
+    assert_int_equal(unsubscribe(w, 0, &d, 1, 2), ROVE_E_ACK_TIMEOUT);
+    publish(w, 1, 1, 10);
+    world_until(w, SOON, applied(w, 0, &d) == 10);
+    kit_assert_log(world_cell_of(w, 0, &d), "e", 1, 10);
+    assert_true(is_member(w, 1, 0));
+    kit_free(k);
+}
+
+/* Whoever asks for nothing any more is not kept waiting by an answer. */
+static void a_listener_leaves_while_it_is_asked(void **state)
+{
+    (void)state;
+    kit *k = kit_new(2);
+    world *w = &k->w;
+    size_t it = 0;
+    rovei_feed_info info;
+    open_channel(w, 1);
+    rovei_feed_order o = order_of(w, NULL, 1, 9);
+    assert_ok(rovei_feeds_subscribe(w->nodes[0].node, w->now, &o));
+    assert_int_equal(unsubscribe(w, 0, NULL, 1, 9), ROVE_OK);
+    world_until(w, SOON, answered(w, 0, ROVEI_NOTE_SUBSCRIBED, 9));
+    assert_int_equal(answered(w, 0, ROVEI_NOTE_SUBSCRIBED, 9)->err, ROVE_E_NOT_FOUND);
+    assert_false(rovei_feeds_next(w->nodes[0].node, NULL, &it, &info));
+    world_run(w, ROVE_SECOND);
+    assert_false(is_member(w, 1, 0));
+    rovei_node_check(w->nodes[0].node);
+    kit_free(k);
+}
+
+/* A new token that the publisher refuses changes nothing: the membership goes on. */
+static void a_refused_token_changes_nothing(void **state)
+{
+    (void)state;
+    kit *k = kit_new(2);
+    world *w = &k->w;
+    rove_entity d = world_spawn(w, 0, 1);
+    open_channel(w, 1);
+    assert_int_equal(subscribe(w, 0, &d, 1, 1), ROVE_OK);
+    rovei_feed_order o = order_of(w, &d, 1, 2);
+    o.token = (rove_span){"x", 1};
+    assert_ok(rovei_feeds_subscribe(w->nodes[0].node, w->now, &o));
+    rovei_feeds_ack(w->nodes[0].node, w->now, &w->nodes[1].entity, feed_of(w, 0, &d)->nonce, false,
+                    ROVEI_REASON_UNAUTHORIZED);
+    world_until(w, SOON, answered(w, 0, ROVEI_NOTE_SUBSCRIBED, 2));
+    assert_int_equal(answered(w, 0, ROVEI_NOTE_SUBSCRIBED, 2)->err, ROVE_E_CHANNEL_UNAUTHORIZED);
+    assert_true(feed_of(w, 0, &d)->bound);
+    assert_null(feed_of(w, 0, &d)->token);
+    kit_free(k);
+}
+
+/* Ended of a membership whose Begin never came: it is not believed to go on. */
+static void ended_before_it_began(void **state)
+{
+    (void)state;
+    kit *k = kit_new(2);
+    world *w = &k->w;
+    rove_entity d = world_spawn(w, 0, 1);
+    open_channel(w, 1);
+    assert_int_equal(subscribe(w, 0, &d, 1, 1), ROVE_OK);
+    inject_frame(w, 1, 0,
+                 (rovei_channel_frame){.type = ROVEI_CHANNEL_ENDED,
+                                       .incarnation = 4711,
+                                       .reason = ROVEI_ENDED_REMOVED});
+    world_until(w, SOON, !feed_of(w, 0, &d)->bound);
+    world_until(w, SOON, feed_of(w, 0, &d)->bound);
+    kit_free(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +593,12 @@ int main(void)
         cmocka_unit_test(what_is_not_bound_is_told),
         cmocka_unit_test(the_ledger),
         cmocka_unit_test(images_of_feeds),
+        cmocka_unit_test(begin_is_not_always_the_answer),
+        cmocka_unit_test(unwanted_memberships_end),
+        cmocka_unit_test(leaving_without_an_answer),
+        cmocka_unit_test(a_listener_leaves_while_it_is_asked),
+        cmocka_unit_test(a_refused_token_changes_nothing),
+        cmocka_unit_test(ended_before_it_began),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
