@@ -24,7 +24,8 @@ static void apply(void *arg, rovei_node *core, rovei_now now)
     a->err = rovei_index_put(rovei_node_index(core), now, &a->item);
 }
 
-static uint64_t versions;
+/* Above those of the nodes, which announce themselves too. */
+static uint64_t versions = UINT64_MAX / 2;
 
 /* `entity` announces itself to the node `p`. */
 static uint64_t announce(place *p, const rove_entity *entity, const char *tags)
