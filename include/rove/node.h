@@ -46,6 +46,12 @@ typedef struct rove_node_config {
     bool compat_net;
     rove_alloc alloc; /* `alloc` NULL: the C library's */
     rove_limits limits;
+    /* What the node announces besides what it finds out about the machine and what its runtime
+     * takes in (docs/protocol/capabilities.md): tags, and metadata as "KEY=VALUE". Each list ends
+     * with NULL; NULL: none. Copied. What is detected never overrules a tag with the same key. */
+    const char *const *tags;
+    const char *const *metadata;
+    bool no_detect; /* nothing is found out about the machine. Default false */
 } rove_node_config;
 
 /* Fills in the defaults for the version the caller was compiled with. Threads: any. */
@@ -57,10 +63,12 @@ static inline void rove_node_config_init(rove_node_config *cfg)
 
 /* Binds the socket, locks the identity and starts the loop thread, if it is to have one.
  * Ownership: the caller frees with rove_node_free; `cfg` is only read during the call.
- * Errors: ROVE_E_USAGE, ROVE_E_STRUCT_VERSION, ROVE_E_BOUND (limits), ROVE_E_ADDRESS (taken or not
- * local), ROVE_E_FILE, ROVE_E_PERMISSION, ROVE_E_LOCKED, ROVE_E_FULL (FILE.floors has more than
- * `token_floors`), ROVE_E_RESERVED_ID, ROVE_E_REENTRANT (inside of a daemon), ROVE_E_NOMEM,
- * ROVE_E_IO. Threads: any. Blocking: for file access only. */
+ * Errors: ROVE_E_USAGE, ROVE_E_STRUCT_VERSION, ROVE_E_BOUND (limits), ROVE_E_REFUSED (a tag with a
+ * prefix that only the mesh writes, or `rove:`), ROVE_E_FORMAT (a tag or metadata that is empty,
+ * not UTF-8 or without its `=`), ROVE_E_TOO_LARGE (more than can be announced), ROVE_E_ADDRESS
+ * (taken or not local), ROVE_E_FILE, ROVE_E_PERMISSION, ROVE_E_LOCKED, ROVE_E_FULL (FILE.floors has
+ * more than `token_floors`), ROVE_E_RESERVED_ID, ROVE_E_REENTRANT (inside of a daemon),
+ * ROVE_E_NOMEM, ROVE_E_IO. Threads: any. Blocking: for file access only. */
 ROVE_API ROVE_MUST_USE rove_err rove_node_new(rove_node **ret, const rove_node_config *cfg);
 
 /* Says goodbye to all peers, stops the loop thread and frees. A runtime must have been freed, all

@@ -63,7 +63,7 @@ typedef enum cli_option_kind {
 } cli_option_kind;
 
 typedef struct cli_list {
-    const char **items;
+    const char **items; /* NULL behind the last; NULL when there is none */
     size_t count;
 } cli_list;
 void cli_list_free(cli_list *l);

@@ -12,6 +12,7 @@
 #include <rove/runtime.h>
 #include <shell/control.h>
 #include <shell/files.h>
+#include <shell/given.h>
 #include <shell/plugin.h>
 #include <shell/udp.h>
 #include <signal.h>
@@ -29,8 +30,8 @@ const rove_kind *rove_wordcount_kind(void);
 typedef struct server {
     const char *listen, *psk_file, *identity, *control_path;
     const char *compat;
-    cli_list load, accept, peers, net_peers, set;
-    bool json, allow_loss;
+    cli_list load, accept, peers, net_peers, set, tags, metadata;
+    bool json, allow_loss, no_detect;
 
     char control_room[256];
     rove_node *node;
@@ -149,6 +150,9 @@ static int explain_start(const server *s, rove_err err)
 {
     if (err == ROVE_E_ADDRESS)
         return explain_listen(s->listen);
+    if (err == ROVE_E_TOO_LARGE)
+        return cli_fail("what --tag and --meta give is more than one announcement holds, 8,000 "
+                        "bytes: give fewer or shorter ones");
     if (err == ROVE_E_RESERVED_ID)
         return cli_fail("the node id of %s looks like a packet: make another identity with "
                         "rove id new",
@@ -184,6 +188,9 @@ static int start_node(server *s)
     cfg.psk = psk;
     cfg.identity_file = s->identity;
     cfg.compat_net = s->compat != NULL;
+    cfg.tags = (const char *const *)s->tags.items;
+    cfg.metadata = (const char *const *)s->metadata.items;
+    cfg.no_detect = s->no_detect;
     err = rove_node_new(&s->node, &cfg);
     rovei_wipe(psk, sizeof psk);
     if (!err)
@@ -493,6 +500,26 @@ static int check_net_peers(const cli_list *peers)
     return CLI_DONE;
 }
 
+static int check_given(const server *s)
+{
+    for (size_t i = 0; i < s->tags.count; i++) {
+        const char *tag = s->tags.items[i];
+        rove_err err = rovei_given_tag(tag);
+        if (err == ROVE_E_REFUSED)
+            return cli_usage("--tag cannot be \"%s\": causal:, dataforts:, fork-of:, heat:, scope: "
+                             "and rove: are written by the mesh alone",
+                             tag);
+        if (err)
+            return cli_usage("--tag cannot be \"%s\": a tag is text in UTF-8, and not empty", tag);
+    }
+    for (size_t i = 0; i < s->metadata.count; i++) {
+        rovei_caps_pair pair;
+        if (rovei_given_metadata(s->metadata.items[i], &pair))
+            return cli_usage("--meta takes KEY=VALUE in UTF-8, not \"%s\"", s->metadata.items[i]);
+    }
+    return CLI_DONE;
+}
+
 static int check_options(const server *s)
 {
     rove_limits limits;
@@ -516,6 +543,8 @@ static int check_options(const server *s)
     if (s->net_peers.count && !s->compat)
         return cli_usage("--net-peer needs --compat net: class net is served only on request");
     int status = check_net_peers(&s->net_peers);
+    if (status == CLI_DONE)
+        status = check_given(s);
     if (status != CLI_DONE)
         return status;
     return set_limits(&limits, &s->set);
@@ -545,6 +574,10 @@ int cli_node(int argc, char **argv)
          "where the daemons move at a signal; any (the default): to peers that take them; none"},
         {CLI_SECONDS, "--drain-timeout", "S", &s->drain.timeout,
          "how long that may take (60; 0 = for ever)"},
+        {CLI_LIST, "--tag", "TAG", &s->tags, "announce this, such as hardware.gpu; repeatable"},
+        {CLI_LIST, "--meta", "KEY=VALUE", &s->metadata,
+         "announce this, such as site=lab; repeatable"},
+        {CLI_FLAG, "--no-detect", NULL, &s->no_detect, "announce nothing that the machine shows"},
         {CLI_LIST, "--set", "LIMIT=VALUE", &s->set, "change a limit or timer, see below"},
         {CLI_FLAG, "--json", NULL, &s->json, "say in JSON when it serves"},
     };
@@ -572,5 +605,7 @@ int cli_node(int argc, char **argv)
     cli_list_free(&s->peers);
     cli_list_free(&s->net_peers);
     cli_list_free(&s->set);
+    cli_list_free(&s->tags);
+    cli_list_free(&s->metadata);
     return status;
 }

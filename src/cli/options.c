@@ -36,11 +36,12 @@ static void help(const cli_syntax *s)
 
 static bool add_item(cli_list *l, const char *item)
 {
-    const char **items = realloc(l->items, (l->count + 1) * sizeof *items);
+    const char **items = realloc(l->items, (l->count + 2) * sizeof *items);
     if (!items)
         return false;
     l->items = items;
     l->items[l->count++] = item;
+    l->items[l->count] = NULL;
     return true;
 }
 

@@ -350,6 +350,7 @@ void rovei_drain_begin(rovei_drain *d, rovei_node *core, rovei_now now)
     rovei_list_init(&d->over);
     rovei_timer_set(timers, &d->timer, d->deadline);
     atomic_store(&h->cordoned, true);
+    atomic_store(&h->announce, true);
     h->drain = d;
     rovei_host_kick(h); /* the turn begins with a look over the node */
 }

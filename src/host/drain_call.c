@@ -98,6 +98,7 @@ static void cordon(void *arg, rovei_node *core, rovei_now now)
     (void)core;
     (void)now;
     atomic_store(&c->host->cordoned, c->cordoned);
+    rovei_host_announce_later(c->host);
     if (!c->cordoned && c->host->drain) {
         c->host->drain->cancelled = true; /* its next turn ends it */
         rovei_host_kick(c->host);

@@ -50,6 +50,7 @@ static void init_loop_side(struct rovei_host *h)
     h->burst_end = &h->burst;
     atomic_init(&h->done, NULL);
     atomic_init(&h->kicked, false);
+    atomic_init(&h->announce, false);
     atomic_init(&h->done_posted, false);
     h->done_task.run = run_done;
     h->kick_task.run = run_kick;
@@ -238,6 +239,8 @@ static bool turn(struct rovei_host *h, rovei_node *core, rovei_now now)
         rovei_host_look_at_moves(h, core, now);
     if (h->drain)
         more |= rovei_drain_turn(h->drain, core, now);
+    if (atomic_load(&h->announce))
+        rovei_host_announce(h, core, now);
     if (!rovei_list_empty(&h->endings))
         rovei_host_tell_endings(h);
     return more;

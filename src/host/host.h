@@ -50,6 +50,7 @@ struct rovei_host {
     pthread_mutex_t lock;
     atomic_int life;      /* changed under the lock */
     atomic_bool cordoned; /* takes no daemons in; changed by the loop thread */
+    atomic_bool announce; /* what it takes in may have changed */
     rovei_factory factory;
     rovei_pendings pendings; /* its calls with a completion */
 
@@ -162,6 +163,11 @@ void rovei_host_dismiss(struct rovei_host *h, rovei_resident *r);
 void rovei_host_schedule(struct rovei_host *h, rovei_mailbox *m);
 /* Makes sure that the loop has another turn. Threads: any. */
 void rovei_host_kick(struct rovei_host *h);
+/* What others hear of this runtime may have changed: the next turn looks. Any thread, while the
+ * runtime is not shutting down. */
+void rovei_host_announce_later(struct rovei_host *h);
+/* The turn's part of it. Loop thread. */
+void rovei_host_announce(struct rovei_host *h, rovei_node *core, rovei_now now);
 
 /* ---- work.c: core work ---- */
 typedef struct rovei_work {

@@ -71,8 +71,10 @@ rove_err rove_runtime_start(rove_runtime *rt)
     ROVEI_PAUSE(START);
     pthread_mutex_lock(&h->lock);
     int life = atomic_load(&h->life);
-    if (life == ROVEI_LIFE_REGISTERING)
+    if (life == ROVEI_LIFE_REGISTERING) {
         atomic_store(&h->life, ROVEI_LIFE_READY);
+        rovei_host_announce_later(h);
+    }
     pthread_mutex_unlock(&h->lock);
     return life == ROVEI_LIFE_SHUTTING_DOWN ? ROVE_E_SHUTTING_DOWN : ROVE_OK;
 }
@@ -107,6 +109,7 @@ static void shut_down(void *arg, rovei_node *core, rovei_now now)
     rovei_host_end_subscribing(h);
     rovei_node_shutdown(core, now);
     h->sweep = true;
+    atomic_store(&h->announce, true);
 }
 
 void rovei_host_tell_endings(struct rovei_host *h)

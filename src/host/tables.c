@@ -40,6 +40,8 @@ rove_err rove_runtime_accept_kind(rove_runtime *rt, const char *kind, bool accep
     if (err)
         return err;
     err = rovei_factory_accept(&h->factory, kind, accept);
+    if (err == ROVE_OK)
+        rovei_host_announce_later(h);
     pthread_mutex_unlock(&h->lock);
     return err;
 }

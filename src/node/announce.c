@@ -8,7 +8,8 @@
 #include <node/announce.h>
 #include <node/core.h>
 
-#define QUEUED_MAX (UINT64_C(1) << 20) /* bytes that may wait for a peer */
+#define QUEUED_MAX      (UINT64_C(1) << 20) /* bytes that may wait for a peer */
+#define SPEAKS_OF_MOVES "subprotocol:0x0500"
 
 typedef struct route {
     uint64_t id;
@@ -41,7 +42,7 @@ rove_err rovei_announcer_new(struct rovei_announcer **ret, rovei_node *n, rovei_
                                                 .last_version = n->incarnation / ROVE_MILLISECOND},
                          now);
     if (!err)
-        err = rovei_caps_add(&a->own, rovei_span_of("subprotocol:0x0500"));
+        err = rovei_caps_add(&a->own, rovei_span_of(SPEAKS_OF_MOVES));
     if (err) {
         rovei_announcer_free(a);
         return err;
@@ -79,39 +80,36 @@ static rove_err set(rovei_node *n, rovei_now now)
     return err == ROVE_E_FULL ? ROVE_E_TOO_LARGE : err;
 }
 
-rove_err rovei_node_announce(rovei_node *n, rovei_now now, const rovei_caps *caps)
+/* Puts `with` and `also` in the place of `which`, and back when that cannot be announced. */
+static rove_err replace(rovei_node *n, rovei_now now, rovei_caps_draft *which,
+                        const rovei_caps *with, const char *also)
 {
-    rovei_caps_draft copy, before = n->announcer->given;
+    rovei_caps_draft copy, before = *which;
     rovei_caps_draft_init(&copy, n->alloc);
-    rove_err err = rovei_caps_merge(&copy, caps);
+    rove_err err = rovei_caps_merge(&copy, with);
+    if (!err && also)
+        err = rovei_caps_add(&copy, rovei_span_of(also));
     if (err) {
         rovei_caps_draft_fini(&copy);
         return err == ROVE_E_FULL ? ROVE_E_TOO_LARGE : err;
     }
-    n->announcer->given = copy;
-    n->announces = true;
-    err = set(n, now);
+    *which = copy;
+    err = n->announces ? set(n, now) : ROVE_OK;
     if (err)
-        n->announcer->given = before;
+        *which = before;
     rovei_caps_draft_fini(err ? &copy : &before);
     return err;
 }
 
-rove_err rovei_node_announce_tag(rovei_node *n, rovei_now now, rove_span tag, bool there)
+rove_err rovei_node_announce(rovei_node *n, rovei_now now, const rovei_caps *caps)
 {
-    rovei_caps_draft *own = &n->announcer->own;
-    bool was = rovei_caps_has(&own->set, tag);
-    rove_err err = ROVE_OK;
-    if (there)
-        err = rovei_caps_add(own, tag);
-    else
-        rovei_caps_remove(own, tag);
-    if (!err && n->announces && was != there) {
-        err = set(n, now);
-        if (err && there)
-            rovei_caps_remove(own, tag);
-    }
-    return err;
+    n->announces = true;
+    return replace(n, now, &n->announcer->given, caps, NULL);
+}
+
+rove_err rovei_node_announce_own(rovei_node *n, rovei_now now, const rovei_caps *own)
+{
+    return replace(n, now, &n->announcer->own, own, SPEAKS_OF_MOVES);
 }
 
 rovei_index *rovei_gossip_index(const rovei_node *n)

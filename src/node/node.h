@@ -65,10 +65,9 @@ struct rovei_gossip;
  * announces nothing, and still hears and passes on what others announce. E_FORMAT, E_TOO_LARGE,
  * E_NOMEM: as before. */
 ROVE_MUST_USE rove_err rovei_node_announce(rovei_node *n, rovei_now now, const rovei_caps *caps);
-/* One of the tags that the node adds by itself: it is there from now on, or not. Errors as above.
- */
-ROVE_MUST_USE rove_err rovei_node_announce_tag(rovei_node *n, rovei_now now, rove_span tag,
-                                               bool there);
+/* All that the node adds by itself from now on, besides that it speaks of moves: what its runtime
+ * is ready for. Errors as above. */
+ROVE_MUST_USE rove_err rovei_node_announce_own(rovei_node *n, rovei_now now, const rovei_caps *own);
 struct rovei_index *rovei_gossip_index(const rovei_node *n);
 struct rovei_gossip *rovei_node_gossip(rovei_node *n);
 /* The entity behind the node id of a peer that is there: proved by its session, or, in class net,

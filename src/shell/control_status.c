@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a node tells about itself over the control socket. */
+#include <capability/gossip.h>
 #include <channel/publisher.h>
 #include <host/names.h>
 #include <identity/entity.h>
 #include <migration/net_moves.h>
+#include <node/placing.h>
 #include <node/tokens.h>
 #include <rove/drain.h>
 #include <shell/control_inside.h>
@@ -78,6 +80,43 @@ static json_object *channels(const rovei_node *core)
     return o;
 }
 
+/* What is announced and heard, and the index of it. */
+static json_object *capabilities(rovei_node *core)
+{
+    rovei_gossip_stats s = rovei_gossip_stats_get(rovei_node_gossip(core));
+    rovei_index_stats x = rovei_index_stats_get(rovei_node_index(core));
+    const struct {
+        const char *name;
+        uint64_t count;
+    } counts[] = {
+        {"announced", s.announced},
+        {"received", s.received},
+        {"accepted", s.accepted},
+        {"sent", s.sent},
+        {"forwarded", s.forwarded},
+        {"expired", s.expired},
+        {"displaced", s.displaced},
+        {"nodes", s.nodes},
+        {"seen", s.seen},
+        {"pins", s.pins},
+        {"index_entries", x.entries},
+        {"index_bytes", x.bytes},
+        {"index_applied", x.applied},
+        {"index_stale", x.stale},
+        {"index_full", x.full},
+        {"index_expired", x.expired},
+        {"index_evicted", x.evicted},
+        {"index_displaced", x.displaced},
+    };
+    json_object *o = json_object_new_object(), *drops = json_object_new_object();
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        control_add(o, counts[i].name, control_u64(counts[i].count));
+    for (unsigned i = 0; i < ROVEI_GOSSIP_DROP_COUNT; i++)
+        control_add(drops, rovei_gossip_drop_name((rovei_gossip_drop)i), control_u64(s.drops[i]));
+    control_add(o, "drops", drops);
+    return o;
+}
+
 void control_status(connection *c, rovei_node *core, rovei_now now, json_object *request)
 {
     (void)now;
@@ -110,6 +149,7 @@ void control_status(connection *c, rovei_node *core, rovei_now now, json_object 
     control_add(o, "tokens", control_u64(tokens->cache.count));
     control_add(o, "floors", control_u64(rovei_token_floors_count(&tokens->floors)));
     control_add(o, "channels", channels(core));
+    control_add(o, "capabilities", capabilities(core));
     control_add(o, "drops", drops);
     control_say(c, o);
     if (!c->closing)

@@ -12,6 +12,7 @@
 #include <shell/channels.h>
 #include <shell/detect.h>
 #include <shell/files.h>
+#include <shell/given.h>
 #include <shell/node_inside.h>
 #include <shell/tokens.h>
 #include <stdlib.h>
@@ -126,15 +127,17 @@ static size_t reachable_addrs(const rovei_addr *bound, rovei_addr ret[4])
 }
 
 /* Others learn what this machine can do. */
-static rove_err announce_machine(rove_node *node)
+static rove_err announce_machine(rove_node *node, const rove_node_config *cfg)
 {
     rovei_caps_draft d;
     rovei_caps_draft_init(&d, &node->env.alloc);
-    rove_err err = rovei_detect(&d);
+    rove_err err = rovei_given_caps(&d, cfg->tags, cfg->metadata);
+    if (!err && !cfg->no_detect)
+        err = rovei_detect(&d);
     if (!err)
         err = rovei_node_announce(node->core, rovei_clock_now(), &d.set);
     rovei_caps_draft_fini(&d);
-    return err;
+    return err == ROVE_E_FULL ? ROVE_E_TOO_LARGE : err;
 }
 
 static rove_err make_core(rove_node *node, const rove_node_config *cfg, uint64_t handshake_time)
@@ -149,7 +152,7 @@ static rove_err make_core(rove_node *node, const rove_node_config *cfg, uint64_t
     memcpy(core.psk, cfg->psk, sizeof core.psk);
     rove_err err = rovei_node_new(&node->core, &core, rovei_clock_now());
     rovei_wipe(core.psk, sizeof core.psk);
-    return err ? err : announce_machine(node);
+    return err ? err : announce_machine(node, cfg);
 }
 
 static rove_err fill_info(rove_node *node)
