@@ -27,7 +27,15 @@
     X(CUTOVER_FROM_ANYONE, "cutover-from-anyone")                                                  \
     X(FAILURE_FROM_ANYONE, "failure-from-anyone")                                                  \
     X(FINAL_BATCH_RACES, "final-batch-races")                                                      \
-    X(NO_RESEND_TO_STOCK, "no-resend-to-stock")
+    X(NO_RESEND_TO_STOCK, "no-resend-to-stock")                                                    \
+    X(FEEDS_NO_RESUME, "feeds-no-resume")                                                          \
+    X(FEED_POSITION_LEFT_BEHIND, "feed-position-left-behind")                                      \
+    X(FEED_TOOK_UNSEEN, "feed-took-unseen")                                                        \
+    X(TARGET_FEEDS_EARLY, "target-feeds-early")                                                    \
+    X(SOURCE_KEEPS_MEMBERSHIP, "source-keeps-membership")                                          \
+    X(REVOKED_LEG_GOES_ON, "revoked-leg-goes-on")                                                  \
+    X(BEGIN_IS_A_GAP, "begin-is-a-gap")                                                            \
+    X(ANSWER_BEFORE_PLACE, "answer-before-place")
 
 #ifdef ROVEI_MUTANTS
 enum rovei_mutant_id {

@@ -4,6 +4,7 @@
  * subscriptions that they share. */
 #include <base/alloc.h>
 #include <base/check.h>
+#include <base/mutant.h>
 #include <channel/feeds_inside.h>
 #include <state/ledger.h>
 #include <string.h>
@@ -245,7 +246,7 @@ static rove_err check_order(const rovei_node *n, const rovei_feed_order *o, rove
 /* It is there: the publisher judges the new token, which then takes the place of the old one. */
 static rove_err again(rovei_feed *s, rovei_now now, const rovei_feed_order *o)
 {
-    if (s->ask)
+    if (s->ask || s->late)
         return ROVE_E_EXISTS; /* another order of the same waits for its answer */
     rove_buf *token = NULL;
     if (o->token.size) {
@@ -304,7 +305,7 @@ rove_err rovei_feeds_unsubscribe(rovei_node *n, rovei_now now, const rovei_feed_
     if (err)
         return err;
     rovei_feed *s = find_feed(n->feeds, d, o);
-    if (s && s->ask && d && s->told)
+    if (s && d && s->told && (s->ask || s->late))
         return ROVE_E_EXISTS; /* another order waits for its answer */
     if (s && s->ask) {
         /* What is asked on its behalf is not waited for: leaving comes behind it. */
@@ -383,7 +384,7 @@ bool rovei_feeds_next(const rovei_node *n, const rove_entity *daemon, size_t *it
 
 /* ---- a daemon that comes, serves and goes ---- */
 
-rove_err rovei_feeds_ledger(const rovei_daemon *d, rove_buf **ret)
+rove_err rovei_feeds_ledger(rovei_daemon *d, rovei_now now, rove_buf **ret)
 {
     const rove_alloc *a = d->node->alloc;
     rovei_ledger *l;
@@ -393,15 +394,17 @@ rove_err rovei_feeds_ledger(const rovei_daemon *d, rove_buf **ret)
     rove_err err = rovei_ledger_new(&l, a);
     if (err)
         return err;
-    for (const rovei_list *it = d->feeds.next; it != &d->feeds && !err; it = it->next) {
-        const rovei_feed *s =
-            (const rovei_feed *)(const void *)((const char *)it - offsetof(rovei_feed, own));
-        if (s->first)
-            continue; /* its order ends with E_NOT_FOUND */
-        err = rovei_ledger_record(l, &(rovei_subscription){.publisher = s->wire->node_id,
-                                                           .channel = rove_buf_span(s->wire->name),
-                                                           .has_token = s->token != NULL,
-                                                           .token = rove_buf_span(s->token)});
+    ROVEI_LIST_EACH (it, next, &d->feeds) {
+        rovei_feed *s = ROVEI_CONTAINER(it, rovei_feed, own);
+        if (err || s->first)
+            continue; /* an order that is not answered ends with E_NOT_FOUND */
+        rovei_subscription entry = {.publisher = s->wire->node_id,
+                                    .channel = rove_buf_span(s->wire->name),
+                                    .has_token = s->token != NULL,
+                                    .token = rove_buf_span(s->token)};
+        err = rovei_feed_keep_place(s, now);
+        if (!err)
+            err = rovei_ledger_record(l, &entry);
     }
     rove_buf *buf = NULL;
     if (!err && rovei_ledger_count(l)) {
@@ -441,8 +444,11 @@ rove_err rovei_feeds_bind(rovei_daemon *d, rovei_now now, rove_span bytes)
         rovei_feeds_leave(d, now);
         return err;
     }
-    ROVEI_LIST_EACH (it, next, &d->feeds)
-        rovei_feed_join(ROVEI_CONTAINER(it, rovei_feed, own), now);
+    ROVEI_LIST_EACH (it, next, &d->feeds) {
+        rovei_feed *s = ROVEI_CONTAINER(it, rovei_feed, own);
+        s->brought = true;
+        rovei_feed_join(s, now);
+    }
     return ROVE_OK;
 }
 
@@ -461,9 +467,12 @@ size_t rovei_feeds_unbound(const rovei_daemon *d, bool *ret_asking)
 
 void rovei_feeds_serve(rovei_daemon *d, rovei_now now)
 {
-    (void)now;
-    ROVEI_LIST_EACH (it, next, &d->feeds)
-        rovei_wire_busy(ROVEI_CONTAINER(it, rovei_feed, own)->wire);
+    ROVEI_LIST_EACH (it, next, &d->feeds) {
+        rovei_feed *s = ROVEI_CONTAINER(it, rovei_feed, own);
+        s->full = false;
+        rovei_wire_busy(s->wire);
+        rovei_feed_settle(s, now);
+    }
 }
 
 void rovei_feeds_leave(rovei_daemon *d, rovei_now now)
@@ -471,11 +480,13 @@ void rovei_feeds_leave(rovei_daemon *d, rovei_now now)
     ROVEI_LIST_EACH (it, next, &d->feeds) {
         rovei_feed *s = ROVEI_CONTAINER(it, rovei_feed, own);
         if (s->told)
-            rovei_feed_note(
-                s, s->ask == ROVEI_FEED_ASK_LEAVE ? ROVEI_NOTE_UNSUBSCRIBED : ROVEI_NOTE_SUBSCRIBED,
-                ROVE_E_NOT_FOUND);
+            rovei_feed_note(s,
+                            s->ask == ROVEI_FEED_ASK_LEAVE || s->late == ROVEI_FEED_ASK_LEAVE
+                                ? ROVEI_NOTE_UNSUBSCRIBED
+                                : ROVEI_NOTE_SUBSCRIBED,
+                            ROVE_E_NOT_FOUND);
         end_lane(s, now, false);
-        rovei_feed_free(s, now, true);
+        rovei_feed_free(s, now, !ROVEI_MUTANT(SOURCE_KEEPS_MEMBERSHIP));
     }
 }
 

@@ -97,8 +97,9 @@ void rovei_feeds_peer_failed(rovei_node *n, rovei_now now, const rove_entity *pe
 void rovei_feeds_turn(rovei_node *n, rovei_now now);
 
 /* ---- a daemon that comes, serves and goes ---- */
-/* The ledger of its subscriptions, encoded; *ret is NULL when there are none. E_NOMEM. */
-ROVE_MUST_USE rove_err rovei_feeds_ledger(const struct rovei_daemon *d, rove_buf **ret);
+/* The ledger of its subscriptions, encoded; *ret is NULL when there are none. Taken before the
+ * lanes, which have the places of all in the ledger afterwards. E_LANE_LIMIT, E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_feeds_ledger(struct rovei_daemon *d, rovei_now now, rove_buf **ret);
 /* A daemon with this ledger is prepared or restored here: every entry is asked for, and again with
  * backoff as long as it is there. Errors of the ledger's format, E_FULL, E_NOMEM: nothing is done.
  */

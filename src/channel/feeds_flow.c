@@ -4,6 +4,7 @@
  * One that serves and has no room makes all wait, the publisher too; one that cannot take anything
  * just now is left behind, and what it missed is asked for again when it can. */
 #include <base/check.h>
+#include <base/mutant.h>
 #include <channel/feeds_inside.h>
 
 #define TOOK_SOON  (20 * ROVE_MILLISECOND)
@@ -53,6 +54,17 @@ static bool takes(const rovei_feed *s)
     return has_place(s) && (s->d ? rovei_feed_takes(s->d) : !s->held);
 }
 
+rove_err rovei_feed_keep_place(rovei_feed *s, rovei_now now)
+{
+    if (!s->d || s->lane || !s->incarnation)
+        return ROVE_OK;
+    rove_err err = rovei_lanes_make(s->wire->f->node, s->d);
+    if (!err)
+        err = rovei_feed_begin(&s->lane, s->d->lanes, now, &s->wire->publisher, s->incarnation,
+                               s->position);
+    return err;
+}
+
 void rovei_feed_attach(rovei_feed *s, rovei_now now)
 {
     rovei_wire *w = s->wire;
@@ -65,22 +77,18 @@ void rovei_feed_attach(rovei_feed *s, rovei_now now)
     }
     if (!s->bound || !w->incarnation)
         return;
-    if (s->d && (!s->lane || s->incarnation != w->incarnation)) {
-        rove_err err = rovei_lanes_make(n, s->d);
+    if (s->incarnation != w->incarnation) {
         if (s->lane)
             rovei_feed_end(s->lane, now, false);
         s->lane = NULL;
-        if (!err)
-            err = rovei_feed_begin(&s->lane, s->d->lanes, now, &w->publisher, w->incarnation,
-                                   w->next - 1);
-        if (err) {
-            rovei_feed_lost(s, now, err);
-            return;
-        }
-    } else if (!s->d && s->incarnation != w->incarnation) {
         s->position = w->next - 1;
+        s->incarnation = w->incarnation;
     }
-    s->incarnation = w->incarnation;
+    rove_err err = rovei_feed_keep_place(s, now);
+    if (err) { /* it is tried again, and has its place meanwhile */
+        rovei_feed_lost(s, now, err);
+        return;
+    }
     s->behind = next_of(s) < w->next;
     if (s->behind)
         rovei_wire_busy(w);
@@ -119,9 +127,12 @@ static given give_lane(rovei_feed *s, uint64_t number, rove_span payload, rove_b
         rovei_feed_event(s->lane, number, payload, owner, rovei_feed_may_share(s->lane, owner));
     if (err == ROVE_OK)
         return GIVEN_SOMEBODY;
+    if (err == ROVE_E_WINDOW && ROVEI_MUTANT(FEED_TOOK_UNSEEN) && rovei_feed_gap(s->lane, number))
+        return GIVEN_SOMEBODY;
     if (err == ROVE_E_WINDOW && s->d->role == ROVEI_ROLE_SERVING && !s->wire->net)
         return GIVEN_STALLED;
     s->behind = true;
+    s->full |= err == ROVE_E_WINDOW && s->d->role != ROVEI_ROLE_SERVING;
     return s->d->role == ROVEI_ROLE_SERVING ? GIVEN_SOMEBODY : GIVEN_NOBODY;
 }
 
@@ -275,7 +286,8 @@ static void on_begin(rovei_wire *w, rovei_now now, const rovei_channel_frame *f)
         if (f->number > next_of(s) && (f->flags & ROVEI_BEGIN_GROUP))
             s->position = f->number - 1;
         else if (takes(s))
-            lose(s, f->oldest - 1); /* not kept any more: asking for it would not help */
+            lose(s, (ROVEI_MUTANT(BEGIN_IS_A_GAP) ? f->number : f->oldest) -
+                        1); /* not kept any more: asking for it would not help */
         s->behind = next_of(s) < f->number;
     }
     if (w->next < f->number)
@@ -297,14 +309,17 @@ static void on_ended(rovei_wire *w, rovei_now now, const rovei_channel_frame *f)
     }
 }
 
-/* A membership that nothing here wants: of before this node started, or one that was given up while
- * it was accepted. A publisher that does not read what is said to it is not told again. */
+/* A membership that nothing here wants: of before this node started, one that was given up while it
+ * was accepted, or whose end could not be said for want of memory. A publisher that does not read
+ * what is said to it is not told again. */
 static void decline(rovei_node *n, rovei_now now, const rove_entity *from,
                     const rovei_channel_frame *f)
 {
     n->stats.feed_dropped++;
     if (f->type == ROVEI_CHANNEL_BEGIN)
         rovei_feeds_decline(n->feeds, now, from, f->name);
+    else if (f->type == ROVEI_CHANNEL_EVENTS)
+        rovei_feeds_ask_name(n->feeds, from, f);
 }
 
 void rovei_feeds_receive(rovei_node *n, rovei_now now, const rove_entity *from, rove_buf *message)
@@ -383,11 +398,11 @@ static void say(rovei_wire *w, rovei_now now, rovei_channel_type type, uint64_t 
 static void resume(rovei_wire *w, rovei_now now)
 {
     uint64_t from = UINT64_MAX;
-    if (w->net || any_waits(w) || w->group)
+    if (w->net || any_waits(w) || w->group || ROVEI_MUTANT(FEEDS_NO_RESUME))
         return;
     ROVEI_LIST_EACH (it, next, &w->feeds) {
         rovei_feed *s = ROVEI_CONTAINER(it, rovei_feed, on_wire);
-        if (takes(s) && s->behind && next_of(s) < from)
+        if (takes(s) && s->behind && !s->full && next_of(s) < from)
             from = next_of(s);
     }
     if (from != UINT64_MAX && (!w->asked_from || from < w->asked_from))

@@ -50,21 +50,25 @@ typedef struct rovei_feed {
     rovei_daemon *d;  /* NULL: a listener */
     uint64_t request; /* its name */
     rove_buf *token;
-    bool first;  /* of an order that was never accepted */
-    bool bound;  /* the publisher has accepted it, and has not taken that back */
-    bool held;   /* a listener that takes nothing */
-    bool behind; /* older events have to come again */
+    bool first;   /* of an order that was never accepted */
+    bool brought; /* in a ledger: `token` may be for another node, and one held here goes first */
+    bool other;   /* what went first was refused */
+    bool bound;   /* the publisher has accepted it, and has not taken that back */
+    bool held;    /* a listener that takes nothing */
+    bool behind;  /* older events have to come again */
+    bool full;    /* a daemon that does not serve yet: nothing more has room before it does */
     rove_err err;
     rovei_feed_ask ask; /* under way */
     uint64_t nonce;
-    rove_buf *offered; /* the token of that request */
-    bool told;         /* a note is owed to `order` */
+    rove_buf *offered;   /* the token of that request */
+    rovei_feed_ask late; /* it was answered when the ledger had been taken: see rovei_feed_settle */
+    bool told;           /* a note is owed to `order` */
     uint64_t order;
     rovei_timer timer; /* the answer is late, or it is asked again */
     uint64_t pause;
     struct rovei_lane *lane; /* NULL: nothing has begun, or a listener */
     uint64_t incarnation;    /* that `lane` or `position` is of */
-    uint64_t position;       /* of a listener */
+    uint64_t position;       /* of a listener; of a daemon where its lane is to begin */
     uint64_t lost;
     rovei_list on_wire, own; /* own: in the daemon's, or among the listeners */
 } rovei_feed;
@@ -88,6 +92,9 @@ void rovei_feed_note(const rovei_feed *s, rovei_note_kind kind, rove_err err);
 /* Asks; what cannot be sent counts as refused with E_UNREACHABLE. */
 void rovei_feed_join(rovei_feed *s, rovei_now now);
 void rovei_feed_depart(rovei_feed *s, rovei_now now);
+/* An order of a daemon that was answered while it was frozen is not in the ledger that goes with
+ * it: it ends when the daemon goes on here. When it leaves, the order has come to nothing. */
+void rovei_feed_settle(rovei_feed *s, rovei_now now);
 /* No answer is waited for any more. */
 void rovei_feed_unask(rovei_feed *s);
 /* Without waiting for an answer. */
@@ -95,6 +102,9 @@ void rovei_wire_leave(rovei_wire *w, rovei_now now);
 /* The same, of a membership that no subscription here is about. */
 void rovei_feeds_decline(struct rovei_feeds *f, rovei_now now, const rove_entity *publisher,
                          rove_span channel);
+/* Of events that nobody here wants: Begin will say which channel they are of. */
+void rovei_feeds_ask_name(struct rovei_feeds *f, const rove_entity *publisher,
+                          const rovei_channel_frame *events);
 void rovei_feed_fire(rovei_timer *timer, void *user, rovei_now now);
 /* It is no member any more: is asked for again. */
 void rovei_feed_lost(rovei_feed *s, rovei_now now, rove_err err);
@@ -102,6 +112,8 @@ rove_err rovei_wire_say(rovei_wire *w, rove_span bytes);
 
 /* ---- feeds_flow.c ---- */
 void rovei_wire_busy(rovei_wire *w);
+/* A daemon's place is that of its lane, with which it travels. */
+ROVE_MUST_USE rove_err rovei_feed_keep_place(rovei_feed *s, rovei_now now);
 /* It is a member now: it takes its place in what comes. */
 void rovei_feed_attach(rovei_feed *s, rovei_now now);
 void rovei_wire_forget_waiting(rovei_wire *w);

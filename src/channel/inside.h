@@ -141,6 +141,8 @@ const rovei_channel_config *rovei_gates_config(const struct rovei_channels *c, r
 /* ---- legs.c ---- */
 /* The leg stands at `next` and says so; what was under way is forgotten. */
 void rovei_leg_begin(struct rovei_channels *c, rovei_now now, rovei_member *m, uint64_t next);
+/* Unless it was said, or the subscriber cannot be told: the leg says it later then. */
+ROVE_MUST_USE rove_err rovei_leg_say_begin(struct rovei_channels *c, rovei_member *m);
 void rovei_leg_wake(struct rovei_channels *c, rovei_member *m);
 /* Events that were pushed out before they were sent: they count as gaps. */
 void rovei_leg_settle(struct rovei_channels *c, rovei_member *m);

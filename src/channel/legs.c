@@ -180,6 +180,21 @@ static rove_err send_run(struct rovei_channels *c, rovei_member *m, const plan *
     return ROVE_OK;
 }
 
+rove_err rovei_leg_say_begin(struct rovei_channels *c, rovei_member *m)
+{
+    rovei_channel_frame f = {.type = ROVEI_CHANNEL_BEGIN,
+                             .channel = m->channel->hash,
+                             .incarnation = m->channel->incarnation,
+                             .number = m->next,
+                             .oldest = m->channel->history.first,
+                             .flags = m->seat.group ? ROVEI_BEGIN_GROUP : 0,
+                             .name = rovei_channel_name_of(m->channel)};
+    rove_err err = m->begin ? rovei_leg_say(c, m->peer, &f) : ROVE_OK;
+    if (!err)
+        m->begin = false;
+    return err;
+}
+
 /* Sends what may be sent. An error: it is to be tried again later. */
 static rove_err write_leg(struct rovei_channels *c, rovei_now now, rovei_member *m)
 {
@@ -188,19 +203,9 @@ static rove_err write_leg(struct rovei_channels *c, rovei_now now, rovei_member 
     if (!rovei_node_reaches(c->node, &p->entity))
         return ROVE_OK; /* it goes on at peer_up */
     rovei_leg_settle(c, m);
-    if (m->begin) {
-        rovei_channel_frame f = {.type = ROVEI_CHANNEL_BEGIN,
-                                 .channel = m->channel->hash,
-                                 .incarnation = m->channel->incarnation,
-                                 .number = m->next,
-                                 .oldest = m->channel->history.first,
-                                 .flags = m->seat.group ? ROVEI_BEGIN_GROUP : 0,
-                                 .name = rovei_channel_name_of(m->channel)};
-        rove_err err = rovei_leg_say(c, p, &f);
-        if (err)
-            return err;
-        m->begin = false;
-    }
+    rove_err begun = rovei_leg_say_begin(c, m);
+    if (begun)
+        return begun;
     if (!m->flying)
         m->moved_at = now.mono;
     for (plan next; make_plan(c, m, &next);) {

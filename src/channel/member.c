@@ -4,6 +4,7 @@
  * that publisher, and asks again after a while where something here still wants it. */
 #include <base/alloc.h>
 #include <channel/feeds_inside.h>
+#include <identity/token.h>
 
 #define PAUSE_GROWS 30 /* the longest pause, in first ones */
 #define QUEUED_MAX  ((uint64_t)1 << 20)
@@ -131,6 +132,8 @@ void rovei_feed_lost(rovei_feed *s, rovei_now now, rove_err err)
 static void not_joined(rovei_feed *s, rovei_now now, rove_err err, bool answered)
 {
     bool was = s->bound;
+    if (err == ROVE_E_CHANNEL_UNAUTHORIZED && !s->told)
+        s->other = !s->other;
     rovei_feed_unask(s);
     tell(s, ROVEI_NOTE_SUBSCRIBED, err);
     if (s->first) /* what was not answered may have been accepted */
@@ -141,11 +144,13 @@ static void not_joined(rovei_feed *s, rovei_now now, rove_err err, bool answered
 
 static void joined(rovei_feed *s, rovei_now now)
 {
-    rove_buf *token = s->offered;
-    s->offered = NULL;
+    if (s->told) { /* what joins anew by itself keeps the token of its order, or of its ledger */
+        rove_buf_unref(s->token);
+        s->token = s->offered;
+        s->offered = NULL;
+        s->brought = s->other = false;
+    }
     rovei_feed_unask(s);
-    rove_buf_unref(s->token);
-    s->token = token;
     s->first = false;
     s->bound = s->wire->member = true;
     s->err = ROVE_OK;
@@ -169,8 +174,39 @@ static void left(rovei_feed *s, rovei_now now, rove_err err)
     rovei_feed_free(s, now, false);
 }
 
+/* The ledger of its daemon has been taken. */
+static bool is_frozen(const rovei_feed *s)
+{
+    return s->d && (s->d->role == ROVEI_ROLE_FROZEN || s->d->role == ROVEI_ROLE_COMMITTING ||
+                    s->d->role == ROVEI_ROLE_COMMITTED);
+}
+
+static bool put_off(rovei_feed *s, rovei_feed_ask what)
+{
+    if (!s->told || !is_frozen(s))
+        return false;
+    rove_buf *token = s->offered;
+    s->offered = NULL;
+    rovei_feed_unask(s);
+    s->offered = token;
+    s->late = what;
+    return true;
+}
+
+void rovei_feed_settle(rovei_feed *s, rovei_now now)
+{
+    rovei_feed_ask what = s->late;
+    s->late = ROVEI_FEED_ASK_NONE;
+    if (what == ROVEI_FEED_ASK_JOIN)
+        joined(s, now);
+    else if (what == ROVEI_FEED_ASK_LEAVE)
+        left(s, now, ROVE_OK);
+}
+
 static void ended(rovei_feed *s, rovei_now now, rove_err err, bool answered)
 {
+    if (s->ask == ROVEI_FEED_ASK_LEAVE && answered && put_off(s, ROVEI_FEED_ASK_LEAVE))
+        return;
     if (s->ask == ROVEI_FEED_ASK_LEAVE)
         left(s, now, answered ? ROVE_OK : err);
     else
@@ -183,10 +219,12 @@ void rovei_feeds_ack(rovei_node *n, rovei_now now, const rove_entity *from, uint
     rovei_feed *s = rovei_map_get(&n->feeds->asked, &nonce);
     if (!s || !rovei_entity_equal(&s->wire->publisher, from))
         return; /* late, or of somebody who was not asked */
-    if (accepted && s->ask == ROVEI_FEED_ASK_JOIN)
-        joined(s, now);
-    else
+    if (accepted && s->ask == ROVEI_FEED_ASK_JOIN) {
+        if (!put_off(s, ROVEI_FEED_ASK_JOIN))
+            joined(s, now);
+    } else {
         ended(s, now, rovei_membership_err((rovei_membership_reason)reason), true);
+    }
 }
 
 /* ---- asking ---- */
@@ -219,12 +257,27 @@ static void ask(rovei_feed *s, rovei_now now, rovei_feed_ask what)
         ended(s, now, err == ROVE_E_NOMEM ? err : ROVE_E_UNREACHABLE, false);
 }
 
+/* A token that this node holds, and with which it may subscribe. */
+static rove_buf *held_token(const rovei_wire *w, rovei_now now)
+{
+    const rovei_node *n = w->f->node;
+    rove_token_chain chain;
+    uint8_t bytes[ROVE_TOKEN_CHAIN_MAX];
+    if (rovei_token_cache_find(&n->tokens.cache, &n->self, ROVE_SCOPE_SUBSCRIBE, w->hash,
+                               rovei_token_time(now), &n->tokens.floors, &chain))
+        return NULL;
+    return rovei_buf_copy(n->alloc, bytes, rovei_token_chain_encode(&chain, bytes));
+}
+
 void rovei_feed_join(rovei_feed *s, rovei_now now)
 {
     if (s->nonce)
         return;
-    if (!s->told) /* not an order, which brings its own token */
-        s->offered = s->token ? rove_buf_ref(s->token) : NULL;
+    if (!s->told) { /* not an order, which brings its own token */
+        s->offered = s->brought != s->other ? held_token(s->wire, now) : NULL;
+        if (!s->offered)
+            s->offered = s->token ? rove_buf_ref(s->token) : NULL;
+    }
     ask(s, now, ROVEI_FEED_ASK_JOIN);
 }
 
@@ -248,6 +301,18 @@ void rovei_feeds_decline(struct rovei_feeds *f, rovei_now now, const rove_entity
                           .nonce = rovei_rng_u64(&f->node->env->rng),
                           .channel = channel};
     (void)!say_to(f, now, publisher, &m); /* it says BEGIN again when it thinks so again */
+}
+
+void rovei_feeds_ask_name(struct rovei_feeds *f, const rove_entity *publisher,
+                          const rovei_channel_frame *events)
+{
+    uint8_t bytes[ROVEI_CHANNEL_FRAME_MAX];
+    rovei_writer out = rovei_writer_of(bytes, sizeof bytes);
+    rovei_channel_frame_write(&out, &(rovei_channel_frame){.type = ROVEI_CHANNEL_RESUME,
+                                                           .channel = events->channel,
+                                                           .incarnation = events->incarnation,
+                                                           .number = events->number});
+    (void)!say_bytes(f, publisher, (rove_span){bytes, rovei_writer_size(&out)});
 }
 
 void rovei_feed_fire(rovei_timer *timer, void *user, rovei_now now)

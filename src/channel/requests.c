@@ -2,6 +2,7 @@
  *
  * Requests to join and leave: what a message of a subscriber leads to, and its answer. */
 #include <base/alloc.h>
+#include <base/mutant.h>
 #include <channel/inside.h>
 #include <net/wire.h>
 #include <string.h>
@@ -81,25 +82,27 @@ static void keep_chain(struct rovei_channels *c, rovei_member *m, const rovei_ch
     m->judged = c->judgement - 1; /* is looked at once before it is relied on */
 }
 
-/* A group's leg has its own numbers: in another mode it begins anew. */
-static void begin_leg(struct rovei_channels *c, rovei_now now, rovei_member *m, bool fresh)
+/* A group's leg has its own numbers: in another mode it begins anew. Begin is said before the Ack,
+ * so that a subscriber has its place in the channel when it hears that it is one. */
+static rove_err begin_leg(struct rovei_channels *c, rovei_now now, rovei_member *m, bool fresh)
 {
     if (!rovei_member_is_leg(m))
-        return;
+        return ROVE_OK;
     if (fresh) {
         rovei_channel_run run;
         while (rovei_queue_pop(&m->runs, &run))
             ;
         m->took = rovei_history_next(&m->channel->history) - 1;
         m->moved_at = now.mono;
-        rovei_leg_begin(c, now, m, m->took + 1);
-    } else {
-        m->begin = true;
-        rovei_leg_wake(c, m);
     }
+    /* Also of one that goes on: at Begin the subscriber lets go of what it has not taken. */
+    rovei_leg_begin(c, now, m, m->took + 1);
+    if (ROVEI_MUTANT(ANSWER_BEFORE_PLACE))
+        return ROVE_OK;
+    return rovei_leg_say_begin(c, m) ? ROVE_E_NOMEM : ROVE_OK;
 }
 
-/* E_CHANNELS_FULL, E_FULL (groups), E_NOMEM: as it was. */
+/* E_CHANNELS_FULL, E_FULL (groups): as it was. E_NOMEM: it is asked for again. */
 static rove_err admit(struct rovei_channels *c, rovei_now now, rovei_channel_peer *p,
                       const rovei_membership *msg, const rovei_channel_grant *g)
 {
@@ -133,8 +136,7 @@ static rove_err admit(struct rovei_channels *c, rovei_now now, rovei_channel_pee
         p->count++;
         c->stats.members++;
     }
-    begin_leg(c, now, m, !known || m->seat.group != before);
-    return ROVE_OK;
+    return begin_leg(c, now, m, !known || m->seat.group != before);
 }
 
 static void subscribe(struct rovei_channels *c, rovei_now now, rovei_channel_peer *p,

@@ -18,12 +18,12 @@ rove_err rovei_node_backup(rovei_node *n, rovei_now now, uint64_t cell, rovei_ba
     memcpy(b.kind, d->kind, strlen(d->kind) + 1);
     rove_err err = rovei_lanes_make(n, d);
     if (err == ROVE_OK)
-        err = rovei_lanes_export(d->lanes, now, &b.lanes);
-    if (err == ROVE_OK && rovei_feeds_ledger(d, &b.ledger)) {
-        rove_buf_unref(b.lanes);
-        err = ROVE_E_NOMEM;
-    }
+        err = rovei_feeds_ledger(d, now, &b.ledger);
     if (err == ROVE_OK)
+        err = rovei_lanes_export(d->lanes, now, &b.lanes);
+    if (err)
+        rovei_backup_fini(&b);
+    else
         *ret = b;
     return err;
 }

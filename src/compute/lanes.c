@@ -87,7 +87,8 @@ static rove_err lane_new(rovei_lane **ret, struct rovei_lanes *l, rovei_now now,
 {
     const rove_limits *limits = &l->node->env->limits;
     lane_key k = key_of(sender, number, feed);
-    if (l->by_key.count >= limits->lanes_per_daemon)
+    if (feed ? l->feeds >= 2 * limits->daemon_subscriptions
+             : l->by_key.count - l->feeds >= limits->lanes_per_daemon)
         return ROVE_E_LANE_LIMIT;
     rovei_lane_owner *o = owner_get(l, sender);
     if (!o)
@@ -117,6 +118,7 @@ static rove_err lane_new(rovei_lane **ret, struct rovei_lanes *l, rovei_now now,
     o->lanes++;
     o->open += counts_open(lane);
     o->feeds += feed;
+    l->feeds += feed;
     rovei_list_add_tail(&l->all, &lane->all);
     rovei_list_init(&lane->ready);
     rovei_list_init(&lane->owing);
@@ -159,6 +161,7 @@ void rovei_lane_free(rovei_lane *lane)
     lane->owner->lanes--;
     lane->owner->open -= counts_open(lane);
     lane->owner->feeds -= lane->feed;
+    l->feeds -= lane->feed;
     owner_release(l, lane->owner);
     ROVEI_DELETE(a, lane);
 }

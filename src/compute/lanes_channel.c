@@ -2,8 +2,25 @@
  *
  * The lanes by which a daemon is fed from channels. */
 #include <base/check.h>
+#include <base/mutant.h>
 #include <compute/lanes_channel.h>
 #include <compute/lanes_inside.h>
+
+/* Of channels that have begun anew, and of those that were left, the one that has rested longest.
+ */
+static bool give_way(struct rovei_lanes *l)
+{
+    rovei_lane *old = NULL;
+    ROVEI_LIST_EACH (it, next, &l->all) {
+        rovei_lane *lane = ROVEI_CONTAINER(it, rovei_lane, all);
+        if (lane->feed && !lane->subscribed && !lane->waiting_count &&
+            (!old || lane->expires < old->expires))
+            old = lane;
+    }
+    if (old)
+        rovei_lane_free(old);
+    return old != NULL;
+}
 
 rove_err rovei_feed_begin(rovei_lane **ret, struct rovei_lanes *l, rovei_now now,
                           const rove_entity *publisher, uint64_t incarnation, uint64_t position)
@@ -11,6 +28,8 @@ rove_err rovei_feed_begin(rovei_lane **ret, struct rovei_lanes *l, rovei_now now
     rovei_lane *lane = rovei_lane_find_feed(l, publisher, incarnation);
     if (!lane) {
         rove_err err = rovei_lane_new_feed(&lane, l, now, publisher, incarnation);
+        if (err == ROVE_E_LANE_LIMIT && give_way(l))
+            err = rovei_lane_new_feed(&lane, l, now, publisher, incarnation);
         if (err)
             return err;
         lane->position = lane->accepted = lane->told = position;
@@ -57,7 +76,7 @@ void rovei_feed_end_message(rovei_lane *lane, rovei_now now, const rove_buf *mes
 {
     rovei_lane_touch(lane, now);
     rovei_lane_charge_rest(lane, message);
-    if (rovei_lanes_serving(lane->set))
+    if (rovei_lanes_serving(lane->set) || ROVEI_MUTANT(TARGET_FEEDS_EARLY)) /* else at activation */
         rovei_lanes_busy(lane->set);
 }
 

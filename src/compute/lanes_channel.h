@@ -12,7 +12,8 @@
 struct rovei_lane;
 
 /* The lane, which begins behind `position` when it is not there yet: one that is goes on where it
- * stands. It does not expire until rovei_feed_end. E_LANE_LIMIT, E_NOMEM. */
+ * stands. It does not expire until rovei_feed_end. E_LANE_LIMIT (twice daemon_subscriptions, and in
+ * all something waits or is to come), E_NOMEM. */
 ROVE_MUST_USE rove_err rovei_feed_begin(struct rovei_lane **ret, struct rovei_lanes *l,
                                         rovei_now now, const rove_entity *publisher,
                                         uint64_t incarnation, uint64_t position);

@@ -85,6 +85,7 @@ struct rovei_lanes {
     rovei_node *node;
     rovei_daemon *daemon;
     rovei_map by_key;    /* (sender, number) -> rovei_lane */
+    size_t feeds;        /* of them */
     rovei_map by_ticket; /* ticket -> rovei_lane */
     rovei_map owners;    /* sender -> rovei_lane_owner */
     rovei_list all;

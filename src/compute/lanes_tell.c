@@ -3,6 +3,7 @@
  * What a host's lanes say to their senders once per turn: outcomes, many in a frame, and positions.
  */
 #include <base/check.h>
+#include <base/mutant.h>
 #include <compute/lanes_inside.h>
 #include <string.h>
 
@@ -113,7 +114,8 @@ void rovei_lanes_turn(rovei_node *n, rovei_now now)
     while (!rovei_list_empty(&n->busy_lanes)) {
         struct rovei_lanes *l = ROVEI_CONTAINER(n->busy_lanes.next, struct rovei_lanes, busy);
         rovei_list_remove(&l->busy);
-        if (!rovei_lanes_serving(l))
+        if (!rovei_lanes_serving(l) &&
+            (l->daemon->role != ROVEI_ROLE_PREPARED || !ROVEI_MUTANT(TARGET_FEEDS_EARLY)))
             continue;
         rovei_lanes_feed(l, now);
         rovei_lanes_tell(l);

@@ -455,10 +455,10 @@ bool rovei_attempt_publish(rovei_attempt *a, rovei_now now, rovei_daemon *d,
     return true;
 }
 
-rove_err rovei_attempt_ledger(const rovei_daemon *d, rovei_image *image)
+rove_err rovei_attempt_ledger(rovei_daemon *d, rovei_now now, rovei_image *image)
 {
     rove_buf *ledger;
-    rove_err err = rovei_feeds_ledger(d, &ledger);
+    rove_err err = rovei_feeds_ledger(d, now, &ledger);
     if (err)
         return err;
     rove_buf_unref(image->ledger);

@@ -186,7 +186,7 @@ static inline bool rovei_incoming_given(const rovei_incoming *i)
 void rovei_incoming_written(rovei_incoming *i, rovei_node *n, uint64_t size);
 
 /* The ledger of an image is what the core knows of the daemon's subscriptions, not the cell. */
-ROVE_MUST_USE rove_err rovei_attempt_ledger(const rovei_daemon *d, rovei_image *image);
+ROVE_MUST_USE rove_err rovei_attempt_ledger(rovei_daemon *d, rovei_now now, rovei_image *image);
 
 /* ---- diverted events ---- */
 typedef struct rovei_diverted {

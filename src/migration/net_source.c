@@ -429,7 +429,7 @@ void rovei_net_source_frozen(struct rovei_net_source *s, rovei_now now, rovei_co
     a->info.widest_gap = rovei_lanes_pace(d->lanes).widest_gap;
     rovei_daemon_set_role(a->node, now, d, ROVEI_ROLE_FROZEN);
     rovei_lanes_freeze(d->lanes, now, &a->info.held_back);
-    rove_err err = rovei_attempt_ledger(d, &c->image);
+    rove_err err = rovei_attempt_ledger(d, now, &c->image);
     if (!err)
         err = make_set(s, &c->image);
     rovei_net_source_set_step(s, ROVEI_NET_SOURCE_SEND);

@@ -241,7 +241,7 @@ static rove_err make_positions(struct rovei_source *s, rovei_now now)
 {
     const rovei_image *i = &s->image;
     rove_buf *lanes = NULL;
-    rove_err known = rovei_attempt_ledger(s->d, &s->image);
+    rove_err known = rovei_attempt_ledger(s->d, now, &s->image);
     if (known)
         return known;
     if (s->early)

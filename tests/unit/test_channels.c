@@ -56,6 +56,7 @@ static void test_join(void **state)
     assert_int_equal(r.delivered, 1);
     assert_int_equal(r.first, 3);
     assert_numbers(1, 3, 5);
+    kit_tell(&k, 1, "c", ROVEI_CHANNEL_TOOK, 7);
     assert_int_equal(kit_join(&k, 1, "c"), ROVEI_REASON_NONE); /* once more: still one */
     assert_int_equal(kit_info(&k, "c").members, 1);
     assert_int_equal(kit_leave(&k, 1, "c"), ROVEI_REASON_NONE);
@@ -63,6 +64,25 @@ static void test_join(void **state)
     assert_int_equal(kit_leave(&k, 1, "nowhere"), ROVEI_REASON_NONE);
     assert_int_equal(publish("c", 1).attempted, 0);
     assert_numbers(1, 3, 5);
+}
+
+/* A member that asks again lets go of what it has not taken: that comes again. Begin is said before
+ * the Ack: who hears that it is a member knows its place. */
+static void test_join_again(void **state)
+{
+    (void)state;
+    rovei_channel_frame f;
+    kit_open(&k, "c");
+    kit_join(&k, 1, "c");
+    publish("c", 5);
+    kit_tell(&k, 1, "c", ROVEI_CHANNEL_TOOK, 2);
+    kit_clear(&k);
+    assert_int_equal(kit_join(&k, 1, "c"), ROVEI_REASON_NONE);
+    assert_int_equal(kit_count(&k, 1, ROVEI_CHANNEL_BEGIN, &f), 1);
+    assert_int_equal(f.number, 3);
+    assert_numbers(1, 3, 3);
+    assert_int_equal(k.said[0].bytes[0], ROVEI_CHANNEL_BEGIN);
+    assert_int_equal(k.said[1].bytes[0], ROVEI_CHANNEL_MEMBERSHIP);
 }
 
 static void test_own_node(void **state)
@@ -653,6 +673,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_join),
+        TEST(test_join_again),
         TEST(test_own_node),
         TEST(test_throttled),
         TEST(test_too_many),

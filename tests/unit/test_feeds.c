@@ -2,108 +2,9 @@
  *
  * Daemons and listeners on channels: subscribing, being fed, sharing a membership, and moves of a
  * subscribed daemon, with a publisher of class rove. */
-#include <channel/feeds_inside.h>
-#include <channel/publisher.h>
-#include <compute/lanes_channel.h>
 #include <state/ledger.h>
 
-#include "lanes_kit.h"
-
-#include <stdio.h>
-
-#define SOON    (8 * ROVE_SECOND)
-#define CHANNEL "sensors/a"
-
-static rove_span channel(void)
-{
-    return (rove_span){CHANNEL, sizeof CHANNEL - 1};
-}
-
-static void open_channel(world *w, size_t node)
-{
-    rovei_channel_config c = {.name = channel()};
-    assert_ok(rovei_channels_create(w->nodes[node].node, w->now, &c, false));
-}
-
-/* "e<i>" for i from first to last; false: there was no room. */
-static bool publish(world *w, size_t node, unsigned first, unsigned last)
-{
-    for (unsigned i = first; i <= last; i++) {
-        char text[16];
-        int size = snprintf(text, sizeof text, "e%u", i);
-        rove_buf *owner = rovei_buf_copy(NULL, text, (size_t)size);
-        rove_span event = rove_buf_span(owner);
-        rovei_publish p = {.channel = channel(), .events = &event, .count = 1, .owner = owner};
-        rove_err err = rovei_channels_publish(w->nodes[node].node, w->now, &p, NULL);
-        rove_buf_unref(owner);
-        assert_int_equal(err, ROVE_OK);
-    }
-    return true;
-}
-
-static rovei_feed_order order_of(world *w, const rove_entity *d, size_t publisher, uint64_t request)
-{
-    return (rovei_feed_order){.daemon = d,
-                              .publisher = rovei_entity_node_id(&w->nodes[publisher].entity),
-                              .channel = channel(),
-                              .request = request};
-}
-
-static const rovei_note *answered(const world *w, size_t node, rovei_note_kind kind,
-                                  uint64_t request)
-{
-    const world_node *n = &w->nodes[node];
-    for (size_t i = 0; i < n->note_count; i++)
-        if (n->notes[i].kind == kind && n->notes[i].request == request)
-            return &n->notes[i];
-    return NULL;
-}
-
-static rove_err subscribe(world *w, size_t node, const rove_entity *d, size_t publisher,
-                          uint64_t request)
-{
-    rovei_feed_order o = order_of(w, d, publisher, request);
-    rove_err err = rovei_feeds_subscribe(w->nodes[node].node, w->now, &o);
-    if (err)
-        return err;
-    world_until(w, SOON, answered(w, node, ROVEI_NOTE_SUBSCRIBED, request));
-    return answered(w, node, ROVEI_NOTE_SUBSCRIBED, request)->err;
-}
-
-static rove_err unsubscribe(world *w, size_t node, const rove_entity *d, size_t publisher,
-                            uint64_t request)
-{
-    rovei_feed_order o = order_of(w, d, publisher, request);
-    rove_err err = rovei_feeds_unsubscribe(w->nodes[node].node, w->now, &o);
-    if (err)
-        return err;
-    world_until(w, SOON, answered(w, node, ROVEI_NOTE_UNSUBSCRIBED, request));
-    return answered(w, node, ROVEI_NOTE_UNSUBSCRIBED, request)->err;
-}
-
-static bool is_member(world *w, size_t publisher, size_t node)
-{
-    rovei_member_info m;
-    size_t it = 0;
-    while (rovei_channels_member_next(w->nodes[publisher].node, channel(), &it, &m))
-        if (rovei_entity_equal(&m.peer, &w->nodes[node].entity))
-            return true;
-    return false;
-}
-
-static size_t subscriptions(world *w, size_t node, const rove_entity *d, rovei_feed_info *ret)
-{
-    size_t it = 0, count = 0;
-    while (rovei_feeds_next(w->nodes[node].node, d, &it, ret))
-        count++;
-    return count;
-}
-
-static uint64_t applied(world *w, size_t node, const rove_entity *d)
-{
-    const world_cell *c = world_cell_of(w, node, d);
-    return c ? c->applied : 0;
-}
+#include "feeds_kit.h"
 
 /* ---- one node ---- */
 
@@ -220,12 +121,6 @@ static void answers_of_others(void **state)
 }
 
 /* ---- moves ---- */
-
-static void finish_move(world *w, size_t from, const rovei_attempt_id *id)
-{
-    world_until(w, 10 * ROVE_SECOND, world_ended(w, from, id));
-    assert_int_equal(world_ended(w, from, id)->outcome, ROVEI_OUTCOME_COMPLETED);
-}
 
 /* #43, #44: what it is subscribed to goes with it, and so does the place in the roster. */
 static void the_roster_follows(void **state)
@@ -349,11 +244,11 @@ static void the_ledger(void **state)
     rove_entity d = world_spawn(w, 0, 1);
     rove_buf *ledger = NULL;
     rovei_ledger *l;
-    assert_ok(rovei_feeds_ledger(world_daemon(w, 0, &d), &ledger));
+    assert_ok(rovei_feeds_ledger(world_daemon(w, 0, &d), w->now, &ledger));
     assert_null(ledger);
     open_channel(w, 1);
     assert_int_equal(subscribe(w, 0, &d, 1, 1), ROVE_OK);
-    assert_ok(rovei_feeds_ledger(world_daemon(w, 0, &d), &ledger));
+    assert_ok(rovei_feeds_ledger(world_daemon(w, 0, &d), w->now, &ledger));
     assert_ok(rovei_ledger_decode(&l, w->nodes[0].node->alloc, rove_buf_span(ledger)));
     assert_int_equal(rovei_ledger_count(l), 1);
     rovei_subscription e = rovei_ledger_at(l, 0);
@@ -422,11 +317,6 @@ static void inject_frame(world *w, size_t from, size_t to, rovei_channel_frame f
     rovei_node_inject(w->nodes[to].node, w->now, &w->nodes[from].entity, ROVEI_TAG_CHANNEL,
                       message);
     rove_buf_unref(message);
-}
-
-static rovei_feed *feed_of(world *w, size_t node, const rove_entity *d)
-{
-    return ROVEI_CONTAINER(world_daemon(w, node, d)->feeds.next, rovei_feed, own);
 }
 
 /* Begin that follows the Subscribe of another one here, while Resume is on its way: what was asked
