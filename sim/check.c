@@ -4,6 +4,7 @@
 #include "check.h"
 #include "bridge.h"
 #include "cells.h"
+#include "publishing.h"
 #include "words.h"
 #include "workload.h"
 #include <inttypes.h>
@@ -310,6 +311,8 @@ static void tell(sim_node *n, const rove_entity *to, const sim_message *m)
                 m->attempt.bytes[0], m->attempt.bytes[1], (unsigned)(m->number & 0xffff));
     else if (m->tag == ROVEI_TAG_LOCATE)
         sim_say(w, n->name, "-> %s: %s of %s, epoch %" PRIu64, peer, m->name, d, m->number);
+    else if (m->tag == ROVEI_TAG_CHANNEL)
+        sim_say(w, n->name, "-> %s: %s, %u from %" PRIu64, peer, m->name, m->count, m->number);
     else if (m->count)
         sim_say(w, n->name, "-> %s: %s %" PRIu64 "..%" PRIu64 " of %s, i%" PRIu64, peer, m->name,
                 m->number, m->number + m->count - 1, d, m->sinc);
@@ -344,6 +347,7 @@ bool sim_check_tap(void *user, const rove_entity *to, uint16_t tag, rove_span he
         sim_fail(w, "%s sends a message with tag %04x that cannot be read", n->name, tag);
     } else {
         tell(n, to, &m);
+        sim_publishing_tap(n, to, &m);
         if (m.answer_of_holder && m.daemon && !may_answer(n, m.daemon))
             sim_fail(w, "%s says %s for %s and does not serve it", n->name, m.name, m.daemon->name);
         swallow = w->tap && w->tap(n, to, &m, (rove_span){bytes, size});

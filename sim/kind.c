@@ -4,6 +4,7 @@
  * its outputs name the event and its place in that list. */
 #include "cells.h"
 #include "guest.h"
+#include "publishing.h"
 #include <base/alloc.h>
 #include <inttypes.h>
 #include <string.h>
@@ -57,6 +58,12 @@ static rove_err kind_process(void *self, rove_ctx *ctx, const rove_event *event)
     instance *in = self;
     sim_world *w = in->cell->node->world;
     uint64_t id = event->payload.size >= 8 ? rovei_load64(event->payload.data) : 0;
+    if (sim_is_publication(id)) {
+        bool fails =
+            sim_publishing_apply(w, in->cell->node, in->cell->daemon, &in->belief, event->payload);
+        rove_err err = keep_id(in, id);
+        return !err && fails ? rove_fail(ctx, "a publication fails on purpose") : err;
+    }
     sim_event *e = sim_event_by_id(w, id);
     if (!e || e->daemon != in->cell->daemon || event->payload.size != sim_event_size(e)) {
         sim_fail(w, "%s is given an event that nobody sent to it", in->cell->daemon->name);

@@ -5,6 +5,7 @@
 #include "bridge.h"
 #include "cells.h"
 #include "check.h"
+#include "publishing.h"
 #include "workload.h"
 #include <inttypes.h>
 #include <node/core.h>
@@ -142,7 +143,8 @@ static bool sessions_rest(sim_world *w)
 
 bool sim_check_rest(sim_world *w)
 {
-    if (!sessions_rest(w) || !sim_clients_rest(w) || !cells_rest(w) || !moves_rest(w))
+    if (!sessions_rest(w) || !sim_clients_rest(w) || !cells_rest(w) || !moves_rest(w) ||
+        !sim_publishing_rest(w))
         return false;
     for (unsigned i = 0; i < w->daemon_count; i++)
         if (place_of(w, w->daemons[i]) == PLACE_UNSETTLED)
@@ -156,6 +158,7 @@ static const char *const role_words[] = {"claiming",   "serving",    "freezing",
 
 void sim_check_unrest(sim_world *w)
 {
+    sim_publishing_unrest(w);
     for (unsigned i = 0; i < w->daemon_count; i++) {
         sim_daemon *d = w->daemons[i];
         for (unsigned k = 0; k < w->node_count; k++) {

@@ -8,6 +8,7 @@
 #include "check.h"
 #include "history.h"
 #include "nemesis.h"
+#include "publishing.h"
 #include "stranger.h"
 #include "workload.h"
 #include <inttypes.h>
@@ -44,7 +45,7 @@ static uint64_t bound_of(const sim_world *w)
 {
     const rove_limits *l = &w->limits;
     return 2 * l->send_giveup + 4 * l->reject_time + 4 * l->move_stall + 20 * l->move_repeat +
-           2 * l->locate_backoff + 10 * ROVE_SECOND;
+           2 * l->locate_backoff + l->auth_throttle + 30 * l->rebind_retry + 10 * ROVE_SECOND;
 }
 
 /* In a ring with a hole a node may have nobody to ask. */
@@ -123,6 +124,7 @@ static void totals_of(sim_world *w)
     t->addresses = w->net.moved;
     t->steps = w->steps;
     t->memory_refused = w->memory.refused;
+    t->publications_lost = w->left_out;
 }
 
 void sim_seed_run(const sim_seed_options *o, sim_seed_result *ret)
@@ -138,12 +140,15 @@ void sim_seed_run(const sim_seed_options *o, sim_seed_result *ret)
     sim_run(w, w->now + 300 * MS);
     sim_work_begin(w, w->now + storm);
     sim_stranger_begin(w, w->now + storm);
+    sim_publishing_begin(w, w->now + storm);
     if (sim_run(w, w->now + storm + 50 * MS))
         sim_nemesis_end(w);
     if (!w->failed)
         run_to_rest(w, bound_of(w), sim_check_rest, "not everything has come to rest");
     if (!w->failed)
         sim_check_places(w);
+    if (!w->failed)
+        sim_publishing_check(w);
     if (!w->failed)
         spawn_again(w);
     /* Long enough for hosts to forget what is idle. */

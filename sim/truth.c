@@ -5,6 +5,7 @@
 #include "check.h"
 #include "guest.h"
 #include "history.h"
+#include "publishing.h"
 #include <crypto/crypto.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -104,13 +105,33 @@ void sim_event_payload(const sim_event *e, uint8_t *ret)
     rovei_store64(ret, e->id);
 }
 
+void sim_truth_continue(sim_world *w, const sim_node *where, sim_daemon *d, const sim_belief *b,
+                        uint64_t id)
+{
+    if (d->stopped)
+        sim_fail(w, "%s applies event %" PRIu64 " to %s after it was stopped", where->name, id,
+                 d->name);
+    if (b->count != d->applied_count || b->digest != d->digest)
+        sim_fail(w,
+                 "TWO LINES: %s applies event %" PRIu64 " to a copy of %s with %" PRIu64
+                 " events; the line has %zu",
+                 where->name, id, d->name, b->count, d->applied_count);
+    size_t room = d->applied_room;
+    d->applied = grow(d->applied, d->applied_count, &d->applied_room, sizeof *d->applied);
+    if (room != d->applied_room) {
+        d->outputs_then = realloc(d->outputs_then, d->applied_room * sizeof *d->outputs_then);
+        if (!d->outputs_then)
+            abort();
+    }
+    d->applied[d->applied_count++] = id;
+    d->outputs_then[d->applied_count - 1] = (uint32_t)d->output_count;
+    d->digest = sim_digest_add(d->digest, id);
+}
+
 void sim_truth_apply(sim_world *w, const sim_node *where, sim_daemon *d, const sim_belief *b,
                      const sim_event *e)
 {
     sim_event *ev = sim_event_by_id(w, e->id);
-    if (d->stopped)
-        sim_fail(w, "%s applies event %" PRIu64 " to %s after it was stopped", where->name, e->id,
-                 d->name);
     if (ev->in_line)
         sim_fail(w, "EVENT TWICE: %s applies event %" PRIu64 " to %s again", where->name, e->id,
                  d->name);
@@ -119,14 +140,9 @@ void sim_truth_apply(sim_world *w, const sim_node *where, sim_daemon *d, const s
                  where->name);
     if (ev->fate == SIM_FATE_LOST)
         sim_fail(w, "LOST AND APPLIED: event %" PRIu64 " of %s at %s", e->id, d->name, where->name);
-    if (b->count != d->applied_count || b->digest != d->digest)
-        sim_fail(w,
-                 "TWO LINES: %s applies event %" PRIu64 " to a copy of %s with %" PRIu64
-                 " events; the line has %zu",
-                 where->name, e->id, d->name, b->count, d->applied_count);
     for (size_t i = d->applied_count; i-- > 0;) {
         const sim_event *o = sim_event_by_id(w, d->applied[i]);
-        if (o->source != ev->source)
+        if (!o || o->source != ev->source)
             continue;
         if (o->number > ev->number)
             sim_fail(w,
@@ -135,16 +151,7 @@ void sim_truth_apply(sim_world *w, const sim_node *where, sim_daemon *d, const s
                      where->name, e->id, ev->number, o->number);
         break;
     }
-    size_t room = d->applied_room;
-    d->applied = grow(d->applied, d->applied_count, &d->applied_room, sizeof *d->applied);
-    if (room != d->applied_room) {
-        d->outputs_then = realloc(d->outputs_then, d->applied_room * sizeof *d->outputs_then);
-        if (!d->outputs_then)
-            abort();
-    }
-    d->applied[d->applied_count++] = ev->id;
-    d->outputs_then[d->applied_count - 1] = (uint32_t)d->output_count;
-    d->digest = sim_digest_add(d->digest, ev->id);
+    sim_truth_continue(w, where, d, b, ev->id);
     ev->in_line = true;
     ev->applied++;
     w->totals.events_applied++;
@@ -188,14 +195,18 @@ void sim_truth_outputs(sim_world *w, sim_daemon *d, sim_event *e, rove_span fram
 /* The line goes back to its first `keep` events. */
 static void cut_line(sim_world *w, sim_daemon *d, size_t keep)
 {
-    for (size_t i = keep; i < d->applied_count; i++)
-        sim_event_by_id(w, d->applied[i])->in_line = false;
+    for (size_t i = keep; i < d->applied_count; i++) {
+        sim_event *e = sim_event_by_id(w, d->applied[i]);
+        if (e) /* not a publication */
+            e->in_line = false;
+    }
     d->output_count = d->outputs_then[keep];
     d->applied_count = keep;
     d->digest = 0;
     for (size_t i = 0; i < keep; i++)
         d->digest = sim_digest_add(d->digest, d->applied[i]);
     d->cut++;
+    sim_publishing_cut(d, keep);
     w->totals.restarts_marked++;
 }
 

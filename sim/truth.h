@@ -42,6 +42,15 @@ typedef struct sim_output {
     uint64_t forward; /* hash that the next link must name */
 } sim_output;
 
+/* A daemon and one channel, as its orders have ended: sim/publishing.c. */
+typedef struct sim_seat {
+    bool member;
+    bool hopeless; /* the order that is under way has no right */
+    uint64_t due;  /* the publication that came next when it became a member; 0: not known */
+    size_t since;  /* events that it had applied by then, or when it left */
+    uint64_t left; /* when it left; 0: it has not */
+} sim_seat;
+
 struct sim_daemon {
     unsigned index;
     char name[8]; /* "d1" and so on */
@@ -64,6 +73,7 @@ struct sim_daemon {
     size_t output_count, output_room;
     uint64_t sinc; /* greatest number under which it was served */
     uint64_t cut;  /* how often the line went back */
+    sim_seat seats[SIM_SEATS];
     /* moves */
     uint64_t epoch;
     bool hopped; /* it has come in class net: lanes ended on the way, perhaps without a word */
@@ -84,6 +94,9 @@ typedef struct sim_belief {
 } sim_belief;
 uint64_t sim_digest_add(uint64_t digest, uint64_t id);
 
+/* An instance goes on from where the line is, and the line with it. */
+void sim_truth_continue(sim_world *w, const sim_node *where, sim_daemon *d, const sim_belief *b,
+                        uint64_t id);
 /* An instance applies an event: it must continue the line. `where` is for words. */
 void sim_truth_apply(sim_world *w, const sim_node *where, sim_daemon *d, const sim_belief *b,
                      const sim_event *e);

@@ -3,6 +3,8 @@
  * The core's messages in words. */
 #include "words.h"
 #include "truth.h"
+#include <channel/channel_codec.h>
+#include <channel/membership_codec.h>
 #include <compute/lane_codec.h>
 #include <compute/locate_codec.h>
 #include <migration/move_codec.h>
@@ -116,6 +118,43 @@ static bool read_locate(sim_world *w, rove_span bytes, sim_message *ret)
     return true;
 }
 
+static const char *channel_name(rovei_channel_type type)
+{
+    switch (type) {
+    case ROVEI_CHANNEL_MEMBERSHIP:
+        return "Membership";
+    case ROVEI_CHANNEL_BEGIN:
+        return "Begin";
+    case ROVEI_CHANNEL_EVENTS:
+        return "Publications";
+    case ROVEI_CHANNEL_ENDED:
+        return "Ended";
+    case ROVEI_CHANNEL_TOOK:
+        return "Took";
+    case ROVEI_CHANNEL_RESUME:
+        return "Resume";
+    }
+    return "?";
+}
+
+static bool read_channel(rove_span bytes, sim_message *ret)
+{
+    rovei_channel_frame f = {.type = ROVEI_CHANNEL_MEMBERSHIP};
+    rovei_membership m;
+    if (bytes.size && *(const uint8_t *)bytes.data == ROVEI_CHANNEL_MEMBERSHIP) {
+        if (rovei_membership_read((rove_span){(const uint8_t *)bytes.data + 1, bytes.size - 1}, &m))
+            return false;
+    } else if (rovei_channel_frame_read(bytes, &f)) {
+        return false;
+    }
+    ret->type = (unsigned)f.type;
+    ret->name = channel_name(f.type);
+    ret->number = f.number;
+    ret->count = f.count;
+    ret->channel = f.channel;
+    return true;
+}
+
 bool sim_message_read(sim_world *w, uint16_t tag, rove_span bytes, sim_message *ret)
 {
     *ret = (sim_message){.tag = tag};
@@ -123,5 +162,7 @@ bool sim_message_read(sim_world *w, uint16_t tag, rove_span bytes, sim_message *
         return read_move(w, bytes, ret);
     if (tag == ROVEI_TAG_LANE || tag == ROVEI_TAG_OUTCOME)
         return read_lane(w, bytes, ret);
+    if (tag == ROVEI_TAG_CHANNEL)
+        return read_channel(bytes, ret);
     return tag == ROVEI_TAG_LOCATE && read_locate(w, bytes, ret);
 }

@@ -15,6 +15,7 @@ struct sim_message {
     uint64_t number; /* ticket of a Prepared or Commit; first sequence of Events; lane otherwise */
     uint32_t count;  /* Events, Outcomes */
     uint64_t sinc;
+    uint64_t channel;      /* hash, of a message of a leg */
     bool answer_of_holder; /* only the serving holder may say it */
 };
 

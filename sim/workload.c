@@ -7,6 +7,7 @@
 #include "check.h"
 #include "history.h"
 #include "nemesis.h"
+#include "publishing.h"
 #include "stranger.h"
 #include <base/check.h>
 #include <inttypes.h>
@@ -73,6 +74,7 @@ void sim_limits(sim_world *w)
         l->move_stall = 3 * ROVE_SECOND;
         l->move_repeat = 100 * MS;
     }
+    sim_publishing_limits(w);
     const char *misfit = NULL;
     if (rove_limits_check(l, &misfit, NULL))
         sim_fail(w, "the limit %s does not fit", misfit);
@@ -370,6 +372,10 @@ void sim_work_note(sim_node *n, const rovei_note *note)
     case ROVEI_NOTE_MOVE_ENDED:
         move_ended(n, note);
         break;
+    case ROVEI_NOTE_SUBSCRIBED:
+    case ROVEI_NOTE_UNSUBSCRIBED:
+        sim_publishing_note(n, note);
+        break;
     case ROVEI_NOTE_FORCED:
         if (!n->world->forced && !sim_bridged(n->world))
             sim_fail(n->world, "%s hears of a forced epoch that nobody took", n->name);
@@ -393,8 +399,6 @@ void sim_work_note(sim_node *n, const rovei_note *note)
     case ROVEI_NOTE_PEER:
     case ROVEI_NOTE_HANDSHAKE_TIME:
     case ROVEI_NOTE_CHANNEL_ROOM:
-    case ROVEI_NOTE_SUBSCRIBED:
-    case ROVEI_NOTE_UNSUBSCRIBED:
     case ROVEI_NOTE_PUBLISHED:
     case ROVEI_NOTE_FEED_GAP:
     case ROVEI_NOTE_FEED_ENDED:

@@ -5,6 +5,7 @@
 #include "bridge.h"
 #include "cells.h"
 #include "check.h"
+#include "publishing.h"
 #include "stranger.h"
 #include "truth.h"
 #include "workload.h"
@@ -244,6 +245,7 @@ void sim_node_start(sim_node *n)
         return;
     }
     rovei_node_set_tap(n->core, &n->tap);
+    sim_publishing_start(n);
     sim_say(w, n->name, "starts, life %u", n->life);
     if (sim_bridged(w))
         sim_bridge_list(n);
@@ -264,6 +266,7 @@ static void node_drop(sim_node *n)
         sim_totals *t = &n->world->totals;
         t->events_resent += st.events_resent;
         t->redirects += st.redirects;
+        sim_publishing_drop(n);
         rovei_mesh_stats mesh = rovei_mesh_stats_get(rovei_node_mesh(n->core));
         t->rekeys += mesh.rekeys;
         t->paths += mesh.paths;
@@ -480,6 +483,7 @@ sim_world *sim_world_new(const sim_shape *shape)
         }
     }
     sim_bridge_draw(w);
+    w->publishes = !w->scripted && !w->tight && !w->guest && !sim_bridged(w);
     for (unsigned i = 0; i < w->node_count; i++)
         sim_node_start(&w->nodes[i]);
     return w;

@@ -18,6 +18,7 @@
 #include <node/node_test.h>
 
 #define SIM_NODES_MAX   5
+#define SIM_SEATS       10 /* channels: sim/publishing.h */
 #define SIM_DAEMONS_MAX 8
 
 typedef struct sim_thing sim_thing;
@@ -68,6 +69,12 @@ struct sim_thing {
     X(local_delivers, true)                                                                        \
     X(local_diverted, true)                                                                        \
     X(spawns, true)                                                                                \
+    X(published, true)                                                                             \
+    X(subscribed, true)                                                                            \
+    X(unsubscribed, true)                                                                          \
+    X(tokens_revoked, true)                                                                        \
+    X(publications_applied, true)                                                                  \
+    X(publications_lost, true)                                                                     \
     X(stops, false)                                                                                \
     X(memory_refused, true)                                                                        \
     X(rekeys, true)                                                                                \
@@ -103,6 +110,9 @@ struct sim_node {
     uint64_t accepted_before; /* sim/check.c: around one datagram */
     rovei_peer_info peer_before;
     uint64_t epochs[SIM_DAEMONS_MAX]; /* highest that this life has known */
+    /* sim/publishing.c */
+    uint32_t generation;            /* of the token that it holds */
+    uint32_t floors[SIM_NODES_MAX]; /* below which those of others hold nothing here */
 };
 
 typedef enum sim_purpose {
@@ -114,6 +124,7 @@ typedef enum sim_purpose {
     SIM_FOR_CLOCKS,
     SIM_FOR_KEYS,
     SIM_FOR_MEMORY,
+    SIM_FOR_PUBLISHING,
     SIM_FOR_ENTROPY, /* + 16 x node + life */
 } sim_purpose;
 
@@ -157,6 +168,9 @@ struct sim_world {
     bool (*tap)(sim_node *n, const rove_entity *to, const sim_message *m, rove_span bytes);
 
     const struct sim_guest *guest; /* or NULL */
+    bool publishes;                /* nodes have channels: sim/publishing.c */
+    bool forgets;                  /* channels keep little: publications may be lost, and counted */
+    uint64_t lost, left_out;       /* publications: counted by nodes; by us */
     bool shortages;                /* memory runs out at times */
     bool strikes;                  /* faults aim at moves, too */
     bool tight;                    /* nodes have limits of their own, smaller than others' */

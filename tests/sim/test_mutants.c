@@ -50,6 +50,14 @@ static const char *const random_ones[] = {
     "failure-from-anyone",
     "final-batch-races",
     "no-resend-to-stock",
+    "feeds-no-resume",
+    "feed-position-left-behind",
+    "feed-took-unseen",
+    "target-feeds-early",
+    "source-keeps-membership",
+    "revoked-leg-goes-on",
+    "begin-is-a-gap",
+    "answer-before-place",
 };
 
 static const mutant *mutant_by_name(const char *name)
