@@ -50,6 +50,8 @@ typedef struct rove_migration_info {
     char text[ROVE_MIGRATION_TEXT_MAX]; /* what a target of class net said of it: UTF-8, maybe cut,
                                            without control characters; else empty */
     uint32_t attempts;                  /* offers made, those answered "not ready" included */
+    uint32_t unbound;  /* subscriptions to channels that the target could not take over, or not
+                          wholly, before the commit (ReplayPartial): it goes on asking for them */
     uint64_t bytes;    /* of state, so far: handed to the session (outgoing), or arrived */
     uint64_t elapsed;  /* nanoseconds from the order to the end, or to now */
     uint64_t blackout; /* nanoseconds from the freeze to the word that the target serves; 0 while

@@ -13,6 +13,18 @@ typedef struct migration {
     char last[16]; /* the last event that ends a move */
 } migration;
 
+static void show_moved(json_object *o)
+{
+    printf("moved from %s to %s: %s bytes in %.3f ms, %.3f ms of them dark\n", cli_show(o, "from"),
+           cli_show(o, "to"), cli_show(o, "bytes"), cli_double(o, "total_ms"),
+           cli_double(o, "blackout_ms"));
+    if (cli_double(o, "unbound") > 0)
+        printf(
+            "ReplayPartial: %s subscriptions were not taken over, or not wholly; the target goes "
+            "on asking\n",
+            cli_show(o, "unbound"));
+}
+
 static void show(migration *m, rove_span line, json_object *o)
 {
     const char *event = cli_text(o, "event");
@@ -29,9 +41,7 @@ static void show(migration *m, rove_span line, json_object *o)
     else if (strcmp(event, "started") == 0)
         printf("started, attempt %s\n", cli_show(o, "attempt"));
     else if (strcmp(event, "moved") == 0)
-        printf("moved from %s to %s: %s bytes in %.3f ms, %.3f ms of them dark\n",
-               cli_show(o, "from"), cli_show(o, "to"), cli_show(o, "bytes"),
-               cli_double(o, "total_ms"), cli_double(o, "blackout_ms"));
+        show_moved(o);
     fflush(stdout);
 }
 

@@ -297,6 +297,7 @@ static void dump_moves(text *t, rovei_node *core, rovei_now now)
         add_name(t, "reason", m.reason ? rove_err_name(m.reason) : NULL);
         add_flag(t, "closed", i.closed);
         add_u64(t, "attempts", m.attempts);
+        add_u64(t, "unbound", m.unbound);
         add_u64(t, "bytes", m.bytes);
         add_ms(t, "elapsed_ms", m.elapsed);
         add_ms(t, "blackout_ms", m.blackout);

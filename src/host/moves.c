@@ -36,6 +36,7 @@ rove_migration_info rovei_migration_info(const rovei_move_info *i, rovei_now now
         .outcome = (rove_outcome)i->outcome,
         .reason = i->reason,
         .attempts = i->attempts,
+        .unbound = i->unbound,
         .bytes = i->bytes,
         .outgoing = i->local_source,
         .ordered = i->ordered,

@@ -53,6 +53,7 @@ static json_object *move_event(const connection *c, const char *what, const rove
     control_add(o, "blackout_ms",
                 info->frozen_at && info->active_at ? control_ms(info->active_at - info->frozen_at)
                                                    : NULL);
+    control_add(o, "unbound", control_u64(info->unbound));
     control_add(o, "reason", control_move_reason(info));
     if (c->detail) { /* for the demo, which measures at the hosts by this machine's clock */
         control_add(o, "last_applied", info->last_applied ? control_u64(info->last_applied) : NULL);

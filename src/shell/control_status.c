@@ -225,6 +225,7 @@ void control_moves(connection *c, rovei_node *core, rovei_now now, json_object *
         control_add(o, "outcome", control_text(ended ? rovei_outcome_name(m.outcome) : NULL));
         control_add(o, "reason", control_move_reason(&m));
         control_add(o, "bytes", control_u64(m.bytes));
+        control_add(o, "unbound", control_u64(m.unbound));
         control_add(o, "total_ms", control_ms((m.ended ? m.ended : now.mono) - m.begun));
         control_say(c, o);
     }
