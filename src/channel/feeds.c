@@ -459,7 +459,8 @@ size_t rovei_feeds_unbound(const rovei_daemon *d, bool *ret_asking)
     for (const rovei_list *it = d->feeds.next; it != &d->feeds; it = it->next) {
         const rovei_feed *s =
             (const rovei_feed *)(const void *)((const char *)it - offsetof(rovei_feed, own));
-        n += !s->bound || s->wire->net; /* nobody repeats what a publisher of class net said */
+        /* Nobody repeats what a publisher of class net said. */
+        n += !s->bound || s->useless || s->wire->net;
         *ret_asking |= !s->bound && s->ask == ROVEI_FEED_ASK_JOIN;
     }
     return n;

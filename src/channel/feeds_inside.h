@@ -50,13 +50,15 @@ typedef struct rovei_feed {
     rovei_daemon *d;  /* NULL: a listener */
     uint64_t request; /* its name */
     rove_buf *token;
-    bool first;   /* of an order that was never accepted */
-    bool brought; /* in a ledger: `token` may be for another node, and one held here goes first */
-    bool other;   /* what went first was refused */
-    bool bound;   /* the publisher has accepted it, and has not taken that back */
-    bool held;    /* a listener that takes nothing */
-    bool behind;  /* older events have to come again */
-    bool full;    /* a daemon that does not serve yet: nothing more has room before it does */
+    bool first;     /* of an order that was never accepted */
+    bool brought;   /* in a ledger: `token` may be for another node, and one held here goes first */
+    bool other;     /* what went first was refused */
+    bool shows_own; /* the token of the last request was one that is held here */
+    bool useless;   /* `token` is no good here, and no other is held */
+    bool bound;     /* the publisher has accepted it, and has not taken that back */
+    bool held;      /* a listener that takes nothing */
+    bool behind;    /* older events have to come again */
+    bool full;      /* a daemon that does not serve yet: nothing more has room before it does */
     rove_err err;
     rovei_feed_ask ask; /* under way */
     uint64_t nonce;

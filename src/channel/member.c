@@ -128,16 +128,53 @@ void rovei_feed_lost(rovei_feed *s, rovei_now now, rove_err err)
     rovei_timer_set(&s->wire->f->node->timers, &s->timer, rovei_time_add(now.mono, s->pause));
 }
 
+/* A token that this node holds, and with which it may subscribe. */
+static rove_buf *held_token(const rovei_wire *w, rovei_now now)
+{
+    const rovei_node *n = w->f->node;
+    rove_token_chain chain;
+    uint8_t bytes[ROVE_TOKEN_CHAIN_MAX];
+    uint64_t hash = w->hash;
+    if (w->group)
+        hash = rovei_channel_group_hash(rove_buf_span(w->name), rove_buf_span(w->group));
+    if (rovei_token_cache_find(&n->tokens.cache, &n->self, ROVE_SCOPE_SUBSCRIBE, hash,
+                               rovei_token_time(now), &n->tokens.floors, &chain))
+        return NULL;
+    return rovei_buf_copy(n->alloc, bytes, rovei_token_chain_encode(&chain, bytes));
+}
+
+/* Whether the token that came with a daemon is one that this node may show. */
+static bool is_ours(const rovei_feed *s)
+{
+    rove_token_chain chain;
+    return s->token && !rovei_token_chain_decode(&chain, rove_buf_span(s->token)) &&
+           rovei_entity_equal(&chain.links[chain.count - 1].subject, &s->wire->f->node->self);
+}
+
+/* What a request shows that no order was given for. */
+static void choose_token(rovei_feed *s, rovei_now now)
+{
+    s->offered = s->brought != s->other ? held_token(s->wire, now) : NULL;
+    s->shows_own = s->offered != NULL;
+    s->useless = s->brought && !s->shows_own && s->token && !is_ours(s);
+    if (!s->offered && s->token)
+        s->offered = rove_buf_ref(s->token);
+}
+
 /* The order to join ended with `err`. */
 static void not_joined(rovei_feed *s, rovei_now now, rove_err err, bool answered)
 {
-    bool was = s->bound;
-    if (err == ROVE_E_CHANNEL_UNAUTHORIZED && !s->told)
+    bool was = s->bound, at_once = false;
+    if (err == ROVE_E_CHANNEL_UNAUTHORIZED && !s->told) {
         s->other = !s->other;
+        at_once = s->brought && s->shows_own && is_ours(s); /* a move waits for the answer */
+    }
     rovei_feed_unask(s);
     tell(s, ROVEI_NOTE_SUBSCRIBED, err);
     if (s->first) /* what was not answered may have been accepted */
         rovei_feed_free(s, now, !answered || s->wire->member);
+    else if (at_once)
+        rovei_feed_join(s, now);
     else if (!was) /* else the publisher goes on with the token of before */
         rovei_feed_lost(s, now, err);
 }
@@ -148,7 +185,7 @@ static void joined(rovei_feed *s, rovei_now now)
         rove_buf_unref(s->token);
         s->token = s->offered;
         s->offered = NULL;
-        s->brought = s->other = false;
+        s->brought = s->other = s->useless = false;
     }
     rovei_feed_unask(s);
     s->first = false;
@@ -257,27 +294,12 @@ static void ask(rovei_feed *s, rovei_now now, rovei_feed_ask what)
         ended(s, now, err == ROVE_E_NOMEM ? err : ROVE_E_UNREACHABLE, false);
 }
 
-/* A token that this node holds, and with which it may subscribe. */
-static rove_buf *held_token(const rovei_wire *w, rovei_now now)
-{
-    const rovei_node *n = w->f->node;
-    rove_token_chain chain;
-    uint8_t bytes[ROVE_TOKEN_CHAIN_MAX];
-    if (rovei_token_cache_find(&n->tokens.cache, &n->self, ROVE_SCOPE_SUBSCRIBE, w->hash,
-                               rovei_token_time(now), &n->tokens.floors, &chain))
-        return NULL;
-    return rovei_buf_copy(n->alloc, bytes, rovei_token_chain_encode(&chain, bytes));
-}
-
 void rovei_feed_join(rovei_feed *s, rovei_now now)
 {
     if (s->nonce)
         return;
-    if (!s->told) { /* not an order, which brings its own token */
-        s->offered = s->brought != s->other ? held_token(s->wire, now) : NULL;
-        if (!s->offered)
-            s->offered = s->token ? rove_buf_ref(s->token) : NULL;
-    }
+    if (!s->told) /* not an order, which brings its own token */
+        choose_token(s, now);
     ask(s, now, ROVEI_FEED_ASK_JOIN);
 }
 

@@ -56,6 +56,59 @@ static void a_target_offers_its_own_token(void **state)
     kit_free(k);
 }
 
+static void subscribe_with(world *w, size_t node, const rove_entity *d, size_t publisher,
+                           rove_span token)
+{
+    rovei_feed_order o = order_of(w, d, publisher, 1);
+    o.token = token;
+    assert_ok(rovei_feeds_subscribe(w->nodes[node].node, w->now, &o));
+    world_until(w, SOON, answered(w, node, ROVEI_NOTE_SUBSCRIBED, 1));
+    assert_ok(answered(w, node, ROVEI_NOTE_SUBSCRIBED, 1)->err);
+}
+
+/* One that the node holds and this publisher does not take hides no good one of the daemon's. */
+static void of_two_tokens_the_good_one_counts(void **state)
+{
+    (void)state;
+    kit *k = kit_new(3);
+    world *w = &k->w;
+    rove_entity d = world_spawn(w, 0, 1);
+    rovei_channel_config gate = {.name = channel(), .roots = &w->nodes[2].entity, .root_count = 1};
+    assert_ok(rovei_channels_create(w->nodes[2].node, w->now, &gate, false));
+    rove_token_chain good = token_of(w, 2, 0), good_at_1 = token_of(w, 2, 1);
+    rove_token_chain of_another_root = token_of(w, 1, 0);
+    uint8_t bytes[ROVE_TOKEN_CHAIN_MAX];
+    subscribe_with(w, 0, &d, 2, (rove_span){bytes, rovei_token_chain_encode(&good, bytes)});
+    assert_ok(rovei_token_cache_insert(&rovei_node_tokens(w->nodes[1].node)->cache, &good_at_1));
+    assert_ok(
+        rovei_token_cache_insert(&rovei_node_tokens(w->nodes[0].node)->cache, &of_another_root));
+    rovei_attempt_id id = world_move(w, 0, 1, &d, 0);
+    finish_move(w, 0, &id);
+    id = world_move(w, 1, 0, &d, 0);
+    finish_move(w, 1, &id);
+    assert_int_equal(world_info(w, 1, &id).unbound, 0);
+    assert_true(feed_of(w, 0, &d)->bound);
+    kit_free(k);
+}
+
+/* What is no token, or another node's, is told of at a move even when the channel needs none. */
+static void a_token_that_is_no_good_is_told_of(void **state)
+{
+    (void)state;
+    kit *k = kit_new(3);
+    world *w = &k->w;
+    rove_entity d = world_spawn(w, 0, 1);
+    open_channel(w, 2);
+    subscribe_with(w, 0, &d, 2, (rove_span){"rubbish", 7});
+    rovei_attempt_id id = world_move(w, 0, 1, &d, 0);
+    finish_move(w, 0, &id);
+    assert_int_equal(world_info(w, 0, &id).unbound, 1);
+    assert_true(feed_of(w, 1, &d)->bound);
+    publish(w, 2, 1, 10);
+    world_until(w, SOON, world_cell_of(w, 1, &d)->applied == 10);
+    kit_free(k);
+}
+
 /* Who hears that it is subscribed has its place in the channel, however soon it is frozen. */
 static void a_place_comes_with_the_answer(void **state)
 {
@@ -97,6 +150,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_target_offers_its_own_token),
+        cmocka_unit_test(of_two_tokens_the_good_one_counts),
+        cmocka_unit_test(a_token_that_is_no_good_is_told_of),
         cmocka_unit_test(a_place_comes_with_the_answer),
         cmocka_unit_test(a_lane_for_each_channel),
     };
