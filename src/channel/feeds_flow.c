@@ -8,7 +8,7 @@
 #include <channel/feeds_inside.h>
 
 #define TOOK_SOON  (20 * ROVE_MILLISECOND)
-#define TOOK_SHARE 4 /* of channel_window, after which Took is said at once */
+#define TOOK_SHARE 4 /* of channel_window, or its bytes, after which Took is said at once */
 
 void rovei_wire_busy(rovei_wire *w)
 {
@@ -177,8 +177,10 @@ static bool give(rovei_wire *w, uint64_t number, rove_span payload, rove_buf *ow
         return false;
     if (number >= w->next)
         w->next = number + 1;
-    if (any && number > w->taken)
+    if (any && number > w->taken) {
         w->taken = number;
+        w->untold += ROVEI_CHANNEL_ITEM_SIZE + payload.size;
+    }
     return true;
 }
 
@@ -279,6 +281,7 @@ static void on_begin(rovei_wire *w, rovei_now now, const rovei_channel_frame *f)
     if (w->incarnation != f->incarnation)
         begin_anew(w, now, f);
     w->taken = w->told = f->number - 1;
+    w->untold = 0;
     ROVEI_LIST_EACH (it, next, &w->feeds) {
         rovei_feed *s = ROVEI_CONTAINER(it, rovei_feed, on_wire);
         if (!has_place(s))
@@ -389,10 +392,12 @@ static void say(rovei_wire *w, rovei_now now, rovei_channel_type type, uint64_t 
         later(w, now);
         return;
     }
-    if (type == ROVEI_CHANNEL_RESUME)
+    if (type == ROVEI_CHANNEL_RESUME) {
         w->asked_from = number;
-    else
-        w->told = number;
+        return;
+    }
+    w->told = number;
+    w->untold = 0;
 }
 
 static void resume(rovei_wire *w, rovei_now now)
@@ -417,7 +422,7 @@ static void work(rovei_wire *w, rovei_now now, bool timed)
     if (w->net || w->asked_from || w->taken <= w->told)
         return;
     if (timed || w->taken - w->told >= l->channel_window / TOOK_SHARE ||
-        l->channel_window < TOOK_SHARE)
+        w->untold >= l->channel_window_bytes / TOOK_SHARE || l->channel_window < TOOK_SHARE)
         say(w, now, ROVEI_CHANNEL_TOOK, w->taken);
     else
         later(w, now);

@@ -35,6 +35,7 @@ typedef struct rovei_wire {
     uint64_t incarnation; /* 0: nothing has begun */
     uint64_t next;        /* the highest number that came, and one */
     uint64_t taken, told; /* everything up to here needs no place at the publisher; as it knows */
+    uint64_t untold;      /* bytes of the events between them */
     uint64_t asked_from;  /* RESUME was said of this number; 0: none is under way */
     bool member;          /* the publisher accepted it, and nothing has ended it */
     bool stalled;

@@ -33,6 +33,34 @@ static void a_daemon_is_fed(void **state)
     kit_free(k);
 }
 
+/* Credit is given back by bytes as well: nothing waits for the time after which it is said anyway.
+ */
+static void large_events(void **state)
+{
+    (void)state;
+    kit *k = kit_new(2);
+    world *w = &k->w;
+    enum { SIZE = 60000, COUNT = 160 };
+    rove_entity d = world_spawn(w, 0, 1);
+    open_channel(w, 0);
+    assert_int_equal(subscribe(w, 0, &d, 0, 1), ROVE_OK);
+    rove_buf *owner = rovei_buf_alloc(NULL, SIZE);
+    memset(rovei_buf_data(owner), 'x', SIZE);
+    rove_span event = rove_buf_span(owner);
+    uint64_t begun = w->now.mono;
+    for (size_t i = 0; i < COUNT; i++) {
+        rovei_publish p = {.channel = channel(), .events = &event, .count = 1, .owner = owner};
+        assert_ok(rovei_channels_publish(w->nodes[0].node, w->now, &p, NULL));
+    }
+    rove_buf_unref(owner);
+    while (applied(w, 0, &d) < COUNT && w->now.mono < begun + SOON)
+        world_run(w, ROVE_MILLISECOND);
+    assert_int_equal(applied(w, 0, &d), COUNT);
+    /* A window holds a tenth of it; by time alone each would take 20 ms. */
+    assert_true(w->now.mono - begun < 100 * ROVE_MILLISECOND);
+    kit_free(k);
+}
+
 /* The publisher is on the daemon's own node. */
 static void its_own_node_publishes(void **state)
 {
@@ -472,6 +500,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_daemon_is_fed),
+        cmocka_unit_test(large_events),
         cmocka_unit_test(its_own_node_publishes),
         cmocka_unit_test(one_membership_for_all),
         cmocka_unit_test(refused),
