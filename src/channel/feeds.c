@@ -422,6 +422,13 @@ rove_err rovei_feeds_ledger(rovei_daemon *d, rovei_now now, rove_buf **ret)
     return err;
 }
 
+rove_err rovei_feeds_ledger_of(const rovei_node *n, rovei_now now, const rove_entity *daemon,
+                               rove_buf **ret)
+{
+    rovei_daemon *d = rovei_daemon_find(n, daemon);
+    return d ? rovei_feeds_ledger(d, now, ret) : ROVE_E_NOT_FOUND;
+}
+
 rove_err rovei_feeds_bind(rovei_daemon *d, rovei_now now, rove_span bytes)
 {
     struct rovei_feeds *f = d->node->feeds;

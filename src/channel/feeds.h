@@ -100,6 +100,9 @@ void rovei_feeds_turn(rovei_node *n, rovei_now now);
 /* The ledger of its subscriptions, encoded; *ret is NULL when there are none. Taken before the
  * lanes, which have the places of all in the ledger afterwards. E_LANE_LIMIT, E_NOMEM. */
 ROVE_MUST_USE rove_err rovei_feeds_ledger(struct rovei_daemon *d, rovei_now now, rove_buf **ret);
+/* The same, of a daemon that is here: also E_NOT_FOUND. */
+ROVE_MUST_USE rove_err rovei_feeds_ledger_of(const rovei_node *n, rovei_now now,
+                                             const rove_entity *daemon, rove_buf **ret);
 /* A daemon with this ledger is prepared or restored here: every entry is asked for, and again with
  * backoff as long as it is there. Errors of the ledger's format, E_FULL, E_NOMEM: nothing is done.
  */

@@ -301,13 +301,6 @@ rovei_attempt_id rovei_cell_attempt(const rovei_cell *c)
     return rovei_cell_freeze_of(c)->attempt;
 }
 
-rovei_ledger *rovei_cell_ledger(rovei_cell *c)
-{
-    if (!c->ledger && rovei_ledger_new(&c->ledger, &c->env->alloc) != ROVE_OK)
-        return NULL;
-    return c->ledger;
-}
-
 rove_health rovei_cell_health(rovei_cell *c, const char **ret_reason)
 {
     *ret_reason = NULL;

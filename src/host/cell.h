@@ -173,6 +173,9 @@ ROVE_MUST_USE rove_err rovei_cell_image_open(rovei_cell *c, uint64_t wall, rovei
  * DEPARTED or ASIDE. Errors of freeze. */
 ROVE_MUST_USE rove_err rovei_cell_image(rovei_cell *c, uint64_t wall, rovei_image *ret,
                                         rove_buf **ret_text);
+/* What the daemon is subscribed to, as the core knows it, encoded; images have it from now on. The
+ * errors of the ledger's format as E_BINDINGS, E_NOMEM: it is as before. */
+ROVE_MUST_USE rove_err rovei_cell_set_ledger(rovei_cell *c, rove_span ledger);
 /* True for a kind without snapshot: its images have no state. */
 bool rovei_cell_is_stateless(const rovei_cell *c);
 rovei_cell_state rovei_cell_state_of(const rovei_cell *c);
@@ -184,8 +187,6 @@ const rove_kind *rovei_cell_kind(const rovei_cell *c);
 void *rovei_cell_instance(const rovei_cell *c); /* NULL once GONE */
 /* The attempt of the freeze; all zero when there was none. */
 rovei_attempt_id rovei_cell_attempt(const rovei_cell *c);
-/* The subscriptions, made when first asked for; NULL: out of memory. */
-rovei_ledger *rovei_cell_ledger(rovei_cell *c);
 rove_health rovei_cell_health(rovei_cell *c, const char **ret_reason);
 double rovei_cell_saturation(rovei_cell *c); /* held to 0..1 */
 void rovei_cell_control(rovei_cell *c, const rove_control *control);

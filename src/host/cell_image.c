@@ -170,6 +170,17 @@ static rove_err parse_ledger(const rovei_cell *c, rove_span bytes, rovei_ledger 
     return err && err != ROVE_E_NOMEM ? ROVE_E_BINDINGS : err;
 }
 
+rove_err rovei_cell_set_ledger(rovei_cell *c, rove_span ledger)
+{
+    rovei_ledger *l = NULL;
+    rove_err err = parse_ledger(c, ledger, &l);
+    if (err)
+        return err;
+    rovei_ledger_free(c->ledger);
+    c->ledger = l;
+    return ROVE_OK;
+}
+
 /* Commits what was parsed. */
 static void settle(rovei_cell *c, struct parts *p, const rove_link *head, rove_buf *head_payload)
 {

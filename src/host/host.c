@@ -192,7 +192,7 @@ static void note(struct rovei_host *h, rovei_node *core, rovei_now now, rovei_no
     if (n->kind == ROVEI_NOTE_SPAWNED) {
         rovei_host_spawned(h, core, now, n);
     } else if (n->kind == ROVEI_NOTE_SUBSCRIBED || n->kind == ROVEI_NOTE_UNSUBSCRIBED) {
-        rovei_host_subscribed(h, n);
+        rovei_host_subscribed(h, core, now, n);
     } else if (n->kind == ROVEI_NOTE_MOVE) {
         watch_running(h, core, now, &n->attempt);
         rovei_host_move_phase(h, core, now, n);

@@ -236,7 +236,8 @@ void rovei_host_list_again(struct rovei_host *h);
 void rovei_host_unlist(struct rovei_host *h, rovei_resident *r, rove_err err);
 
 /* ---- subscribe.c ---- */
-void rovei_host_subscribed(struct rovei_host *h, const rovei_note *note);
+void rovei_host_subscribed(struct rovei_host *h, rovei_node *core, rovei_now now,
+                           const rovei_note *note);
 void rovei_host_end_subscribing(struct rovei_host *h);
 
 /* ---- spawn.c, moves.c: notes ---- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Subscriptions of daemons to channels: orders to the core, which wait in a list of the loop
- * thread's until it says how they ended. */
+ * thread's until it says how they ended. One that succeeded leaves what the core now says of the
+ * daemon's subscriptions in its cell, where snapshots take it from, before its caller is told. */
 #include <channel/feeds.h>
 #include <host/runtime.h>
 #include <rove/async.h>
@@ -15,33 +16,68 @@ _Static_assert((int)ROVE_FEED_ASKING == (int)ROVEI_FEED_ASKING &&
                "the public states are the core's");
 
 typedef struct subscribing {
-    rovei_pending pending;
-    rovei_list all; /* in host->subscribing from the order to its note */
+    rovei_visit visit; /* of the cell, at the end */
+    rovei_list all;    /* in host->subscribing from the order to its note */
     struct rovei_host *host;
     uint64_t origin, publisher, request;
     char channel[ROVE_CHANNEL_NAME_MAX + 2];
     rove_buf *token;
+    rove_buf *ledger;
     bool leave;
     rove_done_fn *done;
     void *user;
 } subscribing;
 
+static void tell(subscribing *s, rove_err err)
+{
+    s->done(s->user, err);
+    rove_buf_unref(s->token);
+    rove_buf_unref(s->ledger);
+}
+
 static void end(subscribing *s, rove_err err)
 {
     rovei_list_remove(&s->all);
-    s->done(s->user, err);
-    rove_buf_unref(s->token);
-    rovei_pending_end(&s->pending);
+    tell(s, err);
+    rovei_pending_end(&s->visit.pending);
 }
 
-void rovei_host_subscribed(struct rovei_host *h, const rovei_note *note)
+static rove_err keep_ledger(void *arg, rovei_cell *cell)
+{
+    return rovei_cell_set_ledger(cell, rove_buf_span(arg));
+}
+
+/* The order is carried out, whatever became of the copy: a daemon that has gone needs none. */
+static void kept(rovei_visit *v)
+{
+    tell(ROVEI_CONTAINER(v, subscribing, visit), ROVE_OK);
+}
+
+static void carried_out(subscribing *s, rovei_node *core, rovei_now now, const rove_entity *daemon)
+{
+    rove_err err = rovei_feeds_ledger_of(core, now, daemon, &s->ledger);
+    s->visit.fn = keep_ledger;
+    s->visit.arg = s->ledger;
+    s->visit.tell = kept;
+    rovei_list_remove(&s->all);
+    if (!err)
+        err = rovei_host_visit(s->host, s->origin, &s->visit);
+    if (err)
+        end(s, ROVE_OK);
+}
+
+void rovei_host_subscribed(struct rovei_host *h, rovei_node *core, rovei_now now,
+                           const rovei_note *note)
 {
     ROVEI_LIST_EACH (it, next, &h->subscribing) {
         subscribing *s = ROVEI_CONTAINER(it, subscribing, all);
-        if (s->request == note->request) {
+        if (s->request != note->request)
+            continue;
+        if (note->err)
             end(s, note->err);
-            return;
-        }
+        else
+            carried_out(s, core, now, &note->daemon);
+        return;
     }
 }
 
@@ -53,7 +89,7 @@ void rovei_host_end_subscribing(struct rovei_host *h)
 
 static void order_run(rovei_task *task, rovei_node *core, rovei_now now)
 {
-    subscribing *s = ROVEI_CONTAINER(task, subscribing, pending.task);
+    subscribing *s = ROVEI_CONTAINER(task, subscribing, visit.pending.task);
     rovei_resident *r = NULL;
     rove_err err = rovei_host_gate(s->host);
     if (!err)
@@ -94,7 +130,7 @@ static rove_err begin(rove_runtime *rt, rove_daemon daemon, uint64_t publisher, 
         return err;
     rovei_list_init(&s->all);
     if (token.size && !(s->token = rovei_buf_copy(&rt->host.env->alloc, token.data, token.size))) {
-        rovei_pending_drop(&s->pending);
+        rovei_pending_drop(&s->visit.pending);
         return ROVE_E_NOMEM;
     }
     s->host = &rt->host;
@@ -104,7 +140,7 @@ static rove_err begin(rove_runtime *rt, rove_daemon daemon, uint64_t publisher, 
     s->done = done;
     s->user = user;
     memcpy(s->channel, channel, size + 1);
-    rovei_pending_post(&s->pending, order_run);
+    rovei_pending_post(&s->visit.pending, order_run);
     return ROVE_OK;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The public calls of channels on driven nodes: what they refuse, what they report, and the order
- * of completions. */
+ * The public calls of channels: what they refuse, what they report, and the order of completions;
+ * subscriptions in snapshots. */
 #include "driven.h"
 
 #include <rove/channel.h>
@@ -146,12 +146,81 @@ static void tells_in_order(void **state)
     place_close(&p);
 }
 
+/* ---- subscriptions and snapshots ---- */
+
+static size_t subscribed(place *p, rove_daemon d, rove_subscription *ret)
+{
+    size_t n;
+    assert_ok(rove_runtime_subscriptions(p->rt, d, ret, 1, &n));
+    return n;
+}
+
+/* By way of its bytes in the common format. */
+static rove_snapshot *snapshot_of(place *p, rove_daemon d)
+{
+    rove_snapshot *s, *again;
+    rove_buf *bytes;
+    assert_ok(rove_runtime_snapshot(p->rt, d, &s, NULL));
+    assert_ok(rove_snapshot_encode(s, &bytes));
+    assert_ok(rove_snapshot_decode(&again, rove_buf_span(bytes), NULL));
+    rove_buf_unref(bytes);
+    rove_snapshot_unref(s);
+    return again;
+}
+
+/* A plain snapshot has what the daemon is subscribed to, with the token, and it comes back. */
+static void snapshots_have_subscriptions(void **state)
+{
+    (void)state;
+    place p;
+    place_ready(&p, 1);
+    rove_daemon d;
+    rove_identity *id;
+    rove_subscription s = {0};
+    rove_daemon_stats stats;
+    uint64_t self = rovei_entity_node_id(&p.info.entity);
+    assert_ok(rove_channel_create(p.node, "a/b", NULL, false));
+    assert_ok(rove_channel_create(p.node, "c", NULL, false));
+    assert_ok(rove_identity_generate(&id, p.node));
+    assert_ok(rove_runtime_spawn(p.rt, "probe", id, NULL, &d));
+    assert_ok(rove_runtime_subscribe_channel(p.rt, d, self, "a/b", text("some token")));
+    assert_ok(rove_runtime_subscribe_channel(p.rt, d, self, "c", text("")));
+    assert_ok(rove_runtime_stats(p.rt, d, &stats));
+    assert_int_equal(stats.subscriptions, 2);
+    assert_ok(rove_runtime_unsubscribe_channel(p.rt, d, self, "c"));
+    rove_snapshot *one = snapshot_of(&p, d);
+    assert_ok(rove_runtime_unsubscribe_channel(p.rt, d, self, "a/b"));
+    rove_snapshot *none = snapshot_of(&p, d);
+    assert_ok(rove_runtime_stop(p.rt, d));
+
+    assert_ok(rove_runtime_spawn_from_snapshot(p.rt, "probe", id, one, NULL, &d, NULL));
+    assert_int_equal(subscribed(&p, d, &s), 1);
+    assert_int_equal(s.publisher, self);
+    assert_string_equal(s.channel, "a/b");
+    assert_true(s.has_token);
+    while (s.state != ROVE_FEED_BOUND)
+        assert_int_equal(subscribed(&p, d, &s), 1);
+    rove_snapshot_unref(one);
+    one = snapshot_of(&p, d); /* it has them from the one before */
+    assert_ok(rove_runtime_stop(p.rt, d));
+    assert_ok(rove_runtime_spawn_from_snapshot(p.rt, "probe", id, one, NULL, &d, NULL));
+    assert_int_equal(subscribed(&p, d, &s), 1);
+    assert_ok(rove_runtime_stop(p.rt, d));
+    assert_ok(rove_runtime_spawn_from_snapshot(p.rt, "probe", id, none, NULL, &d, NULL));
+    assert_int_equal(subscribed(&p, d, &s), 0);
+    rove_snapshot_unref(one);
+    rove_snapshot_unref(none);
+    rove_identity_free(id);
+    place_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(makes_and_ends),
         cmocka_unit_test(publishes),
         cmocka_unit_test(tells_in_order),
+        cmocka_unit_test(snapshots_have_subscriptions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
