@@ -290,6 +290,7 @@ static void client_note(sim_client *c, const rovei_note *note)
     case ROVEI_NOTE_PUBLISHED:
     case ROVEI_NOTE_FEED_GAP:
     case ROVEI_NOTE_FEED_ENDED:
+    case ROVEI_NOTE_SPAWNED_THERE:
         break;
     }
 }
@@ -402,6 +403,7 @@ void sim_work_note(sim_node *n, const rovei_note *note)
     case ROVEI_NOTE_PUBLISHED:
     case ROVEI_NOTE_FEED_GAP:
     case ROVEI_NOTE_FEED_ENDED:
+    case ROVEI_NOTE_SPAWNED_THERE:
         break;
     }
 }

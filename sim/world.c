@@ -318,6 +318,7 @@ static void note(sim_node *n, rovei_note *note)
     case ROVEI_NOTE_PUBLISHED:
     case ROVEI_NOTE_FEED_GAP:
     case ROVEI_NOTE_FEED_ENDED:
+    case ROVEI_NOTE_SPAWNED_THERE:
     case ROVEI_NOTE_APPLIED:
     case ROVEI_NOTE_REFUSED:
     case ROVEI_NOTE_UNKNOWN:

@@ -174,7 +174,8 @@ typedef enum rove_err_class {
     X(E_NO_CANDIDATE, 130, RETRY, "no node matches what is required")                              \
     X(E_NO_TARGET, 131, RETRY, "no node that can be reached takes the daemon")                     \
     X(E_WHERE, 132, USAGE, "the condition on nodes is not well formed")                            \
-    X(E_PREDICATE, 133, PEER, "the predicate does not decode")
+    X(E_PREDICATE, 133, PEER, "the predicate does not decode")                                     \
+    X(E_SPAWN_UNKNOWN, 134, USAGE, "whether the other node has spawned the daemon is not known")
 
 typedef enum rove_err {
 #define ROVE_ERR_ENUM(name, number, class, text) ROVE_##name = -(number),

@@ -167,6 +167,17 @@ ROVE_BEGIN_DECLS
     X(token_slots, N, 65536, 1, 1048576,                                                           \
       "subjects and channels for which the node holds tokens of its own; more are refused")        \
     X(token_floors, N, 65536, 1, 1048576, "issuers of which tokens are revoked; more are refused") \
+    /* spawning elsewhere (docs/protocol/placement.md) */                                          \
+    X(spawn_wait, T, 15 * ROVE_SECOND, ROVE_MILLISECOND, 60 * ROVE_SECOND,                         \
+      "how long another node's answer to a spawn is waited for")                                   \
+    X(spawn_repeat, T, ROVE_SECOND, ROVE_MILLISECOND, 60 * ROVE_SECOND,                            \
+      "first interval at which such a spawn is asked for again; doubles to 8 times as much")       \
+    X(spawn_memory, T, 180 * ROVE_SECOND, 120 * ROVE_SECOND, 86400 * ROVE_SECOND,                  \
+      "how long the answer to another node's spawn is remembered; above the greatest spawn_wait")  \
+    X(spawns_max, N, 1024, 1, 65536,                                                               \
+      "spawns asked for elsewhere, and here by others, under way, each; a quarter for one peer")   \
+    X(spawns_remembered, N, 65536, 4, 16777216,                                                    \
+      "such answers remembered; a quarter for one peer; more requests are dropped")                \
     /* what nodes announce (docs/protocol/placement.md) */                                         \
     X(index_nodes, N, 16384, 1, 1048576,                                                           \
       "nodes whose announcements are kept; above it only those that speak for themselves")         \

@@ -7,6 +7,7 @@
 #ifndef ROVE_PLACEMENT_H
 #define ROVE_PLACEMENT_H
 
+#include <rove/async.h>
 #include <rove/runtime.h>
 
 ROVE_BEGIN_DECLS
@@ -38,14 +39,53 @@ typedef struct rove_candidate {
     char why[ROVE_CANDIDATE_WHY_MAX]; /* what rejected it, or how the score came about; maybe cut */
 } rove_candidate;
 
-/* Where a new daemon of a kind should be, this node before others. Nothing is spawned or reserved.
- * Errors: ROVE_E_KIND_UNKNOWN, ROVE_E_NO_CANDIDATE, ROVE_E_WHERE (the kind's requirements do not
- * read), ROVE_E_NOT_READY, ROVE_E_SHUTTING_DOWN, ROVE_E_WOULD_BLOCK, ROVE_E_REENTRANT,
- * ROVE_E_NOMEM, ROVE_E_USAGE. Blocking: for a turn of the node's thread. */
+/* Where a new daemon of a kind should be, this node before others. Another node has to announce
+ * that it takes the kind in (rove_runtime_accept_kind); what a kind requires that this node does
+ * not have is not known here. Nothing is spawned or reserved. Errors: ROVE_E_NO_CANDIDATE,
+ * ROVE_E_WHERE (the kind's requirements do not read), ROVE_E_NOT_READY, ROVE_E_SHUTTING_DOWN,
+ * ROVE_E_WOULD_BLOCK, ROVE_E_REENTRANT, ROVE_E_NOMEM, ROVE_E_USAGE. Blocking: for a turn of the
+ * node's thread. */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_place(rove_runtime *rt, const char *kind,
                                                    rove_placement *ret);
 /* A choice that was made already. Threads: any. */
 ROVE_API rove_placement rove_pin(const rove_entity *node);
+/* A daemon that was spawned here or elsewhere. */
+typedef struct rove_spawned {
+    rove_placement where;
+    rove_entity daemon;
+    uint64_t epoch;
+} rove_spawned;
+
+/* Spawns a daemon of a kind where rove_runtime_place would have it. A given identity travels sealed
+ * to that node alone, which asks around as rove_runtime_spawn does; without one that node draws
+ * one, and the daemon's key is there only. Another node spawns it when its policy allows
+ * ROVE_ASK_PLACE, by default when it accepts the kind. At most one daemon is spawned, however often
+ * the request has to be repeated. `ret` is all that is known whatever the error: `where` from the
+ * choice on, the rest on success. Errors: as rove_runtime_place and rove_runtime_spawn, of the node
+ * that was chosen; and ROVE_E_UNREACHABLE, ROVE_E_FULL (spawns_max), ROVE_E_REFUSED,
+ * ROVE_E_TARGET_NOT_READY, ROVE_E_TARGET_NO_RUNTIME, ROVE_E_IDENTITY_TRANSPORT: certainly not
+ * spawned; ROVE_E_SPAWN_UNKNOWN: no answer within `spawn_wait`, or that node has started anew: it
+ * may be there. ROVE_E_SHUTTING_DOWN leaves that open as well. Blocking: until that is known.
+ * docs/protocol/placement.md, "Spawning elsewhere". */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn_anywhere(rove_runtime *rt, const char *kind,
+                                                            const rove_identity *identity,
+                                                            const rove_spawn_options *options,
+                                                            rove_spawned *ret);
+/* The same at a place that was chosen before, such as by rove_pin; ROVE_E_UNREACHABLE when there is
+ * no session of class rove with it. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn_at(rove_runtime *rt, const char *kind,
+                                                      const rove_placement *where,
+                                                      const rove_identity *identity,
+                                                      const rove_spawn_options *options,
+                                                      rove_spawned *ret);
+/* rove/async.h. `spawned` is as after the waiting forms; borrowed. `where` NULL: anywhere. */
+typedef void rove_spawned_fn(void *user, rove_err err, const rove_spawned *spawned);
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn_at_async(rove_runtime *rt, const char *kind,
+                                                            const rove_placement *where,
+                                                            const rove_identity *identity,
+                                                            const rove_spawn_options *options,
+                                                            rove_spawned_fn *done, void *user);
+
 /* Where a daemon of this runtime would go now. Errors: ROVE_E_NOT_FOUND, ROVE_E_NO_TARGET, and as
  * rove_runtime_place. Blocking: for a turn of the node's thread. */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_select_migration_target(rove_runtime *rt,
@@ -63,6 +103,10 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_find_migration_targets(rove_runtime
 ROVE_API ROVE_MUST_USE rove_err
 rove_runtime_start_migration_auto(rove_runtime *rt, rove_daemon daemon,
                                   const rove_migration_options *options, rove_migration *ret);
+/* rove/async.h; `migration` is told on success. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_start_migration_auto_async(
+    rove_runtime *rt, rove_daemon daemon, const rove_migration_options *options,
+    rove_migration_fn *done, void *user);
 
 ROVE_END_DECLS
 

@@ -13,7 +13,7 @@ static void show(void *user, json_object *o)
 typedef struct order {
     const char *kind, *identity, *from, *control;
     uint64_t timeout;
-    bool force, json;
+    bool force, anywhere, json;
     cli_upload upload;
 } order;
 
@@ -22,6 +22,8 @@ static int give(order *o, cli_client *c)
     json_object *request = cli_request("spawn");
     cli_add_text(request, "kind", o->kind);
     json_object_object_add(request, "force", json_object_new_boolean(o->force));
+    if (o->anywhere)
+        json_object_object_add(request, "anywhere", json_object_new_boolean(true));
     if (!o->from)
         return cli_client_converse(c, request, o->json, show, NULL, "not spawned");
     cli_upload_announce(&o->upload, request);
@@ -54,12 +56,15 @@ int cli_spawn(int argc, char **argv)
          "the daemon's identity; else a fresh one that lives in memory only"},
         {CLI_TEXT, "--from", "FILE", &o.from,
          "bring it back from what rove snapshot kept; needs --identity"},
+        {CLI_FLAG, "--anywhere", NULL, &o.anywhere,
+         "on this node or on another that takes the kind in, by placement"},
         {CLI_FLAG, "--force", NULL, &o.force,
          "also when the identity is known to live, or to have lived, somewhere"},
         {CLI_SECONDS, "--timeout", "S", &o.timeout,
          "for how long the node may be silent (120; 0 = for ever)"},
         {CLI_TEXT, "--control", "PATH", &o.control, "the node's control socket"},
-        {CLI_FLAG, "--json", NULL, &o.json, "one JSON object: origin, entity, kind, epoch"},
+        {CLI_FLAG, "--json", NULL, &o.json,
+         "one JSON object: origin, entity, kind, epoch; --anywhere: node_id, reason"},
     };
     cli_syntax syntax = {
         "spawn",
@@ -68,7 +73,9 @@ int cli_spawn(int argc, char **argv)
         "With --identity the node first asks all that it can reach whether the daemon\n"
         "lives somewhere, and then refuses; --force overrides that: be sure that the other\n"
         "copy is gone. With --from its state is the one of the snapshot, which must be of this\n"
-        "kind and identity; those who sent to it are told which of their events are lost.",
+        "kind and identity; those who sent to it are told which of their events are lost.\n"
+        "With --anywhere this node goes before others when it has the kind and what the kind\n"
+        "requires; else the best of the nodes that were started with --accept for it is asked.",
         options,
         sizeof options / sizeof options[0],
         1,
@@ -81,6 +88,8 @@ int cli_spawn(int argc, char **argv)
     o.kind = operands.at[0];
     if (o.from && !o.identity)
         return cli_usage("a snapshot holds no key: say the daemon's identity with --identity FILE");
+    if (o.from && o.anywhere)
+        return cli_usage("a snapshot is brought back on the node itself: leave --anywhere away");
     status = o.from ? cli_upload_open(&o.upload, o.from) : CLI_DONE;
     if (status == CLI_DONE)
         status = spawn(&o);

@@ -38,6 +38,7 @@ typedef enum rovei_level {
 #define ROVEI_TAG_OUTCOME    0x5258 /* host to sender */
 #define ROVEI_TAG_LOCATE     0x5259 /* where is a daemon */
 #define ROVEI_TAG_CHANNEL    0x525A /* membership of channels and what is published on them */
+#define ROVEI_TAG_SPAWN      0x525B /* a daemon is to be spawned there */
 #define ROVEI_TAG_CAPABILITY 0x525C /* announcements */
 
 #endif

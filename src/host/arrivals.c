@@ -9,18 +9,18 @@
 
 static bool preset(rovei_question question)
 {
-    return question == ROVEI_ASK_SEND || question == ROVEI_ASK_READ || question == ROVEI_ASK_PLACE;
+    return question == ROVEI_ASK_SEND || question == ROVEI_ASK_READ;
 }
 
-static bool allowed(const struct rovei_host *h, rovei_question question, const rovei_effect *e,
-                    const char *kind)
+bool rovei_host_allows(const struct rovei_host *h, const rovei_effect *e, const char *kind,
+                       bool preset)
 {
     rove_policy_request request = {
-        .question = (rove_question)question,
+        .question = (rove_question)(e->kind == ROVEI_EFFECT_ASK ? e->question : ROVEI_ASK_PLACE),
         .peer = e->peer,
         .daemon = e->daemon,
         .kind = kind,
-        .preset = preset(question),
+        .preset = preset,
     };
     return h->policy.allow ? h->policy.allow(h->policy.user, &request) : request.preset;
 }
@@ -60,7 +60,7 @@ static rovei_resident *listed(struct rovei_host *h, const rovei_effect *of)
 void rovei_host_ask(struct rovei_host *h, rovei_node *core, rovei_now now, const rovei_effect *e)
 {
     rovei_resident *r = listed(h, e);
-    bool yes = allowed(h, e->question, e, r ? r->made_of.name : NULL);
+    bool yes = rovei_host_allows(h, e, r ? r->made_of.name : NULL, preset(e->question));
     if (r)
         rovei_resident_drop(r);
     answer(h, core, now, e, yes ? ROVE_OK : ROVE_E_REFUSED, NULL);
@@ -127,7 +127,7 @@ static rove_err place(struct rovei_host *h, const rovei_effect *e, rove_buf **re
     pthread_mutex_lock(&h->lock);
     rove_err err = expected(h, e, &made_of);
     pthread_mutex_unlock(&h->lock);
-    if (err == ROVE_OK && is_known(e) && !allowed(h, ROVEI_ASK_PLACE, e, made_of.name))
+    if (err == ROVE_OK && is_known(e) && !rovei_host_allows(h, e, made_of.name, true))
         err = ROVE_E_REFUSED;
     if (err == ROVE_OK) {
         *ret_kind = rovei_buf_copy(h->alloc, made_of.name, strlen(made_of.name));

@@ -178,6 +178,10 @@ static void dump_counters(text *t, rovei_node *core)
     add_u64(t, "orders_taken", s.orders_taken);
     add_u64(t, "orders_refused", s.orders_refused);
     add_u64(t, "orders_repeated", s.orders_repeated);
+    add_u64(t, "spawns_served", s.spawns_served);
+    add_u64(t, "spawns_refused", s.spawns_refused);
+    add_u64(t, "spawns_repeated", s.spawns_repeated);
+    add_u64(t, "spawns_dropped", s.spawns_dropped);
     close_object(t);
 }
 

@@ -44,6 +44,7 @@ static void init_loop_side(struct rovei_host *h)
     rovei_map_init(&h->cells, h->alloc, sizeof(uint64_t), seed);
     rovei_list_init(&h->spawns);
     rovei_list_init(&h->subscribing);
+    rovei_list_init(&h->spawns_away);
     rovei_list_init(&h->waits);
     rovei_list_init(&h->move_watches);
     rovei_list_init(&h->endings);
@@ -166,6 +167,8 @@ static void effect(struct rovei_host *h, rovei_node *core, rovei_now now, rovei_
         rovei_host_ask(h, core, now, e);
     } else if (e->kind == ROVEI_EFFECT_ASK_PLACE) {
         rovei_host_ask_place(h, core, now, e);
+    } else if (e->kind == ROVEI_EFFECT_SPAWN) {
+        rovei_host_spawn_for(h, core, now, e);
     } else if (e->kind == ROVEI_EFFECT_RESTORE) {
         rovei_host_restore(h, core, now, e);
     } else if (e->kind == ROVEI_EFFECT_OPEN_STATE) {
@@ -193,6 +196,8 @@ static void note(struct rovei_host *h, rovei_node *core, rovei_now now, rovei_no
         rovei_host_spawned(h, core, now, n);
     } else if (n->kind == ROVEI_NOTE_SUBSCRIBED || n->kind == ROVEI_NOTE_UNSUBSCRIBED) {
         rovei_host_subscribed(h, core, now, n);
+    } else if (n->kind == ROVEI_NOTE_SPAWNED_THERE) {
+        rovei_host_spawned_there(h, n);
     } else if (n->kind == ROVEI_NOTE_MOVE) {
         watch_running(h, core, now, &n->attempt);
         rovei_host_move_phase(h, core, now, n);

@@ -59,6 +59,7 @@ struct rovei_host {
     uint64_t next_cell, next_request;
     rovei_list subscribing;    /* orders to channels whose note has not come */
     rovei_list spawns;         /* rovei_spawning whose note has not come */
+    rovei_list spawns_away;    /* those that other nodes were asked for */
     rovei_list waits;          /* rovei_move_wait */
     rovei_list move_watches;   /* those who are told of moves */
     struct rovei_drain *drain; /* the one that is under way; or NULL */
@@ -234,6 +235,16 @@ void rovei_host_activated(struct rovei_host *h, rovei_resident *r);
 void rovei_host_list_again(struct rovei_host *h);
 /* It ends here: out of the registry; one that was given away may come back. */
 void rovei_host_unlist(struct rovei_host *h, rovei_resident *r, rove_err err);
+
+/* Policy's word, on what `preset` would say by itself. */
+bool rovei_host_allows(const struct rovei_host *h, const rovei_effect *e, const char *kind,
+                       bool preset);
+
+/* ---- spawn_there.c: of and for other nodes ---- */
+void rovei_host_spawn_for(struct rovei_host *h, rovei_node *core, rovei_now now,
+                          const rovei_effect *e);
+void rovei_host_spawned_there(struct rovei_host *h, const rovei_note *note);
+void rovei_host_end_spawns_away(struct rovei_host *h);
 
 /* ---- subscribe.c ---- */
 void rovei_host_subscribed(struct rovei_host *h, rovei_node *core, rovei_now now,

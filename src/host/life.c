@@ -106,6 +106,7 @@ static void shut_down(void *arg, rovei_node *core, rovei_now now)
     if (!c->first)
         return;
     rovei_host_end_spawns(h, core, now);
+    rovei_host_end_spawns_away(h);
     rovei_host_end_subscribing(h);
     rovei_node_shutdown(core, now);
     h->sweep = true;

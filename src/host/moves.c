@@ -243,6 +243,15 @@ rove_err rove_runtime_start_migration_async(rove_runtime *rt, rove_daemon daemon
     return start_later(rt, daemon, NULL, target, options, done, user);
 }
 
+rove_err rove_runtime_start_migration_auto_async(rove_runtime *rt, rove_daemon daemon,
+                                                 const rove_migration_options *options,
+                                                 rove_migration_fn *done, void *user)
+{
+    if (!rt || !done)
+        return ROVE_E_USAGE;
+    return start_later(rt, daemon, NULL, NULL, options, done, user);
+}
+
 rove_err rove_runtime_start_migration_from_async(rove_runtime *rt, rove_daemon daemon,
                                                  const rove_entity *source,
                                                  const rove_entity *target,

@@ -47,13 +47,14 @@ static rove_err read_requirements(rovei_where *ret, const rove_alloc *a, const c
 
 rove_err rovei_wishes_init(rovei_wishes *ret, struct rovei_host *h, const char *name, bool move)
 {
-    *ret = (rovei_wishes){.placing = {.move = move}};
+    *ret = (rovei_wishes){.placing = {.move = move, .kind = move ? NULL : name}};
     pthread_mutex_lock(&h->lock);
     const rovei_made_of *made_of = rovei_factory_kind(&h->factory, name);
     const rove_kind *kind = made_of ? made_of->kind : NULL;
     pthread_mutex_unlock(&h->lock);
-    if (!kind)
-        return ROVE_E_KIND_UNKNOWN;
+    if (!kind) /* to spawn: another node may have it, and what it requires is not known */
+        return move ? ROVE_E_KIND_UNKNOWN : ROVE_OK;
+    ret->placing.has_kind = true;
     rove_err err = read_requirements(&ret->requires, h->alloc, kind->requirements);
     rovei_placing *p = &ret->placing;
     p->requires = &ret->requires;
@@ -78,14 +79,6 @@ void rovei_wishes_fini(rovei_wishes *w)
     w->placing.prefer_count = 0;
 }
 
-static rove_err wishes_of(rovei_wishes *ret, struct rovei_host *h, const rovei_node *core,
-                          const rove_entity *daemon)
-{
-    rovei_daemon_info info;
-    rove_err err = rovei_node_daemon_get(core, daemon, &info);
-    return err ? err : rovei_wishes_init(ret, h, info.kind, true);
-}
-
 static rove_err choose(const rovei_wishes *w, const rovei_node *core, rove_placement *ret)
 {
     rovei_placement chosen;
@@ -94,6 +87,26 @@ static rove_err choose(const rovei_wishes *w, const rovei_node *core, rove_place
     if (err == ROVE_OK)
         *ret = (rove_placement){node, (rove_place_reason)chosen.reason};
     return err;
+}
+
+rove_err rovei_host_choose_spawn(struct rovei_host *h, const rovei_node *core, const char *kind,
+                                 rove_placement *ret)
+{
+    rovei_wishes w;
+    rove_err err = rovei_wishes_init(&w, h, kind, false);
+    if (err)
+        return err;
+    err = choose(&w, core, ret);
+    rovei_wishes_fini(&w);
+    return err;
+}
+
+static rove_err wishes_of(rovei_wishes *ret, struct rovei_host *h, const rovei_node *core,
+                          const rove_entity *daemon)
+{
+    rovei_daemon_info info;
+    rove_err err = rovei_node_daemon_get(core, daemon, &info);
+    return err ? err : rovei_wishes_init(ret, h, info.kind, true);
 }
 
 rove_err rovei_host_choose_target(struct rovei_host *h, const rovei_node *core,

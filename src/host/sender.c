@@ -134,6 +134,7 @@ static rove_outcome_kind kind_of(rovei_note_kind note)
     case ROVEI_NOTE_PUBLISHED:
     case ROVEI_NOTE_FEED_GAP:
     case ROVEI_NOTE_FEED_ENDED:
+    case ROVEI_NOTE_SPAWNED_THERE:
         break;
     }
     return (rove_outcome_kind)0;

@@ -290,6 +290,7 @@ static bool control_run(rovei_job *job, rovei_mailbox *m)
     case ROVEI_EFFECT_APPLY:
     case ROVEI_EFFECT_ASK_PLACE:
     case ROVEI_EFFECT_ASK:
+    case ROVEI_EFFECT_SPAWN:
         break;
     }
     rovei_work_done(&k->work);

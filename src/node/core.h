@@ -67,6 +67,7 @@ struct rovei_node {
     struct rovei_channels *channels;   /* those that this node publishes on */
     struct rovei_feeds *feeds;         /* those that it is subscribed to */
     bool feeds_room;                   /* a feed lane that was full has room again */
+    struct rovei_spawns *spawns;       /* on other nodes, and for them */
     rovei_tokens tokens;
     struct rovei_net_moves *net_moves; /* those with peers of class net */
     rovei_queue effects, notes;

@@ -8,6 +8,7 @@
 #include <base/check.h>
 #include <channel/channel_codec.h>
 #include <channel/publisher.h>
+#include <compute/spawn_remote.h>
 #include <crypto/crypto.h>
 #include <mesh/packet.h>
 #include <node/announce.h>
@@ -92,6 +93,8 @@ rove_err rovei_node_new(rovei_node **ret, const rovei_node_config *cfg, rovei_no
         err = rovei_channels_new(&n->channels, n);
     if (!err)
         err = rovei_announcer_new(&n->announcer, n, now);
+    if (!err)
+        err = rovei_spawns_new(&n->spawns, n);
     if (err) {
         rovei_node_free(n);
         return err;
@@ -137,6 +140,7 @@ void rovei_node_free(rovei_node *n)
     rovei_net_moves_free(n->net_moves);
     rovei_channels_free(n->channels);
     rovei_announcer_free(n->announcer);
+    rovei_spawns_free(n->spawns);
     rovei_locations_free(n->locations);
     rovei_index_free(n->index);
     rovei_mesh_free(n->mesh);
@@ -231,6 +235,9 @@ static void dispatch(rovei_node *n, rovei_now now, const rove_entity *from, cons
     case ROVEI_TAG_CAPABILITY:
         rovei_announcer_receive(n, now, from, message);
         break;
+    case ROVEI_TAG_SPAWN:
+        rovei_spawns_receive(n, now, from, message);
+        break;
     case ROVEI_TAG_LOCATE:
         rovei_location_receive(n, now, from, message);
         break;
@@ -270,6 +277,7 @@ static void peer_up(rovei_node *n, rovei_now now, const rove_entity *peer)
     rovei_channels_peer_up(n, now, peer);
     rovei_feeds_peer_up(n, now, peer);
     rovei_announcer_peer_up(n, now, peer);
+    rovei_spawns_peer_up(n, now, peer);
 }
 
 static void peer_gone(rovei_node *n, rovei_now now, const rovei_mesh_event *e)
@@ -623,6 +631,7 @@ void rovei_node_check(const rovei_node *n)
     rovei_moves_check(n);
     rovei_net_moves_check(n);
     rovei_channels_check(n);
+    rovei_spawns_check(n);
     size_t it = 0;
     for (const rovei_peer_entry *p; (p = rovei_map_next(&n->associations, &it));) {
         rovei_peer_info info;

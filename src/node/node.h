@@ -127,6 +127,9 @@ typedef enum rovei_effect_kind {
     ROVEI_EFFECT_OPEN_STATE,
     /* The next bytes of that state. -> STATE_WRITTEN. */
     ROVEI_EFFECT_WRITE_STATE,
+    /* Another node wants a daemon of a kind to be spawned here: with `key`, or with a drawn one.
+     * -> rovei_node_spawned_here. */
+    ROVEI_EFFECT_SPAWN,
 } rovei_effect_kind;
 
 typedef enum rovei_question {
@@ -165,6 +168,7 @@ typedef struct rovei_effect {
     uint64_t number;   /* APPLY: of the first event; RESULT: of the diverted event; READ_STATE */
     uint64_t size;     /* READ_STATE, OPEN_STATE, FREEZE */
     bool quiesce;      /* FREEZE */
+    bool force;        /* SPAWN: whatever is known of the identity */
     uint32_t events;   /* APPLY: how many; rovei_effect_event gives each */
     rove_link link;    /* APPLY: of one event */
     rove_span payload; /* APPLY, WRITE_STATE: inside of `owner`; of many events their frames
@@ -174,9 +178,9 @@ typedef struct rovei_effect {
     rove_err err;            /* RESULT, FORGET, ASIDE */
     rove_buf *text;          /* RESULT: message of process */
     rovei_question question; /* ASK */
-    rove_entity peer;        /* ASK, ASK_PLACE: who asks; OPEN_STATE, RESTORE: the source */
-    rove_buf *daemon_kind;   /* ASK_PLACE, OPEN_STATE, RESTORE: name of the kind */
-    rovei_keypair *key;      /* RESTORE: one reference; NULL: use what the outside has */
+    rove_entity peer;        /* ASK, ASK_PLACE, SPAWN: who asks; OPEN_STATE, RESTORE: the source */
+    rove_buf *daemon_kind;   /* ASK_PLACE, OPEN_STATE, RESTORE, SPAWN: name of the kind */
+    rovei_keypair *key;      /* RESTORE, SPAWN: one reference; NULL: use what the outside has */
     bool public_only_ok;     /* (reserved for RESTORE without any key) */
     rovei_image image;       /* RESTORE: references are passed on */
 } rovei_effect;
@@ -432,6 +436,7 @@ typedef enum rovei_note_kind {
     ROVEI_NOTE_PUBLISHED,      /* request (a listener), number, text = payload, peer = publisher */
     ROVEI_NOTE_FEED_GAP,       /* request (a listener), number..value: the publisher lost these */
     ROVEI_NOTE_FEED_ENDED,     /* request (a listener), err: no member any more; tried again */
+    ROVEI_NOTE_SPAWNED_THERE,  /* request, peer, err; daemon and its epoch in `value` */
 } rovei_note_kind;
 
 typedef struct rovei_note {
@@ -463,6 +468,9 @@ typedef struct rovei_node_stats {
         frames_refused; /* message dropped: bytes wrong; sender not entitled */
     /* of other nodes: that a move was begun for; refused; come again */
     uint64_t orders_taken, orders_refused, orders_repeated;
+    /* Daemons that other nodes wanted here: spawned; refused; asked for again; dropped for want of
+     * room or memory, as if the request was lost. */
+    uint64_t spawns_served, spawns_refused, spawns_repeated, spawns_dropped;
     /* Of channels: not applied for an error of the daemon, or too large; not kept by the publisher
      * any more; of a channel that nothing here is subscribed to. */
     uint64_t feed_errors, feed_lost, feed_dropped;

@@ -5,6 +5,10 @@
 #include <capability/placement.h>
 #include <node/core.h>
 #include <node/placing.h>
+#include <rove/kind.h>
+#include <string.h>
+
+#define KIND_TAG "rove:kind:"
 
 struct rovei_index *rovei_node_index(rovei_node *n)
 {
@@ -60,6 +64,20 @@ static void rate(const rovei_placing *p, const rovei_index_entry *e, rovei_candi
     add_percent(&ret->why, ", saturation ", saturation_of(&e->caps));
 }
 
+/* Who can be asked to spawn a daemon of the kind. */
+static bool takes_kind(const rovei_placing *p, const rovei_index_entry *e, bool is_self)
+{
+    char tag[sizeof KIND_TAG + ROVE_KIND_NAME_MAX];
+    size_t size = p->kind ? strlen(p->kind) : 0;
+    if (!p->kind || is_self)
+        return !p->kind || p->has_kind;
+    if (size > ROVE_KIND_NAME_MAX)
+        return false;
+    memcpy(tag, KIND_TAG, sizeof KIND_TAG - 1);
+    memcpy(tag + sizeof KIND_TAG - 1, p->kind, size);
+    return rovei_caps_has(&e->caps, (rove_span){tag, sizeof KIND_TAG - 1 + size});
+}
+
 void rovei_node_judge(const rovei_node *n, const rovei_placing *p, const rovei_index_entry *e,
                       rovei_candidate *ret)
 {
@@ -77,10 +95,14 @@ void rovei_node_judge(const rovei_node *n, const rovei_placing *p, const rovei_i
         rovei_text_set(&ret->why, "is cordoned");
     else if (!rovei_caps_has(&e->caps, (rove_span){takes, sizeof takes - 1}))
         rovei_text_set(&ret->why, "takes no daemons: lacks the tag subprotocol:0x0500");
+    else if (!takes_kind(p, e, e->node_id == self))
+        rovei_text_set(&ret->why, "takes no daemons of this kind in");
     else if (p->requires && !rovei_where_selects(p->requires, &e->caps, &ret->why))
         return;
     else if (!there)
         rovei_text_set(&ret->why, "no session");
+    else if (p->kind && rovei_entity_is_net(&ret->entity))
+        rovei_text_set(&ret->why, "is reached by class net, which spawns nothing");
     else
         ret->eligible = true;
     if (ret->eligible)

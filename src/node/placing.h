@@ -19,6 +19,10 @@ typedef struct rovei_placing {
     size_t prefer_count;
     bool move; /* of a daemon of this node to another one; else: a place to spawn at, which this
                   node may be */
+    /* To spawn: others have to announce that they take this kind in; whether this node has it is
+     * known. NULL: any kind. */
+    const char *kind;
+    bool has_kind;
 } rovei_placing;
 
 /* One node of the index, judged. */

@@ -29,10 +29,12 @@ static void spawn_work(job *j)
     if (!j->err && j->snapshot)
         j->err = rove_runtime_spawn_from_snapshot(j->runtime, j->kind, identity, j->snapshot,
                                                   &options, &j->daemon, &j->failure);
+    else if (!j->err && j->anywhere)
+        j->err = rove_runtime_spawn_anywhere(j->runtime, j->kind, identity, &options, &j->spawned);
     else if (!j->err)
         j->err = rove_runtime_spawn(j->runtime, j->kind, identity, &options, &j->daemon);
     rove_identity_free(identity);
-    if (!j->err)
+    if (!j->err && !j->anywhere)
         j->err = rove_runtime_entity(j->runtime, j->daemon, &j->entity);
 }
 
@@ -41,6 +43,51 @@ static void spawn_drop(job *j)
     control_load_free(j->load);
     rove_snapshot_unref(j->snapshot);
     rove_detail_fini(&j->failure);
+}
+
+/* What the node that was chosen said, or that there is none. */
+static const char *anywhere_trouble(rove_err err)
+{
+    switch ((int)err) {
+    case ROVE_E_NO_CANDIDATE:
+        return "no node that can be reached has what the kind requires and takes it in: rove nodes "
+               "--where rove:kind:KIND lists those that do";
+    case ROVE_E_SPAWN_UNKNOWN:
+        return "the other node has not answered: whether the daemon was spawned there is not known "
+               "(see rove ps there)";
+    case ROVE_E_LIVES_ELSEWHERE:
+    case ROVE_E_EXISTS:
+        return "this identity is known to live, or to have lived, on a node already: use that one, "
+               "or --force when it is gone for good";
+    case ROVE_E_KIND_UNKNOWN:
+        return "the node that was chosen does not have the kind any more: again in a moment";
+    case ROVE_E_REFUSED:
+        return "the node that was chosen refuses to spawn for this one";
+    default:
+        return rove_strerror(err);
+    }
+}
+
+static void anywhere_finish(job *j, rovei_node *core, rovei_now now)
+{
+    connection *c = j->connection;
+    const rove_spawned *s = &j->spawned;
+    (void)core;
+    (void)now;
+    if (j->err) {
+        control_end(c, j->err, anywhere_trouble(j->err));
+        return;
+    }
+    json_object *o = json_object_new_object();
+    control_add(o, "origin", control_id(rovei_entity_origin(&s->daemon)));
+    control_add(o, "entity", control_hex(s->daemon.bytes, sizeof s->daemon.bytes));
+    control_add(o, "kind", control_text(j->kind));
+    control_add(o, "epoch", control_u64(s->epoch));
+    control_add(o, "node_id", control_id(rovei_entity_node_id(&s->where.node)));
+    control_add(o, "reason", control_text(rove_place_reason_name(s->where.reason)));
+    control_say(c, o);
+    if (!c->closing)
+        control_end_err(c, ROVE_OK);
 }
 
 static void spawn_finish(job *j, rovei_node *core, rovei_now now)
@@ -99,10 +146,14 @@ void control_spawn(connection *c, rovei_node *core, rovei_now now, json_object *
     rovei_wipe(c->seed, sizeof c->seed);
     c->has_seed = false;
     j->work = spawn_work;
-    j->finish = spawn_finish;
+    j->anywhere = control_flag(request, "anywhere");
+    j->finish = j->anywhere ? anywhere_finish : spawn_finish;
     j->drop = spawn_drop;
     const char *format = control_field(request, "from");
-    if (!format)
+    if (format && j->anywhere) {
+        control_end(c, ROVE_E_USAGE, "what is brought back from a snapshot is spawned here");
+        control_job_free(j);
+    } else if (!format)
         control_job_start(j);
     else if (!control_load_begin(c, request, format, j))
         control_job_free(j);

@@ -4,6 +4,7 @@
 #ifndef ROVEI_SHELL_CONTROL_JOB_H
 #define ROVEI_SHELL_CONTROL_JOB_H
 
+#include <rove/placement.h>
 #include <shell/control_inside.h>
 
 typedef struct job {
@@ -23,7 +24,8 @@ typedef struct job {
     rove_daemon daemon;
     uint64_t timeout;
     char kind[ROVE_KIND_NAME_MAX + 1];
-    bool force, detail, has_seed;
+    bool force, detail, has_seed, anywhere;
+    rove_spawned spawned; /* of `anywhere` */
     uint8_t seed[32];
     rove_snapshot *snapshot;
     rovei_outflow out;

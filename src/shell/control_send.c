@@ -213,6 +213,7 @@ static void on_note(void *user, rovei_node *core, rovei_now now, const rovei_not
     case ROVEI_NOTE_PUBLISHED:
     case ROVEI_NOTE_FEED_GAP:
     case ROVEI_NOTE_FEED_ENDED:
+    case ROVEI_NOTE_SPAWNED_THERE:
         break;
     }
     if (c)

@@ -77,6 +77,10 @@ static json_object *channels(const rovei_node *core)
     control_add(o, "feed_errors", control_u64(node.feed_errors));
     control_add(o, "feed_lost", control_u64(node.feed_lost));
     control_add(o, "feed_dropped", control_u64(node.feed_dropped));
+    control_add(o, "spawns_served", control_u64(node.spawns_served));
+    control_add(o, "spawns_refused", control_u64(node.spawns_refused));
+    control_add(o, "spawns_repeated", control_u64(node.spawns_repeated));
+    control_add(o, "spawns_dropped", control_u64(node.spawns_dropped));
     return o;
 }
 

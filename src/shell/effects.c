@@ -3,6 +3,7 @@
  * What the core wants done goes to the runtime on the node, and what it has to say to whoever
  * listens: the runtime, the owner of a sender, those who wait for a peer, the identity's file. */
 #include <base/alloc.h>
+#include <compute/spawn_remote.h>
 #include <shell/channels.h>
 #include <shell/files.h>
 #include <shell/node_inside.h>
@@ -57,6 +58,10 @@ void rovei_node_listen(rove_node *node, rovei_sender_fn *fn, void *user)
 static bool refuse_effect(rove_node *node, rovei_now now, const rovei_effect *e)
 {
     rovei_completion c = {.ticket = e->ticket, .attempt = e->attempt, .cell = e->cell};
+    if (e->kind == ROVEI_EFFECT_SPAWN) {
+        rovei_node_spawned_here(node->core, now, e->ticket, ROVE_E_TARGET_NO_RUNTIME, NULL, 0);
+        return true;
+    }
     if (e->kind == ROVEI_EFFECT_ASK_PLACE || e->kind == ROVEI_EFFECT_ASK) {
         bool allowed = e->question == ROVEI_ASK_SEND || e->question == ROVEI_ASK_READ;
         c.kind = ROVEI_DONE_ANSWER;

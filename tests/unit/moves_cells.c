@@ -3,6 +3,8 @@
  * The cells of the tests of moves. */
 #include "moves_world.h"
 
+#include <compute/spawn_remote.h>
+
 #include <stdio.h>
 
 /* ---- cells: their memory is the test's own, never refused ---- */
@@ -328,6 +330,20 @@ static void activate(world *w, world_node *n, rovei_effect *e)
     give_back(w, n, &done);
 }
 
+/* Nothing is made: it is counted, and answered with the entity given or with a made up one. */
+static void spawn(world *w, world_node *n, const rovei_effect *e)
+{
+    rove_entity daemon = e->daemon;
+    n->spawns++;
+    n->spawn_forced = e->force;
+    n->spawn_kind_size = rovei_buf_size(e->daemon_kind);
+    if (e->key)
+        assert_true(rovei_entity_equal(rovei_keypair_entity(e->key), &daemon));
+    else
+        memset(daemon.bytes, (int)n->spawns + 1, sizeof daemon.bytes);
+    rovei_node_spawned_here(n->node, w->now, e->ticket, n->spawn, &daemon, n->spawns);
+}
+
 void world_carry_out(world *w, world_node *n, rovei_effect *e)
 {
     rovei_completion done = {.kind = ROVEI_DONE_ANSWER, .ticket = e->ticket};
@@ -365,6 +381,9 @@ void world_carry_out(world *w, world_node *n, rovei_effect *e)
     case ROVEI_EFFECT_ASK:
         done.err = n->policy;
         give_back(w, n, &done);
+        break;
+    case ROVEI_EFFECT_SPAWN:
+        spawn(w, n, e);
         break;
     case ROVEI_EFFECT_RESTORE:
         make(w, n, e);

@@ -63,11 +63,15 @@ typedef struct world_node {
     uint64_t incarnation, handshake_time;
     world_cell cells[WORLD_CELLS];
     uint64_t next_cell;
-    rove_err place;         /* what ASK_PLACE is answered */
-    rove_err policy;        /* what ASK is answered */
-    rove_err restore;       /* what RESTORE is answered */
-    rove_err freeze;        /* what FREEZE is answered */
-    rove_err read, write;   /* what READ_STATE and WRITE_STATE are answered */
+    rove_err place;       /* what ASK_PLACE is answered */
+    rove_err policy;      /* what ASK is answered */
+    rove_err restore;     /* what RESTORE is answered */
+    rove_err freeze;      /* what FREEZE is answered */
+    rove_err read, write; /* what READ_STATE and WRITE_STATE are answered */
+    rove_err spawn;       /* what SPAWN is answered */
+    size_t spawns;        /* those that were carried out; of the last one: */
+    bool spawn_forced;
+    size_t spawn_kind_size;
     size_t opened;          /* cells that took a state in pieces */
     rovei_keypair *has_key; /* for daemons that come without one */
     unsigned hold;          /* bit per effect kind: kept until world_release */

@@ -4,6 +4,7 @@
  * rove/types.h); what frees ignores it. */
 #include "nodes.h"
 #include <rove/async.h>
+#include <rove/placement.h>
 
 #define assert_usage(call) assert_int_equal((call), ROVE_E_USAGE)
 
@@ -19,6 +20,11 @@ static void no_spawn(void *user, rove_err err, rove_daemon daemon, const rove_de
 {
     (void)daemon;
     (void)detail;
+    no_done(user, err);
+}
+static void no_spawned(void *user, rove_err err, const rove_spawned *spawned)
+{
+    (void)spawned;
     no_done(user, err);
 }
 static void no_snapshot(void *user, rove_err err, rove_snapshot *snapshot,
@@ -286,6 +292,16 @@ static void test_spawn(void **state)
     assert_usage(rove_runtime_spawn_async(NULL, "probe", NULL, NULL, no_spawn, NULL));
     assert_usage(rove_runtime_spawn_async(rt, NULL, NULL, NULL, no_spawn, NULL));
     assert_usage(rove_runtime_spawn_async(rt, "probe", NULL, NULL, NULL, NULL));
+    rove_spawned there;
+    rove_placement at = {0};
+    assert_usage(rove_runtime_spawn_anywhere(NULL, "probe", NULL, NULL, &there));
+    assert_usage(rove_runtime_spawn_anywhere(rt, NULL, NULL, NULL, &there));
+    assert_usage(rove_runtime_spawn_anywhere(rt, "probe", NULL, NULL, NULL));
+    assert_usage(rove_runtime_spawn_at(rt, "probe", NULL, NULL, NULL, &there));
+    assert_usage(rove_runtime_spawn_at(rt, "probe", &at, NULL, NULL, NULL));
+    assert_usage(rove_runtime_spawn_at_async(NULL, "probe", &at, NULL, NULL, no_spawned, NULL));
+    assert_usage(rove_runtime_spawn_at_async(rt, NULL, &at, NULL, NULL, no_spawned, NULL));
+    assert_usage(rove_runtime_spawn_at_async(rt, "probe", &at, NULL, NULL, NULL, NULL));
     assert_usage(rove_runtime_spawn_with_async(rt, NULL, NULL, &p, NULL, NULL, no_spawn, NULL));
     assert_usage(
         rove_runtime_spawn_from_snapshot_async(rt, "probe", NULL, NULL, NULL, no_spawn, NULL));
@@ -387,6 +403,10 @@ static void test_moves(void **state)
     assert_usage(rove_runtime_start_migration_async(NULL, nobody, target, NULL, no_move, NULL));
     assert_usage(rove_runtime_start_migration_async(rt, nobody, NULL, NULL, no_move, NULL));
     assert_usage(rove_runtime_start_migration_async(rt, nobody, target, NULL, NULL, NULL));
+    assert_usage(rove_runtime_start_migration_auto(NULL, nobody, NULL, &m));
+    assert_usage(rove_runtime_start_migration_auto(rt, nobody, NULL, NULL));
+    assert_usage(rove_runtime_start_migration_auto_async(NULL, nobody, NULL, no_move, NULL));
+    assert_usage(rove_runtime_start_migration_auto_async(rt, nobody, NULL, NULL, NULL));
     assert_usage(rove_runtime_start_migration_from(NULL, nobody, target, target, NULL, &m));
     assert_usage(rove_runtime_start_migration_from(rt, nobody, NULL, target, NULL, &m));
     assert_usage(rove_runtime_start_migration_from(rt, nobody, target, NULL, NULL, &m));

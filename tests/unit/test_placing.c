@@ -97,7 +97,7 @@ static void test_no_target(void **state)
     assert_int_equal(rove_runtime_start_migration_auto(t->a.rt, t->plain, NULL, &m),
                      ROVE_E_NO_TARGET);
     assert_int_equal(rove_runtime_place(t->a.rt, "probe", &p), ROVE_E_NO_CANDIDATE);
-    assert_int_equal(rove_runtime_place(t->a.rt, "unheard", &p), ROVE_E_KIND_UNKNOWN);
+    assert_int_equal(rove_runtime_place(t->a.rt, "unheard", &p), ROVE_E_NO_CANDIDATE);
     assert_ok(rove_runtime_find_migration_targets(t->a.rt, t->plain, none, 1, &count));
     assert_int_equal(count, 0);
     assert_int_equal(rove_runtime_select_migration_target(t->a.rt, (rove_daemon){1}, &p),
@@ -111,7 +111,9 @@ static void test_local_before_others(void **state)
     trio *t = *state;
     rove_placement p;
     announce(&t->b, &t->b.info.entity, TAKES);
-    announce(&t->a, &t->b.info.entity, TAKES "\nhardware.gpu\nhardware.memory_gb=64");
+    announce(&t->a, &t->b.info.entity,
+             TAKES "\nhardware.gpu\nhardware.memory_gb=64"
+                   "\nrove:kind:picky\nrove:kind:probe");
     announce(&t->a, &t->a.info.entity, TAKES);
     assert_ok(rove_runtime_place(t->a.rt, "probe", &p));
     assert_int_equal(p.reason, ROVE_PLACE_LOCAL_PREFERRED);
