@@ -7,6 +7,7 @@
 #include <channel/feeds_inside.h>
 #include <channel/publisher.h>
 #include <compute/lanes_channel.h>
+#include <migration/move_codec.h>
 
 #include "lanes_kit.h"
 
@@ -111,6 +112,22 @@ static inline uint64_t applied(world *w, size_t node, const rove_entity *d)
 static inline rovei_feed *feed_of(world *w, size_t node, const rove_entity *d)
 {
     return ROVEI_CONTAINER(world_daemon(w, node, d)->feeds.next, rovei_feed, own);
+}
+
+static inline bool drop_prepared(void *user, const rove_entity *to, uint16_t tag, rove_span head,
+                                 rove_buf *body)
+{
+    (void)user;
+    (void)to;
+    (void)body;
+    return tag == ROVEI_TAG_MOVE && *(const uint8_t *)head.data == ROVEI_MOVE_PREPARED;
+}
+
+/* Moves to this node stand before the commit: it cannot say that it is prepared. */
+static inline void never_prepared(world *w, size_t node)
+{
+    static rovei_node_tap tap = {drop_prepared, NULL};
+    rovei_node_set_tap(w->nodes[node].node, &tap);
 }
 
 static inline void finish_move(world *w, size_t from, const rovei_attempt_id *id)

@@ -224,12 +224,11 @@ static void an_abort_leaves_nothing(void **state)
     rove_entity d = world_spawn(w, 0, 1);
     open_channel(w, 2);
     assert_int_equal(subscribe(w, 0, &d, 2, 1), ROVE_OK);
-    w->nodes[0].swallow = 10; /* Commit never comes: it is held before */
-    w->nodes[1].swallow = 9;  /* Prepared */
-    w->nodes[1].swallow_count = UINT32_MAX;
+    never_prepared(w, 1);
     rovei_attempt_id id = world_move(w, 0, 1, &d, 0);
     world_until(w, SOON, is_member(w, 2, 1));
     publish(w, 2, 1, 10);
+    world_until(w, SOON, world_role_of(w, 1, &d) == ROVEI_ROLE_PREPARED);
     assert_ok(rovei_node_cancel(w->nodes[0].node, w->now, &id, ROVE_E_CANCELLED));
     world_until(w, SOON, world_ended(w, 0, &id));
     world_until(w, SOON, !is_member(w, 2, 1));
