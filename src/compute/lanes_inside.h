@@ -138,17 +138,17 @@ void rovei_lane_send(rovei_node *n, rovei_pipe *pipe, const rove_entity *to, uin
                      const rovei_lane_frame *f);
 void rovei_lane_say(rovei_lane *lane, rovei_lane_type type);
 
-/* ---- lanes_feed.c ---- */
+/* ---- lanes_queue.c ---- */
+/* The part of the mailbox that the lanes of one sender may take together. */
+#define ROVEI_LANE_SENDER_SHARE 4
 /* Makes a ring of `count` items, whose length is a power of two, longer than `need`. False: out of
  * memory. */
 bool rovei_ring_grow(const rove_alloc *a, void **items, size_t *room, size_t *first, size_t count,
                      size_t need, size_t size);
 rovei_waiting *rovei_lane_waiting(const rovei_lane *lane, size_t i);
 rovei_kept *rovei_lane_kept(const rovei_lane *lane, size_t i);
-/* Room for `more` outcomes besides those of what is with the cell; false: out of memory. */
-bool rovei_lane_reserve(rovei_lane *lane, size_t more);
-/* The outcome of the next event; takes its references. Room has been reserved. */
-void rovei_lane_keep(rovei_lane *lane, const rovei_kept *k);
+/* Whether an event of `size` bytes, which counts `charge` in the mailbox, may wait. */
+bool rovei_lane_has_room(const rovei_lane *lane, size_t size, size_t charge);
 /* Whether there is room for a whole message of small events: then they stay inside of it. */
 bool rovei_lane_may_share(const rovei_lane *lane, const rove_buf *message);
 /* An event in order. False: it was not taken. */
@@ -156,10 +156,20 @@ bool rovei_lane_accept(rovei_lane *lane, uint64_t sequence, const rove_link *lin
                        rove_span payload, rove_buf *message, bool share);
 /* The last of the events that hold on to a message counts what of it none of them counts. */
 void rovei_lane_charge_rest(rovei_lane *lane, const rove_buf *message);
-void rovei_lane_confirm(rovei_lane *lane, uint64_t upto);
+/* The first event does not wait any more. */
+void rovei_lane_pop(rovei_lane *lane);
 void rovei_lane_gone(rovei_lane *lane, uint64_t upto);
+/* When nothing of the lane is with the cell, the position moves over what is gone. */
+void rovei_lane_close_gap(rovei_lane *lane);
 /* Forgets what waits: all of it, or only what is not with the cell. */
 void rovei_lane_forget(rovei_lane *lane, bool all);
+
+/* ---- lanes_feed.c ---- */
+/* Room for `more` outcomes besides those of what is with the cell; false: out of memory. */
+bool rovei_lane_reserve(rovei_lane *lane, size_t more);
+/* The outcome of the next event; takes its references. Room has been reserved. */
+void rovei_lane_keep(rovei_lane *lane, const rovei_kept *k);
+void rovei_lane_confirm(rovei_lane *lane, uint64_t upto);
 void rovei_lanes_feed(struct rovei_lanes *l, rovei_now now);
 
 /* ---- lanes_tell.c ---- */
