@@ -122,7 +122,7 @@ static const char *channel_name(rovei_channel_type type)
 {
     switch (type) {
     case ROVEI_CHANNEL_MEMBERSHIP:
-        return "Membership";
+        break;
     case ROVEI_CHANNEL_BEGIN:
         return "Begin";
     case ROVEI_CHANNEL_EVENTS:
@@ -137,16 +137,34 @@ static const char *channel_name(rovei_channel_type type)
     return "?";
 }
 
+static const char *membership_name(const rovei_membership *m)
+{
+    if (m->type == ROVEI_MEMBERSHIP_SUBSCRIBE)
+        return "Subscribe";
+    if (m->type == ROVEI_MEMBERSHIP_UNSUBSCRIBE)
+        return "Unsubscribe";
+    return m->accepted ? "Ack" : "Ack (refused)";
+}
+
+static bool read_membership(rove_span bytes, sim_message *ret)
+{
+    rovei_membership m;
+    if (rovei_membership_read(bytes, &m))
+        return false;
+    ret->type = ROVEI_CHANNEL_MEMBERSHIP;
+    ret->name = membership_name(&m);
+    ret->number = m.nonce & 0xffff;
+    return true;
+}
+
 static bool read_channel(rove_span bytes, sim_message *ret)
 {
-    rovei_channel_frame f = {.type = ROVEI_CHANNEL_MEMBERSHIP};
-    rovei_membership m;
-    if (bytes.size && *(const uint8_t *)bytes.data == ROVEI_CHANNEL_MEMBERSHIP) {
-        if (rovei_membership_read((rove_span){(const uint8_t *)bytes.data + 1, bytes.size - 1}, &m))
-            return false;
-    } else if (rovei_channel_frame_read(bytes, &f)) {
+    rovei_channel_frame f;
+    const uint8_t *p = bytes.data;
+    if (bytes.size && p[0] == ROVEI_CHANNEL_MEMBERSHIP)
+        return read_membership((rove_span){p + 1, bytes.size - 1}, ret);
+    if (rovei_channel_frame_read(bytes, &f))
         return false;
-    }
     ret->type = (unsigned)f.type;
     ret->name = channel_name(f.type);
     ret->number = f.number;

@@ -459,6 +459,18 @@ rove_err rovei_feeds_bind(rovei_daemon *d, rovei_now now, rove_span bytes)
     return ROVE_OK;
 }
 
+bool rovei_feeds_await(const rovei_daemon *d, const rove_entity *publisher)
+{
+    uint64_t node_id = rovei_entity_node_id(publisher);
+    for (const rovei_list *it = d->feeds.next; it != &d->feeds; it = it->next) {
+        const rovei_feed *s =
+            (const rovei_feed *)(const void *)((const char *)it - offsetof(rovei_feed, own));
+        if (!s->lane && s->wire->node_id == node_id)
+            return true;
+    }
+    return false;
+}
+
 size_t rovei_feeds_unbound(const rovei_daemon *d, bool *ret_asking)
 {
     size_t n = 0;
@@ -477,8 +489,7 @@ void rovei_feeds_serve(rovei_daemon *d, rovei_now now)
 {
     ROVEI_LIST_EACH (it, next, &d->feeds) {
         rovei_feed *s = ROVEI_CONTAINER(it, rovei_feed, own);
-        s->full = false;
-        rovei_wire_busy(s->wire);
+        rovei_feed_serves(s);
         rovei_feed_settle(s, now);
     }
 }

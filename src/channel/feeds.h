@@ -97,6 +97,9 @@ void rovei_feeds_peer_failed(rovei_node *n, rovei_now now, const rove_entity *pe
 void rovei_feeds_turn(rovei_node *n, rovei_now now);
 
 /* ---- a daemon that comes, serves and goes ---- */
+/* Whether a subscription of it at this publisher has no place yet, which may be that of any lane
+ * that came with it. */
+bool rovei_feeds_await(const struct rovei_daemon *d, const rove_entity *publisher);
 /* The ledger of its subscriptions, encoded; *ret is NULL when there are none. Taken before the
  * lanes, which have the places of all in the ledger afterwards. E_LANE_LIMIT, E_NOMEM. */
 ROVE_MUST_USE rove_err rovei_feeds_ledger(struct rovei_daemon *d, rovei_now now, rove_buf **ret);

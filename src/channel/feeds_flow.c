@@ -94,6 +94,13 @@ void rovei_feed_attach(rovei_feed *s, rovei_now now)
         rovei_wire_busy(w);
 }
 
+void rovei_feed_serves(rovei_feed *s)
+{
+    s->full = false;
+    s->behind |= has_place(s) && next_of(s) < s->wire->next;
+    rovei_wire_busy(s->wire);
+}
+
 static void lose(rovei_feed *s, uint64_t upto)
 {
     rovei_node *n = s->wire->f->node;
@@ -305,6 +312,8 @@ static void on_ended(rovei_wire *w, rovei_now now, const rovei_channel_frame *f)
     w->member = false;
     ROVEI_LIST_EACH (it, next, &w->feeds) {
         rovei_feed *s = ROVEI_CONTAINER(it, rovei_feed, on_wire);
+        if (rovei_feed_unsettle(s, now, err))
+            continue;
         if (s->bound && s->nonce)
             s->bound = false; /* the answer that is waited for says how it goes on */
         else if (s->bound)

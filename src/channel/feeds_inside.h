@@ -98,6 +98,9 @@ void rovei_feed_depart(rovei_feed *s, rovei_now now);
 /* An order of a daemon that was answered while it was frozen is not in the ledger that goes with
  * it: it ends when the daemon goes on here. When it leaves, the order has come to nothing. */
 void rovei_feed_settle(rovei_feed *s, rovei_now now);
+/* The membership has ended meanwhile: the order to join is asked once more. True: an order is late.
+ */
+bool rovei_feed_unsettle(rovei_feed *s, rovei_now now, rove_err err);
 /* No answer is waited for any more. */
 void rovei_feed_unask(rovei_feed *s);
 /* Without waiting for an answer. */
@@ -119,6 +122,8 @@ void rovei_wire_busy(rovei_wire *w);
 ROVE_MUST_USE rove_err rovei_feed_keep_place(rovei_feed *s, rovei_now now);
 /* It is a member now: it takes its place in what comes. */
 void rovei_feed_attach(rovei_feed *s, rovei_now now);
+/* Its daemon serves: what came while it froze was let go of, and comes again. */
+void rovei_feed_serves(rovei_feed *s);
 void rovei_wire_forget_waiting(rovei_wire *w);
 void rovei_wire_fire(rovei_timer *timer, void *user, rovei_now now);
 

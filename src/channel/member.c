@@ -240,6 +240,16 @@ void rovei_feed_settle(rovei_feed *s, rovei_now now)
         left(s, now, ROVE_OK);
 }
 
+bool rovei_feed_unsettle(rovei_feed *s, rovei_now now, rove_err err)
+{
+    bool waits = s->late != ROVEI_FEED_ASK_NONE;
+    if (s->late == ROVEI_FEED_ASK_JOIN) {
+        s->late = ROVEI_FEED_ASK_NONE;
+        rovei_feed_lost(s, now, err);
+    }
+    return waits;
+}
+
 static void ended(rovei_feed *s, rovei_now now, rove_err err, bool answered)
 {
     if (s->ask == ROVEI_FEED_ASK_LEAVE && answered && put_off(s, ROVEI_FEED_ASK_LEAVE))
@@ -361,7 +371,8 @@ void rovei_feeds_peer_up(rovei_node *n, rovei_now now, const rove_entity *peer)
             rovei_feed *s = ROVEI_CONTAINER(at, rovei_feed, on_wire);
             /* A stream of before may have lost it: it is safe to say it again. An order that is
              * under way ends by its time, and then it is said again. */
-            if (s->first || s->ask == ROVEI_FEED_ASK_LEAVE)
+            if (rovei_feed_unsettle(s, now, ROVE_E_UNREACHABLE) || s->first ||
+                s->ask == ROVEI_FEED_ASK_LEAVE)
                 continue;
             s->bound = false;
             if (s->told)
@@ -383,6 +394,8 @@ void rovei_feeds_peer_failed(rovei_node *n, rovei_now now, const rove_entity *pe
             continue;
         ROVEI_LIST_EACH (at, next, &w->feeds) {
             rovei_feed *s = ROVEI_CONTAINER(at, rovei_feed, on_wire);
+            if (rovei_feed_unsettle(s, now, ROVE_E_UNREACHABLE))
+                continue;
             if (s->bound && s->nonce)
                 s->bound = s->ask == ROVEI_FEED_ASK_LEAVE;
             else if (s->bound)

@@ -261,7 +261,9 @@ void rovei_member_remove(struct rovei_channels *c, rovei_now now, rovei_member *
     rovei_guard_revoke(&c->guard, (rovei_principal){ROVEI_PRINCIPAL_NODE, m->seat.node_id},
                        rovei_channel_name_of(ch));
     rovei_roster_remove(&ch->roster, &m->seat);
-    if (tell && rovei_member_is_leg(m) && rovei_node_reaches(c->node, &m->peer->entity))
+    /* Also one that seems to have failed: it may hear this node, and would believe that it is one.
+     */
+    if (tell && rovei_member_is_leg(m))
         (void)!rovei_leg_say(c, m->peer,
                              &(rovei_channel_frame){.type = ROVEI_CHANNEL_ENDED,
                                                     .channel = ch->hash,

@@ -4,6 +4,7 @@
  * is frozen, served, given away or stopped. */
 #include <base/alloc.h>
 #include <base/check.h>
+#include <channel/feeds.h>
 #include <compute/lanes_inside.h>
 #include <string.h>
 
@@ -229,7 +230,8 @@ static void fire_sweep(rovei_timer *timer, void *user, rovei_now now)
         ROVEI_LIST_EACH (it, next, &l->all) {
             rovei_lane *lane = ROVEI_CONTAINER(it, rovei_lane, all);
             /* What only waits is not acknowledged. */
-            if (!lane->fed && !lane->subscribed && now.mono >= lane->expires)
+            if (!lane->fed && !lane->subscribed && now.mono >= lane->expires &&
+                !(lane->feed && rovei_feeds_await(l->daemon, &lane->owner->entity)))
                 rovei_lane_free(lane);
         }
         rovei_lanes_busy(l); /* also what was put off for want of memory */

@@ -124,6 +124,27 @@ static void a_place_comes_with_the_answer(void **state)
     kit_free(k);
 }
 
+/* As long as it is not a member it keeps its place, longer than a lane that nobody uses. */
+static void a_place_does_not_expire(void **state)
+{
+    (void)state;
+    kit *k = kit_new(3);
+    world *w = &k->w;
+    w->nodes[1].t.env.limits.lane_expiry = 5 * ROVE_SECOND;
+    rove_entity d = world_spawn(w, 0, 1);
+    open_channel(w, 2);
+    assert_ok(subscribe(w, 0, &d, 2, 1));
+    world_cut(w, 1, 2, true);
+    rovei_attempt_id id = world_move(w, 0, 1, &d, 0);
+    finish_move(w, 0, &id);
+    publish(w, 2, 1, 10);
+    world_run(w, 20 * ROVE_SECOND);
+    world_cut(w, 1, 2, false);
+    world_until(w, 40 * ROVE_SECOND, applied(w, 1, &d) == 10);
+    kit_assert_log(world_cell_of(w, 1, &d), "e", 1, 10);
+    kit_free(k);
+}
+
 /* Lanes of senders leave room for feeds, and one that rests gives way. */
 static void a_lane_for_each_channel(void **state)
 {
@@ -153,6 +174,7 @@ int main(void)
         cmocka_unit_test(of_two_tokens_the_good_one_counts),
         cmocka_unit_test(a_token_that_is_no_good_is_told_of),
         cmocka_unit_test(a_place_comes_with_the_answer),
+        cmocka_unit_test(a_place_does_not_expire),
         cmocka_unit_test(a_lane_for_each_channel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
