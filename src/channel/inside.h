@@ -74,6 +74,11 @@ typedef struct rovei_member {
     uint64_t flying, flying_bytes;
     uint64_t moved_at; /* monotonic: when it took something, or had nothing to take */
     uint64_t gaps;
+    /* a membership that is over and whose end is still to be said; `of_peer` is then in ends */
+    struct {
+        uint64_t hash, incarnation;
+        rovei_ended_reason reason;
+    } end;
 } rovei_member;
 
 struct rovei_channels {
@@ -84,9 +89,11 @@ struct rovei_channels {
     rovei_map channels; /* hash -> rovei_channel, others of the hash behind it */
     rovei_list all;
     size_t count;
-    uint64_t bytes;      /* of all histories */
-    rovei_map peers;     /* node id -> rovei_channel_peer */
-    rovei_list busy;     /* members that may have something to be sent */
+    uint64_t bytes;  /* of all histories */
+    rovei_map peers; /* node id -> rovei_channel_peer */
+    rovei_list busy; /* members that may have something to be sent */
+    rovei_list ends; /* of memberships, to be said */
+    size_t ends_count;
     rovei_seat **picked; /* those of one publish */
     size_t picked_room;
     uint64_t judgement; /* grows when a floor rises or a configuration changes */
@@ -137,6 +144,15 @@ bool rovei_gates_hold(struct rovei_channels *c, rovei_now now, const rovei_chann
 bool rovei_gates_publish(struct rovei_channels *c, rovei_now now,
                          const rovei_channel_config *config, rove_span name);
 const rovei_channel_config *rovei_gates_config(const struct rovei_channels *c, rove_span name);
+
+/* ---- ends.c ---- */
+/* Says that a membership is over, now or later, and frees it; a reason of 0 is not said. All that
+ * it is in, and all that it has, is gone already. */
+void rovei_ends_say(struct rovei_channels *c, rovei_member *m, unsigned reason);
+/* Says what was left. False: again later. */
+bool rovei_ends_turn(struct rovei_channels *c);
+/* Of this channel it is a member again, or of all (0) it knows by itself. */
+void rovei_ends_forget(struct rovei_channels *c, const rovei_channel_peer *p, uint64_t hash);
 
 /* ---- legs.c ---- */
 /* The leg stands at `next` and says so; what was under way is forgotten. */

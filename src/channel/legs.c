@@ -240,7 +240,8 @@ void rovei_legs_turn(struct rovei_channels *c, rovei_now now)
         rovei_list_remove(l);
         rovei_list_add_tail(&c->busy, l);
     }
-    if (!rovei_list_empty(&c->busy) && !rovei_timer_is_set(&c->retry))
+    bool said = rovei_ends_turn(c);
+    if ((!said || !rovei_list_empty(&c->busy)) && !rovei_timer_is_set(&c->retry))
         rovei_timer_set(&c->node->timers, &c->retry, rovei_time_add(now.mono, RETRY_AFTER));
 }
 

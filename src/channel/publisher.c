@@ -65,7 +65,7 @@ static void on_retry(rovei_timer *t, void *user, rovei_now now)
 {
     (void)t;
     (void)user;
-    (void)now; /* the turn after it finds the legs that wait */
+    (void)now; /* the turn after it finds the legs, and the ends, that wait */
 }
 
 /* ---- peers ---- */
@@ -80,6 +80,7 @@ static void drop_members(struct rovei_channels *c, rovei_now now, rovei_channel_
 
 static void peer_free(struct rovei_channels *c, rovei_channel_peer *p)
 {
+    rovei_ends_forget(c, p, 0);
     rovei_map_remove(&c->peers, &p->node_id);
     rovei_pipe_finish(c->node, &p->pipe);
     ROVEI_DELETE(c->node->alloc, p);
@@ -261,14 +262,6 @@ void rovei_member_remove(struct rovei_channels *c, rovei_now now, rovei_member *
     rovei_guard_revoke(&c->guard, (rovei_principal){ROVEI_PRINCIPAL_NODE, m->seat.node_id},
                        rovei_channel_name_of(ch));
     rovei_roster_remove(&ch->roster, &m->seat);
-    /* Also one that seems to have failed: it may hear this node, and would believe that it is one.
-     */
-    if (tell && rovei_member_is_leg(m))
-        (void)!rovei_leg_say(c, m->peer,
-                             &(rovei_channel_frame){.type = ROVEI_CHANNEL_ENDED,
-                                                    .channel = ch->hash,
-                                                    .incarnation = ch->incarnation,
-                                                    .reason = (rovei_ended_reason)tell});
     rovei_list_remove(&m->of_peer);
     rovei_list_remove(&m->busy);
     m->peer->count--;
@@ -277,7 +270,7 @@ void rovei_member_remove(struct rovei_channels *c, rovei_now now, rovei_member *
     rovei_queue_fini(&m->flights);
     if (m->chain)
         ROVEI_DELETE(c->node->alloc, m->chain);
-    ROVEI_DELETE(c->node->alloc, m);
+    rovei_ends_say(c, m, tell);
     rovei_channel_check_room(c, now, ch);
 }
 
@@ -295,6 +288,7 @@ rove_err rovei_channels_new(struct rovei_channels **ret, rovei_node *n)
     rovei_map_init(&c->peers, n->alloc, sizeof(uint64_t), rovei_rng_u64(&env->rng));
     rovei_list_init(&c->all);
     rovei_list_init(&c->busy);
+    rovei_list_init(&c->ends);
     rove_err err = rovei_channel_registry_new(&c->registry, env, env->limits.channels_max);
     if (!err)
         err = rovei_timers_reserve(&n->timers, &c->sweep, on_sweep, c);
@@ -483,7 +477,7 @@ void rovei_channels_turn(rovei_node *n, rovei_now now)
     if ((c->count || c->peers.count) && !rovei_timer_is_set(&c->lost))
         rovei_timer_set(&n->timers, &c->lost,
                         rovei_time_add(now.mono, n->env->limits.channel_keep / 4 + 1));
-    if (!rovei_list_empty(&c->busy))
+    if (!rovei_list_empty(&c->busy) || !rovei_list_empty(&c->ends))
         rovei_legs_turn(c, now);
 }
 

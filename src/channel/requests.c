@@ -132,6 +132,7 @@ static rove_err admit(struct rovei_channels *c, rovei_now now, rovei_channel_pee
     }
     keep_chain(c, m, g, chain);
     if (!known) {
+        rovei_ends_forget(c, p, ch->hash);
         rovei_list_add_tail(&p->members, &m->of_peer);
         p->count++;
         c->stats.members++;
