@@ -76,7 +76,9 @@ for name in one two three; do
 done
 
 # ---- the right is taken back ----
-python3 "$here/sensor.py" 1000000 $rate | on one pub door >pub.out 2>&1 &
+# Not by `on`: what is killed below would be a shell.
+python3 "$here/sensor.py" 1000000 $rate 2>/dev/null |
+    "$rove" pub --control one.sock door >pub.out 2>&1 &
 publishing=$!
 until_true 60 beyond $at $((events + 1000)) || fail "it is fed again" "$(on $at ps --json)"
 exits "the token is revoked where the channel is" 0 \
