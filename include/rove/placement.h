@@ -91,6 +91,11 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn_at_async(rove_runtime *rt, co
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_select_migration_target(rove_runtime *rt,
                                                                      rove_daemon daemon,
                                                                      rove_placement *ret);
+/* The same without scores, as the reference once chose: of the nodes that could take the daemon the
+ * one there is (ROVE_PLACE_ONLY_CANDIDATE), else the lowest node id (ROVE_PLACE_FIRST_MATCH).
+ * Errors and blocking as above. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_place_migration(rove_runtime *rt, rove_daemon daemon,
+                                                             rove_placement *ret);
 /* All nodes of the index in ascending node id, judged as targets for a daemon of this runtime: up
  * to `room` of them into `ret`, *ret_count is how many there are. Those that are eligible are its
  * migration targets. Errors and blocking as above, but for ROVE_E_NO_TARGET. */

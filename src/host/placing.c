@@ -126,6 +126,7 @@ struct place_call {
     struct rovei_host *host;
     const char *kind; /* NULL: of the daemon */
     uint64_t origin;
+    bool unscored; /* the choice is by order, not by score */
     rove_placement placement;
     rove_candidate *candidates; /* NULL: only the choice is asked for */
     size_t room, count;
@@ -171,6 +172,25 @@ static void list(struct place_call *c, const rovei_wishes *w, rovei_node *core)
     }
 }
 
+/* The first that is eligible, whatever its score. */
+static rove_err take_first(const rovei_wishes *w, rovei_node *core, rove_placement *ret)
+{
+    const rovei_index *index = rovei_node_index(core);
+    const rovei_index_entry *e;
+    rove_entity first;
+    size_t count = 0;
+    for (size_t it = 0; count < 2 && (e = rovei_index_next(index, &it)) != NULL;) {
+        rovei_candidate judged;
+        rovei_node_judge(core, &w->placing, e, &judged);
+        if (judged.eligible && !count++)
+            first = judged.entity;
+    }
+    if (!count)
+        return ROVE_E_NO_TARGET;
+    *ret = (rove_placement){first, count == 1 ? ROVE_PLACE_ONLY_CANDIDATE : ROVE_PLACE_FIRST_MATCH};
+    return ROVE_OK;
+}
+
 static void run(void *arg, rovei_node *core, rovei_now now)
 {
     struct place_call *c = arg;
@@ -187,6 +207,8 @@ static void run(void *arg, rovei_node *core, rovei_now now)
         return;
     if (c->candidates)
         list(c, &w, core);
+    else if (c->unscored)
+        c->err = take_first(&w, core, &c->placement);
     else
         c->err = choose(&w, core, &c->placement);
     rovei_wishes_fini(&w);
@@ -220,6 +242,17 @@ rove_err rove_runtime_select_migration_target(rove_runtime *rt, rove_daemon daem
     if (!rt || !ret)
         return ROVE_E_USAGE;
     struct place_call c = {.host = &rt->host, .origin = daemon.origin};
+    rove_err err = call(&c);
+    if (err == ROVE_OK)
+        *ret = c.placement;
+    return err;
+}
+
+rove_err rove_runtime_place_migration(rove_runtime *rt, rove_daemon daemon, rove_placement *ret)
+{
+    if (!rt || !ret)
+        return ROVE_E_USAGE;
+    struct place_call c = {.host = &rt->host, .origin = daemon.origin, .unscored = true};
     rove_err err = call(&c);
     if (err == ROVE_OK)
         *ret = c.placement;

@@ -130,6 +130,40 @@ static void test_models_tools_memory(void **state)
     assert_false(selects(memory, "hardware.memory_gb=63") || matches(memory, ""));
 }
 
+/* Fields alone and together: what both evaluators look at alike they judge alike, a range alone is
+ * no empty filter, and all fields have to hold. */
+static void test_evaluators_agree(void **state)
+{
+    static const char *const nodes[] = {
+        "",
+        "hardware.memory_gb=32",
+        "hardware.memory_gb=64\nhardware.gpu",
+        "hardware.gpu\nhardware.gpu.vendor=amd\nhardware.gpu.vram_gb=24",
+        "hardware.gpu\nhardware.gpu.vendor=nvidia\nhardware.gpu.vram_gb=80\n"
+        "hardware.memory_gb=512\nsoftware.model.0.id=llama\nzone-a",
+    };
+    rove_span tag = span_of("zone-a"), model = span_of("llama");
+    (void)state;
+    for (unsigned fields = 0; fields < 64; fields++) {
+        rovei_filter f = {.min_memory_gb = fields & 1 ? 64 : 0,
+                          .gpu = fields & 2,
+                          .vendor = fields & 4 ? ROVEI_VENDOR_NVIDIA : 0,
+                          .min_vram_gb = fields & 8 ? 24 : 0};
+        if (fields & 16)
+            f.tags = &tag, f.tag_count = 1;
+        if (fields & 32)
+            f.models = &model, f.model_count = 1;
+        assert_int_equal(rovei_filter_is_empty(&f), fields == 0);
+        for (unsigned n = 0; n < 5; n++) {
+            bool want = (!(fields & 1) || n == 2 || n == 4) && (!(fields & 2) || n >= 2) &&
+                        (!(fields & 4) || n == 4) && (!(fields & 8) || n >= 3) &&
+                        (!(fields & 48) || n == 4);
+            assert_int_equal(selects(f, nodes[n]), want);
+            assert_int_equal(matches(f, nodes[n]), want);
+        }
+    }
+}
+
 static void test_context_and_modalities_are_local_only(void **state)
 {
     (void)state;
@@ -242,6 +276,7 @@ int main(void)
         cmocka_unit_test_teardown(test_tags_differ_by_evaluator, clear),
         cmocka_unit_test_teardown(test_gpu_differs_by_evaluator, clear),
         cmocka_unit_test_teardown(test_models_tools_memory, clear),
+        cmocka_unit_test_teardown(test_evaluators_agree, clear),
         cmocka_unit_test_teardown(test_context_and_modalities_are_local_only, clear),
         cmocka_unit_test_teardown(test_says_why, clear),
         cmocka_unit_test_teardown(test_requirement_score, clear),

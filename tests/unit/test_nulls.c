@@ -403,6 +403,14 @@ static void test_moves(void **state)
     assert_usage(rove_runtime_start_migration_async(NULL, nobody, target, NULL, no_move, NULL));
     assert_usage(rove_runtime_start_migration_async(rt, nobody, NULL, NULL, no_move, NULL));
     assert_usage(rove_runtime_start_migration_async(rt, nobody, target, NULL, NULL, NULL));
+    rove_placement at;
+    assert_usage(rove_runtime_place_migration(NULL, nobody, &at));
+    assert_usage(rove_runtime_place_migration(rt, nobody, NULL));
+    assert_usage(rove_runtime_select_migration_target(NULL, nobody, &at));
+    assert_usage(rove_runtime_select_migration_target(rt, nobody, NULL));
+    assert_usage(rove_runtime_place(NULL, "probe", &at));
+    assert_usage(rove_runtime_place(rt, NULL, &at));
+    assert_usage(rove_runtime_place(rt, "probe", NULL));
     assert_usage(rove_runtime_start_migration_auto(NULL, nobody, NULL, &m));
     assert_usage(rove_runtime_start_migration_auto(rt, nobody, NULL, NULL));
     assert_usage(rove_runtime_start_migration_auto_async(NULL, nobody, NULL, no_move, NULL));

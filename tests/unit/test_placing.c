@@ -28,16 +28,22 @@ static void apply(void *arg, rovei_node *core, rovei_now now)
 static uint64_t versions = UINT64_MAX / 2;
 
 /* `entity` announces itself to the node `p`. */
-static uint64_t announce(place *p, const rove_entity *entity, const char *tags)
+static uint64_t announce_with(place *p, const rove_entity *entity, const char *tags,
+                              const char *metadata)
 {
     struct announce a = {.item = {.node_id = rovei_entity_node_id(entity),
                                   .entity = *entity,
                                   .version = ++versions,
                                   .ttl_secs = 300,
-                                  .caps = caps_of(tags, NULL)}};
+                                  .caps = caps_of(tags, metadata)}};
     rovei_node_call(p->node, apply, &a);
     assert_ok(a.err);
     return a.item.node_id;
+}
+
+static uint64_t announce(place *p, const rove_entity *entity, const char *tags)
+{
+    return announce_with(p, entity, tags, NULL);
 }
 
 static rove_entity entity_like(uint8_t byte)
@@ -183,6 +189,101 @@ static void test_move_without_a_target(void **state)
     assert_int_equal(rove_runtime_daemon_count(t->b.rt), 1);
 }
 
+static void assert_target(trio *t, const rove_entity *want, rove_place_reason first)
+{
+    rove_placement p;
+    assert_ok(rove_runtime_select_migration_target(t->a.rt, t->picky, &p));
+    assert_int_equal(p.reason, ROVE_PLACE_BEST_SCORE);
+    assert_true(rovei_entity_equal(&p.node, want));
+    assert_ok(rove_runtime_place_migration(t->a.rt, t->picky, &p));
+    assert_int_equal(p.reason, first);
+}
+
+/* Two targets: what each of them announces decides, and nothing of a node that cannot be reached.
+ */
+static void test_reasons_and_ranks(void **state)
+{
+    trio *t = *state;
+    place c;
+    rove_placement p;
+    rove_candidate list[4];
+    rove_entity far = entity_like(7);
+    size_t count;
+    const char *good = TAKES "\nhardware.gpu\nhardware.memory_gb=64";
+    const char *near = TAKES "\nhardware.gpu\nhardware.memory_gb=64\nzone=near";
+    place_ready(&c, 1);
+    connect_places(&t->a, &c);
+    announce(&t->a, &t->a.info.entity, good);
+    assert_int_equal(rove_runtime_place_migration(t->a.rt, t->picky, &p), ROVE_E_NO_TARGET);
+    announce(&t->a, &far, near);
+    announce(&t->a, &t->b.info.entity, good);
+    announce(&t->a, &c.info.entity, TAKES); /* lacks what is required */
+    assert_target(t, &t->b.info.entity, ROVE_PLACE_ONLY_CANDIDATE);
+    announce(&t->a, &c.info.entity, near); /* has what is preferred */
+    assert_target(t, &c.info.entity, ROVE_PLACE_FIRST_MATCH);
+    announce(&t->a, &t->b.info.entity, near);
+    announce_with(&t->a, &c.info.entity, near, "rove.saturation=0.5");
+    assert_target(t, &t->b.info.entity, ROVE_PLACE_FIRST_MATCH);
+    announce_with(&t->a, &t->b.info.entity, near, "rove.saturation=1");
+    assert_target(t, &c.info.entity, ROVE_PLACE_FIRST_MATCH);
+    announce_with(&t->a, &c.info.entity, near, "rove.saturation=7"); /* as much as 1 */
+    assert_ok(rove_runtime_find_migration_targets(t->a.rt, t->picky, list, 4, &count));
+    assert_true(of(list, count, t->b.info.node_id)->score ==
+                of(list, count, c.info.node_id)->score);
+    assert_string_equal(of(list, count, c.info.node_id)->why,
+                        "resources 80%, preferences 100%, saturation 100%");
+    announce_with(&t->a, &c.info.entity, near, "rove.saturation=nan"); /* as if it said nothing */
+    assert_target(t, &c.info.entity, ROVE_PLACE_FIRST_MATCH);
+    place_close(&c);
+}
+
+/* What a daemon says of itself is read at each call, here and where it has moved to. */
+static rove_health poorly(void *self, const char **ret_reason)
+{
+    (void)self;
+    *ret_reason = "short of breath";
+    return ROVE_DEGRADED;
+}
+
+static double busy(void *self)
+{
+    (void)self;
+    return 0.25;
+}
+
+static void test_what_a_daemon_says_of_itself(void **state)
+{
+    trio *t = *state;
+    static rove_kind kind; /* it outlives the test */
+    kind = probe_kind;
+    rove_daemon d;
+    rove_daemon_health h;
+    rove_migration m;
+    kind.name = "poorly";
+    kind.health = poorly;
+    kind.saturation = busy;
+    assert_null(probe_kind.requirements); /* nothing by default */
+    assert_null(probe_kind.preferences);
+    assert_ok(rove_runtime_health(t->a.rt, t->plain, &h));
+    assert_int_equal(h.health, ROVE_HEALTHY);
+    assert_null(h.reason);
+    assert_true(h.saturation == 0.0);
+    assert_ok(rove_runtime_register_kind(t->a.rt, NULL, &kind, &t->a.control));
+    assert_ok(rove_runtime_register_kind(t->b.rt, NULL, &kind, &t->b.control));
+    assert_ok(rove_runtime_accept_kind(t->b.rt, "poorly", true));
+    assert_ok(rove_runtime_spawn(t->a.rt, "poorly", NULL, NULL, &d));
+    for (int moved = 0; moved < 2; moved++) {
+        assert_ok(rove_runtime_health(moved ? t->b.rt : t->a.rt, d, &h));
+        assert_int_equal(h.health, ROVE_DEGRADED);
+        assert_string_equal(h.reason, "short of breath");
+        assert_true(h.saturation == 0.25);
+        if (!moved) {
+            assert_ok(rove_runtime_start_migration(t->a.rt, d, &t->b.info.entity, &m));
+            assert_ok(rove_migration_wait(t->a.rt, m, NULL));
+        }
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -192,6 +293,8 @@ int main(void)
         TEST(test_local_before_others),
         TEST(test_why),
         TEST(test_move_without_a_target),
+        TEST(test_reasons_and_ranks),
+        TEST(test_what_a_daemon_says_of_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
