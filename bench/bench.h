@@ -50,6 +50,7 @@ void bench_set(bool json, bool quick);
 /* ---- the measures, one file each ---- */
 void bench_deliver(void);
 void bench_lanes(void);
+void bench_channels(void);
 void bench_round_trip(void);
 void bench_handshakes(void);
 void bench_moves(void);

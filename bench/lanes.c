@@ -3,24 +3,18 @@
  * Events over lanes between two nodes, each acknowledged as applied, by one thread that fills the
  * windows of its senders and takes the outcomes. ZeroMQ, NATS and Erlang beside them, which
  * acknowledge nothing and encrypt nothing. */
+#include "lanes.h"
 #include "bench.h"
 #include "blob.h"
 #include "erlang.h"
-#include "mesh.h"
 #include "nats.h"
 #include "zeromq.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SENDERS 8
+#define SENDERS BENCH_LANE_SENDERS
 #define WAIT    (10 * ROVE_SECOND)
-
-struct lanes {
-    rove_sender **senders;
-    size_t count, size;
-    uint64_t events;
-};
 
 /* What one sender has sent and what of it is applied. */
 struct progress {
@@ -57,9 +51,9 @@ static void drain(rove_sender *s, struct progress *p)
     }
 }
 
-static bool lanes_round(void *arg, double *ret)
+bool bench_lanes_round(void *arg, double *ret)
 {
-    const struct lanes *l = arg;
+    const bench_lane_set *l = arg;
     uint8_t *payload = calloc(1, l->size);
     if (!payload)
         bench_fail("no memory");
@@ -84,7 +78,7 @@ static bool lanes_round(void *arg, double *ret)
 static void bench_size(rove_sender **sinks, rove_sender **echos, const char *label, size_t size,
                        uint64_t events)
 {
-    struct lanes lanes[4];
+    bench_lane_set lanes[4];
     bench_zeromq zeromq[2];
     bench_nats nats = {size, events};
     bench_erlang erlang = {BENCH_ERLANG_ONE_WAY, size, events};
@@ -92,9 +86,9 @@ static void bench_size(rove_sender **sinks, rove_sender **echos, const char *lab
     size_t at = 0;
     for (size_t i = 0; i < 4; i++) {
         size_t count = i % 2 ? SENDERS : 1;
-        lanes[i] = (struct lanes){i < 2 ? sinks : echos, count, size, events};
+        lanes[i] = (bench_lane_set){i < 2 ? sinks : echos, count, size, events};
         bench_case *c = &cases[at++];
-        *c = (bench_case){"", "events/s", NULL, lanes_round, &lanes[i]};
+        *c = (bench_case){"", "events/s", NULL, bench_lanes_round, &lanes[i]};
         (void)snprintf(c->name, sizeof c->name, "lanes.%s.%s.%zu_sender%s", label,
                        i < 2 ? "no_output" : "one_output", count, count > 1 ? "s" : "");
     }

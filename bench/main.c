@@ -13,6 +13,8 @@ static const struct measure {
 } measures[] = {
     {"deliver", "local delivers, with and without outputs, beside Erlang", bench_deliver},
     {"lanes", "events over lanes, beside ZeroMQ, NATS and Erlang", bench_lanes},
+    {"channels", "publishes to 1, 8 and 64 subscribers, here and there, beside lanes",
+     bench_channels},
     {"roundtrip", "one event at a time, beside an echo over UDP", bench_round_trip},
     {"handshakes", "new sessions of one node", bench_handshakes},
     {"moves", "moves of states of four sizes, idle and under traffic", bench_moves},

@@ -6,7 +6,10 @@
 #include <channel/inside.h>
 #include <string.h>
 
-#define RUN_BYTES   65536 /* items of one message; a larger event goes alone */
+#define RUN_BYTES 65536 /* items of one message; a larger event goes alone */
+#define RUNS_OF_WINDOW                                                                             \
+    4 /* Took gives credit for whole messages: some are taken while others go                      \
+       */
 #define RETRY_AFTER (10 * ROVE_MILLISECOND)
 
 void rovei_leg_wake(struct rovei_channels *c, rovei_member *m)
@@ -114,7 +117,8 @@ static bool make_plan(const struct rovei_channels *c, const rovei_member *m, pla
         if (!none && (m->flying + ret->count >= l->channel_window ||
                       m->flying_bytes + ret->bytes + size > l->channel_window_bytes))
             break;
-        if (ret->count && (ret->bytes + size > RUN_BYTES || number - ret->last - 1 > UINT32_MAX))
+        if (ret->count && (ret->count >= l->channel_window / RUNS_OF_WINDOW ||
+                           ret->bytes + size > RUN_BYTES || number - ret->last - 1 > UINT32_MAX))
             break;
         if (!ret->count++)
             ret->first = number;

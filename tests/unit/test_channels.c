@@ -85,6 +85,18 @@ static void test_join_again(void **state)
     assert_int_equal(k.said[1].bytes[0], ROVEI_CHANNEL_MEMBERSHIP);
 }
 
+/* Took gives credit for whole messages: several fit into the window. */
+static void test_messages_of_a_window(void **state)
+{
+    (void)state;
+    uint64_t window = k.node->env->limits.channel_window;
+    kit_open(&k, "c");
+    kit_join(&k, 1, "c");
+    publish("c", window);
+    assert_int_equal(kit_events(&k, 1, got), window);
+    assert_true(kit_count(&k, 1, ROVEI_CHANNEL_EVENTS, NULL) >= 4);
+}
+
 static void test_own_node(void **state)
 {
     (void)state;
@@ -674,6 +686,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_join),
         TEST(test_join_again),
+        TEST(test_messages_of_a_window),
         TEST(test_own_node),
         TEST(test_throttled),
         TEST(test_too_many),
