@@ -216,18 +216,36 @@ static void order(publishing *p, sim_world *w, bool join)
     sim_pump(host);
 }
 
-static void subscribed(sim_daemon *d, unsigned seat, const sim_node *to)
+/* The publication that comes next in the life of the publisher that it is a member of; 0 when that
+ * has ended meanwhile. */
+static uint64_t due_of(const sim_node *host, const sim_daemon *d, unsigned seat, const sim_node *to)
+{
+    rovei_channel_info info;
+    rovei_feed_info f;
+    size_t it = 0;
+    if (!to->up || rovei_channels_get(to->core, sim_channel_name(seat), &info))
+        return 0;
+    while (rovei_feeds_next(host->core, &d->entity, &it, &f)) {
+        if (f.publisher != rovei_entity_node_id(&to->entity) ||
+            rovei_channel_hash(f.channel) != sim_channel_hash(seat))
+            continue;
+        if (!f.incarnation)
+            sim_fail(to->world, "%s hears that it is a member at %s, and has no place", d->name,
+                     to->name);
+        return f.incarnation == info.incarnation ? sim_publication(to, seat, info.next) : 0;
+    }
+    return 0;
+}
+
+static void subscribed(const sim_node *host, sim_daemon *d, unsigned seat, const sim_node *to)
 {
     sim_seat *s = &d->seats[seat];
-    rovei_channel_info info;
     if (s->hopeless)
         sim_fail(to->world, "GATE: %s is a member at %s without a right", d->name, to->name);
     to->world->totals.subscribed++;
     if (!s->member) {
         s->since = d->applied_count;
-        s->due = to->up && !rovei_channels_get(to->core, sim_channel_name(seat), &info)
-                     ? sim_publication(to, seat, info.next)
-                     : 0;
+        s->due = due_of(host, d, seat, to);
     }
     s->member = true;
 }
@@ -246,7 +264,7 @@ void sim_publishing_note(sim_node *n, const rovei_note *note)
     if (note->err)
         return;
     if (join) {
-        subscribed(d, seat, to);
+        subscribed(n, d, seat, to);
         return;
     }
     w->totals.unsubscribed++;
