@@ -87,7 +87,7 @@ void rovei_feeds_ack(rovei_node *n, rovei_now now, const rove_entity *from, uint
 void rovei_feeds_receive(rovei_node *n, rovei_now now, const rove_entity *from, rove_buf *message);
 /* A packet of a stream of class net: its events, if it is the stream of a channel of this peer that
  * something here is subscribed to. False: it is not. `frames` lies in `owner`: `count` times u32
- * length and bytes. */
+ * length and bytes; one that is not so is counted as malformed, and none of it is taken. */
 bool rovei_feeds_net_data(rovei_node *n, rovei_now now, uint64_t node_id, uint64_t stream,
                           uint64_t sequence, uint16_t count, rove_span frames, rove_buf *owner);
 void rovei_feeds_peer_up(rovei_node *n, rovei_now now, const rove_entity *peer);

@@ -6,6 +6,7 @@
 #include <base/check.h>
 #include <base/mutant.h>
 #include <channel/feeds_inside.h>
+#include <net/wire.h>
 
 #define TOOK_SOON  (20 * ROVE_MILLISECOND)
 #define TOOK_SHARE 4 /* of channel_window, or its bytes, after which Took is said at once */
@@ -369,6 +370,16 @@ void rovei_feeds_receive(rovei_node *n, rovei_now now, const rove_entity *from, 
     }
 }
 
+/* The frames are as many as the packet says, and nothing else. */
+static bool frames_are(rove_span frames, uint16_t count)
+{
+    rovei_net_frames f = rovei_net_frames_of(frames, count);
+    rove_span event;
+    while (rovei_net_frames_next(&f, &event))
+        continue;
+    return !f.left && rovei_reader_ok(&f.r) && !rovei_reader_left(&f.r);
+}
+
 bool rovei_feeds_net_data(rovei_node *n, rovei_now now, uint64_t node_id, uint64_t stream,
                           uint64_t sequence, uint16_t count, rove_span frames, rove_buf *owner)
 {
@@ -380,6 +391,10 @@ bool rovei_feeds_net_data(rovei_node *n, rovei_now now, uint64_t node_id, uint64
         w = rovei_wire_find(n, &from, stream & ~mark);
     if (!w || !w->net || !w->incarnation || !(stream & mark))
         return false;
+    if (!frames_are(frames, count)) {
+        n->stats.frames_malformed++;
+        return true;
+    }
     size_t at = (size_t)((const uint8_t *)frames.data - (const uint8_t *)rove_buf_span(owner).data);
     uint64_t number = w->next;
     take(w, now, (rovei_feed_message){.owner = owner, .at = at, .number = number});

@@ -17,9 +17,8 @@ const rovei_channel_config *rovei_gates_config(const struct rovei_channels *c, r
  * announced itself in class net. */
 static bool pinned(const struct rovei_channels *c, const rovei_channel_peer *p, rove_entity *ret)
 {
-    (void)c;
     if (rovei_entity_is_net(&p->entity))
-        return false;
+        return rovei_gossip_pin(c->node, p->node_id, ret);
     *ret = p->entity;
     return true;
 }
@@ -29,8 +28,8 @@ static bool meets(const struct rovei_channels *c, uint64_t node_id, const rovei_
 {
     if (!need->count)
         return true;
-    const rovei_index_entry *e =
-        c->options.index ? rovei_index_get(c->options.index, node_id) : NULL;
+    const rovei_index *index = c->options.index ? c->options.index : rovei_gossip_index(c->node);
+    const rovei_index_entry *e = rovei_index_get(index, node_id);
     for (size_t i = 0; i < need->count; i++)
         if (!e || !rovei_caps_has_alike(&e->caps, need->tags[i]))
             return false;

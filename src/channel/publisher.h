@@ -31,7 +31,7 @@ typedef struct rovei_channels_options {
     bool open;
     rovei_visibility visibility;
     uint32_t subnet; /* this node's own; 0: the whole */
-    /* What nodes announce; outlives its use. NULL: nothing is known of any. */
+    /* What nodes announce; outlives its use. NULL: what this node has heard itself. */
     const struct rovei_index *index;
 } rovei_channels_options;
 void rovei_channels_set_options(rovei_node *n, rovei_now now, const rovei_channels_options *o);

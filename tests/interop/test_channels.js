@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Channels of the program, and the original as their subscriber.
+// Channels of the program with the original as their subscriber, and daemons of the program as
+// subscribers of the original.
 'use strict';
+const fs = require('fs');
+const path = require('path');
 const { meet } = require('./checks');
-const { is, run, seedOf, test, until } = require('./harness');
+const { is, like, run, seedOf, test, until } = require('./harness');
 
 const numbered = (count) => Array.from({ length: count }, (_, i) => `event ${i}`);
 
@@ -62,17 +65,16 @@ for (const more of [[], ['--reliable']]) {
     });
 }
 
-test('a channel behind a token is closed to those who have none', async (t) => {
+// The owner's word that a node may subscribe, as the original writes it.
+const OWNER = 9;
+const right = (stock, subject, channel) =>
+    stock.ask('issueToken', { seed: seedOf(OWNER), subject, scope: ['subscribe'], channel });
+
+test('a channel behind a token: who has said who it is, and has one, is let in', async (t) => {
     const { rove, stock } = await meet(t);
-    const owner = await t.stock('owner', { seed: 9, runtime: false });
+    const owner = await t.stock('owner', { seed: OWNER, runtime: false });
     await rove.ask('channel', 'create', 'gated/x', '--token-root', owner.entity);
-    const token = (subject) =>
-        stock.ask('issueToken', {
-            seed: seedOf(9),
-            subject,
-            scope: ['subscribe'],
-            channel: 'gated/x',
-        });
+    const token = (subject, channel = 'gated/x') => right(stock, subject, channel);
     const refusal = 'channel: unauthorized';
     is(await refused(stock, rove, 'gated/x'), refusal, 'without a token');
     is(await refused(stock, rove, 'gated/x', await token(rove.entity)), refusal, 'of another');
@@ -81,6 +83,83 @@ test('a channel behind a token is closed to those who have none', async (t) => {
     is(await members(rove, 'gated/x'), 0, 'subscribers');
     const denied = await rove.run('pub', ['gated/x'], 'secret\n');
     is([denied.status, /publish denied by channel ACL/.test(denied.err)], [1, true], 'itself');
+
+    await stock.ask('announce', { capabilities: { tags: ['role:reader'] } });
+    await until('it is known', async () =>
+        (await rove.ask('nodes')).some((node) => node.node_id === stock.nodeId),
+    );
+    is(await refused(stock, rove, 'gated/x'), refusal, 'still without a token');
+    is(await refused(stock, rove, 'gated/x', await token(rove.entity)), refusal, 'still of another');
+    const elsewhere = await token(stock.entity, 'gated/y');
+    is(await refused(stock, rove, 'gated/x', elsewhere), refusal, 'of another channel');
+    await subscribe(stock, rove, 'gated/x', own);
+    is(await members(rove, 'gated/x'), 1, 'subscribers, with its own');
+});
+
+test('a channel for those with a tag: by what the original announces', async (t) => {
+    const { rove, stock } = await meet(t);
+    await rove.ask('channel', 'create', 'tagged', '--subscribe-tag', 'role:reader');
+    is(await refused(stock, rove, 'tagged'), 'channel: unauthorized', 'before');
+    await stock.ask('announce', { capabilities: { tags: ['role:reader'] } });
+    await until('it may', async () => (await refused(stock, rove, 'tagged')) === null);
+    await publish(rove, 'tagged', ['for readers']);
+    is(await received(stock, 1), ['for readers'], 'what it got');
+});
+
+// ---- the original publishes ----
+
+const feedOf = async (rove, origin) => (await rove.daemon(origin)).feeds[0];
+
+async function publishAll(stock, channel, count) {
+    for (let i = 0; i < count; ) {
+        const report = await stock.ask('publish', { channel, payload: `${i}` });
+        is(report.attempted, 1, 'subscribers');
+        i += report.delivered;
+    }
+}
+
+test('a daemon of Rove is fed by the original, each event once, until it leaves', async (t) => {
+    const { rove, stock } = await meet(t);
+    const { origin } = await rove.spawn('counter');
+    const unknown = await rove.run('subscribe', [origin, stock.nodeId, 'a/b']);
+    is(unknown.status, 1, 'no such channel');
+    like(unknown.err, /the publisher has no such channel/, 'what is said of it');
+    await stock.ask('registerChannel', { channel: { name: 'a/b' } });
+    await rove.ask('subscribe', origin, stock.nodeId, 'a/b');
+    await publishAll(stock, 'a/b', 300);
+    await until('all', async () => (await feedOf(rove, origin)).position === 300);
+    const feed = await feedOf(rove, origin);
+    is([feed.publisher, feed.channel, feed.state], [stock.nodeId, 'a/b', 'bound'], 'the feed');
+    is(feed.lost, 0, 'lost');
+    is(await rove.send(origin, ['x']), ['301'], 'what it has counted');
+    await rove.ask('unsubscribe', origin, stock.nodeId, 'a/b');
+    is((await stock.ask('publish', { channel: 'a/b', payload: 'y' })).attempted, 0, 'who is left');
+});
+
+test('a channel of the original behind a token: the node of a daemon shows its own', async (t) => {
+    const { rove, stock } = await meet(t);
+    const owner = await t.stock('owner', { seed: OWNER, runtime: false });
+    const { origin } = await rove.spawn('counter');
+    const channel = 'gated/z';
+    await stock.ask('registerChannel', {
+        channel: { name: channel, requireToken: true },
+        roots: [owner.entity],
+    });
+    const join = async (subject) => {
+        const file = path.join(rove.work, 'token');
+        fs.writeFileSync(file, Buffer.from(await right(stock, subject, channel), 'hex'));
+        const got = await rove.run('subscribe', [origin, stock.nodeId, channel, '--token', file]);
+        return [got.status, got.err];
+    };
+    await until('it knows who Rove is', async () => {
+        const filter = { requireTags: ['subprotocol:0x0500'] };
+        return (await stock.ask('find', { filter })).includes(rove.nodeId);
+    });
+    const [status, text] = await join(stock.entity);
+    is(status, 1, 'that of another');
+    like(text, /the publisher does not authorise this/, 'what is said of it');
+    is(await join(rove.entity), [0, ''], 'its own');
+    is((await feedOf(rove, origin)).state, 'bound', 'the feed');
 });
 
 run();
