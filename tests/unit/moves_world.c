@@ -85,16 +85,33 @@ static void list_net(world *w, size_t at, size_t who)
     assert_ok(rovei_net_list(rovei_node_net(w->nodes[at].node), w->now, &l));
 }
 
+static bool is_apart(const world *w, size_t i, size_t j)
+{
+    return w->apart || (w->one_apart && (i == w->count - 1 || j == w->count - 1));
+}
+
+static void start_apart(world *w, size_t count)
+{
+    start_all(w, count);
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < count; j++)
+            if (j != i && is_apart(w, i, j))
+                list_net(w, i, j);
+    world_run(w, ROVE_SECOND);
+}
+
 void world_init_apart(world *w, size_t count)
 {
     memset(w, 0, sizeof *w);
     w->net = w->apart = true;
-    start_all(w, count);
-    for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; j < count; j++)
-            if (j != i)
-                list_net(w, i, j);
-    world_run(w, ROVE_SECOND);
+    start_apart(w, count);
+}
+
+void world_init_one_apart(world *w, size_t count)
+{
+    memset(w, 0, sizeof *w);
+    w->net = w->one_apart = true;
+    start_apart(w, count);
 }
 
 void world_start(world *w, size_t i)
@@ -115,7 +132,7 @@ void world_start(world *w, size_t i)
     rovei_node_set_tap(n->node, &n->tap);
     for (size_t j = 0; j < w->count; j++) {
         rovei_addr other = addr_of(j);
-        if (j != i && !w->apart)
+        if (j != i && !is_apart(w, i, j))
             assert_ok(
                 rovei_mesh_connect(rovei_node_mesh(n->node), w->now, &w->nodes[j].entity, &other));
     }

@@ -102,6 +102,7 @@ typedef struct world {
     const world_outside *outside; /* NULL: nobody */
     bool net;                     /* nodes that start serve class net */
     bool apart;                   /* and know each other by nothing else */
+    bool one_apart;               /* so it is with the last node only */
     unsigned lose;                /* of a hundred packets */
     uint64_t chance;
     rovei_now now;
@@ -115,6 +116,8 @@ void world_init(world *w, size_t count);
 void world_init_net(world *w, size_t count, const world_outside *outside);
 /* Nodes that are peers of class net to each other: the one of the lower number dials. */
 void world_init_apart(world *w, size_t count);
+/* Peers of class rove, but for the last one, which is of class net to all others. */
+void world_init_one_apart(world *w, size_t count);
 void world_fini(world *w);
 void world_start(world *w, size_t i); /* also again, as another incarnation that knows nothing */
 void world_stop(world *w, size_t i);
