@@ -85,7 +85,17 @@ wait $publishing
 until_true 30 fed two 23000 && pass "over four moves too" ||
     fail "over four moves too" "$(on two ps --json)"
 is "and each event once" "$(on two ps --json | grep '"state":"running"' | field events)" 23000
+is "the list of moves says what was taken over" \
+    "$(on two moves --json | grep -c '"unbound":[0-9]')" 4
 exits "and ends" 0 on two unsubscribe "$daemon" "$publisher" door
 is "there" "$(on two ps --json | grep -c '"feeds":\[\]')" 1
+# A token that the target cannot show is told of, although the channel needs none.
+other=$(on two spawn counter)
+on one channel create yard
+exits "on an open one" 0 on two subscribe "$other" "$publisher" yard --token two.token
+on two migrate "$other" --to "$(field node_id <three.out)" >moved || fail "a move" "$(cat moved)"
+is "replay partial" "$(grep -c '^ReplayPartial: 1 ' moved)" 1
+is "and in the list" "$(on two moves --json | grep "$other" | grep -c '"unbound":1[,}]')" 1
+exits "it is fed all the same" 0 on three unsubscribe "$other" "$publisher" yard
 until_true 20 sh -c "! '$rove' channel ls --json --control one.sock | grep -q '\"node_id\"'" &&
     pass "and at the publisher" || fail "and at the publisher"
