@@ -5,8 +5,9 @@
 . "$(dirname "$0")/lib.sh"
 
 start two --accept wordcount --tag hardware.gpu
+two=$pid
 # shellcheck disable=SC2086
-start one --peer "$(peer_of two)"
+start one --set spawn_wait=2 --peer "$(peer_of two)"
 until_true 20 is_up one "$(field entity <two.out)" || fail "the nodes meet"
 one_id=$(field node_id <one.out)
 two_id=$(field node_id <two.out)
@@ -46,3 +47,19 @@ is "the counters" "$(field spawns_served <status) $(field spawns_refused <status
 exits "nobody: status" 1 on one spawn counter --anywhere
 like "nobody: it says so" "$(cat err)" '*no node that can be reached*'
 exits "nobody: --from" 2 on one spawn wordcount --anywhere --identity key.id --from key.id
+
+# The other node falls silent when it is asked: nobody can say whether it heard that. When it is back
+# it has spawned one at most, and the next one is spawned as ever.
+before=$(on two ps --json | wc -l)
+kill -STOP "$two"
+exits "silent: status" 1 on one spawn wordcount --anywhere
+like "silent: it says so" "$(cat err)" '*is not known*'
+kill -CONT "$two"
+back() { on one spawn wordcount --anywhere >later 2>&1; }
+until_true 20 back || fail "silent: and back" "$(cat later)"
+more=$(($(on two ps --json | wc -l) - before))
+if [ "$more" = 1 ] || [ "$more" = 2 ]; then
+    pass "silent: one at most"
+else
+    fail "silent: one at most" "$more"
+fi
