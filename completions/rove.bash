@@ -36,7 +36,7 @@ _rove_value() {
         _rove_files "$2"
         return
         ;;
-    --to) words=$(_rove_field peers node_id) ;;
+    --to | --publisher) words=$(_rove_field peers node_id) ;;
     --drain-to) words="any none $(_rove_field peers node_id)" ;;
     --accept) words="all wordcount" ;;
     --set)

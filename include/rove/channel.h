@@ -156,6 +156,77 @@ ROVE_API ROVE_MUST_USE rove_err rove_channel_publish_async(rove_node *node, cons
                                                            const rove_publish_options *options,
                                                            rove_publish_fn *done, void *user);
 
+/* ---- listening ---- */
+
+/* A listener hears what a node publishes on a channel, without a daemon. */
+typedef struct rove_listener rove_listener;
+
+typedef enum rove_heard_kind {
+    ROVE_HEARD_SUBSCRIBED =
+        1,            /* the publisher's first answer: err. After an error nothing follows */
+    ROVE_HEARD_EVENT, /* number, payload */
+    ROVE_HEARD_GAP,   /* `number` to `last` were published and cannot be had any more */
+    ROVE_HEARD_ENDED, /* it was thrown out, or the publisher is gone: err. It is asked for
+                         again by itself, and events then go on behind the last one */
+} rove_heard_kind;
+
+/* Borrowed during the callback. */
+typedef struct rove_heard {
+    rove_heard_kind kind;
+    rove_err err;
+    uint64_t number; /* of the event on the channel */
+    uint64_t last;
+    rove_span payload;
+    rove_buf *owner; /* holds the payload: rove_buf_ref keeps it */
+} rove_heard;
+
+/* Called on the node's own thread, events in the order of their numbers: short, and without a call
+ * that waits. */
+typedef void rove_heard_fn(void *user, const rove_heard *heard);
+
+#define ROVE_LISTEN_OPTIONS_VERSION 1
+
+typedef struct rove_listen_options {
+    uint32_t struct_version;
+    uint64_t publisher; /* node id; 0: this node itself. Default 0 */
+    const char *group;  /* a queue group, whose members share the events; NULL: none. Copied */
+    rove_span token;    /* of a permission token or a chain; empty: none. Copied */
+    rove_heard_fn *heard;
+    void *user;
+} rove_listen_options;
+
+static inline void rove_listen_options_init(rove_listen_options *o)
+{
+    o->struct_version = ROVE_LISTEN_OPTIONS_VERSION;
+    o->publisher = 0;
+    o->group = 0;
+    o->token.data = 0;
+    o->token.size = 0;
+    o->heard = 0;
+    o->user = 0;
+}
+
+/* Listens to a channel from now on (docs/guarantees.md, "Channels"): from a Rove node each event
+ * comes once and in order, and what is lost is told as a gap. Ownership: the caller frees, before
+ * the node. Errors: ROVE_E_USAGE (no callback), ROVE_E_STRUCT_VERSION, errors of the name,
+ * ROVE_E_BOUND (the token, the group's name), ROVE_E_EXISTS (this node is a member of the channel
+ * in another group), ROVE_E_FULL (listeners_max), ROVE_E_UNREACHABLE, ROVE_E_REENTRANT (inside of a
+ * daemon), ROVE_E_NOMEM; what the publisher answers comes as
+ * SUBSCRIBED. Threads: any. Blocking: for a turn of the node's thread. */
+ROVE_API ROVE_MUST_USE rove_err rove_channel_listen(rove_listener **ret, rove_node *node,
+                                                    const char *channel,
+                                                    const rove_listen_options *options);
+
+/* A listener that is held hears no event until it is let go; those that it was about to be told may
+ * still come during the call. The publisher keeps what it has room for and is not made to wait
+ * longer than for any subscriber. Threads: any. Re-entry: allowed. Blocking: for a turn of the
+ * node's thread. */
+ROVE_API void rove_listener_hold(rove_listener *l, bool held);
+
+/* Leaves the channel and frees; no callback comes after it. NULL is ignored. Threads: any, but not
+ * inside of its own callback or of a daemon. Blocking: for a turn of the node's thread. */
+ROVE_API void rove_listener_free(rove_listener *l);
+
 /* ---- daemons on channels ---- */
 
 #define ROVE_SUBSCRIBE_TOKEN_MAX 65535

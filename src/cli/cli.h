@@ -49,6 +49,7 @@ int cli_stop(int argc, char **argv);
 int cli_token(int argc, char **argv);
 int cli_channel(int argc, char **argv);
 int cli_pub(int argc, char **argv);
+int cli_sub(int argc, char **argv);
 int cli_subscribe(int argc, char **argv);
 int cli_unsubscribe(int argc, char **argv);
 int cli_demo(int argc, char **argv);

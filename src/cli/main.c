@@ -34,6 +34,7 @@ static const cli_command commands[] = {
     {"subscribe", "feed a daemon from a channel", cli_subscribe},
     {"unsubscribe", "end that", cli_unsubscribe},
     {"pub", "publish events on a channel", cli_pub},
+    {"sub", "print what is published on a channel", cli_sub},
     {"token", "make, judge and revoke permission tokens", cli_token},
     {"demo", "three nodes, one daemon, a file, and moves meanwhile", cli_demo},
 };

@@ -21,7 +21,7 @@ static rove_err add_kinds(struct rovei_host *h, rovei_caps_draft *d)
     rove_err err = ROVE_OK;
     const rovei_made_of *m;
     pthread_mutex_lock(&h->lock);
-    bool ready = atomic_load(&h->life) == ROVEI_LIFE_READY;
+    bool ready = rovei_host_gate(h) == ROVE_OK;
     for (size_t it = 0; ready && !err && (m = rovei_factory_kind_next(&h->factory, &it));) {
         char tag[sizeof KIND + ROVE_KIND_NAME_MAX];
         if (!rovei_factory_accepts(&h->factory, m->name))

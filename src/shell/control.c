@@ -44,6 +44,7 @@ static const struct {
     {"channel_remove", control_channel_remove},
     {"channels", control_channels},
     {"publish", control_publish_begin},
+    {"listen", control_listen_begin},
     {"subscribe", control_subscribe},
     {"unsubscribe", control_unsubscribe},
 };
@@ -59,6 +60,24 @@ void control_leave(connection *c)
     ROVEI_DELETE(c->control->alloc, c);
 }
 
+static void resume(rovei_task *task, rovei_node *core, rovei_now now)
+{
+    connection *c = ROVEI_CONTAINER(task, connection, resume);
+    c->resuming = false;
+    if (!c->closing && c->mode == MODE_SEND)
+        control_send_room(c, core, now);
+    control_leave(c);
+}
+
+void control_resume_later(connection *c)
+{
+    if (c->resuming)
+        return;
+    c->resuming = true;
+    c->resume.run = resume;
+    rovei_postbox_post(rovei_node_postbox(c->control->node), &c->resume);
+}
+
 void control_close(connection *c)
 {
     if (c->closing)
@@ -67,6 +86,7 @@ void control_close(connection *c)
     c->closing = true;
     control_sending_leave(c, rovei_node_core(control->node), rovei_clock_now());
     control_publish_leave(c);
+    control_listen_leave(c, rovei_clock_now());
     control_state_drop(c);
     control_load_drop(c);
     rovei_loop_unwatch(control->node, c->channel.fd);
@@ -75,8 +95,7 @@ void control_close(connection *c)
     control->count--;
 }
 
-/* A connection that keeps its answers back is given no more to do until it takes them. */
-static bool is_clogged(const connection *c)
+bool control_is_clogged(const connection *c)
 {
     return rovei_channel_queued(&c->channel) > OUT_HIGH;
 }
@@ -85,7 +104,7 @@ static bool is_clogged(const connection *c)
  * known until they are looked at. */
 static rove_err write_out(connection *c)
 {
-    c->clogged |= is_clogged(c);
+    c->clogged |= control_is_clogged(c);
     return rovei_channel_flush(&c->channel);
 }
 
@@ -104,7 +123,7 @@ void control_flush(connection *c)
     bool more = left || c->clogged || (c->mode == MODE_STATE && !c->awaits);
     uint32_t wanted =
         (more ? (uint32_t)EPOLLOUT : 0u) |
-        (c->eof || is_clogged(c) || control_publish_stalled(c) ? 0u : (uint32_t)EPOLLIN);
+        (c->eof || control_is_clogged(c) || control_publish_stalled(c) ? 0u : (uint32_t)EPOLLIN);
     if (wanted != c->watched) {
         c->watched = wanted;
         if (rovei_loop_modify(c->control->node, c->channel.fd, wanted))
@@ -165,6 +184,8 @@ static void take_frame(connection *c, rovei_node *core, rovei_now now, uint8_t t
                (type == ROVEI_FRAME_EVENT || type == ROVEI_FRAME_FINISH ||
                 type == ROVEI_FRAME_DROP)) {
         control_publish_frame(c, core, now, type, body);
+    } else if (c->mode == MODE_LISTEN && type == ROVEI_FRAME_FINISH) {
+        control_listen_finish(c, now);
     } else if (c->mode == MODE_LOAD && (type == ROVEI_FRAME_BYTES || type == ROVEI_FRAME_FINISH)) {
         control_load_frame(c, type, body);
     } else if ((c->mode == MODE_MOVE || c->mode == MODE_JOB) && type == ROVEI_FRAME_ABORT) {
@@ -180,7 +201,7 @@ static void take_frame(connection *c, rovei_node *core, rovei_now now, uint8_t t
 static void take_in(connection *c, rovei_node *core, rovei_now now)
 {
     rove_err err = rovei_channel_fill(&c->channel);
-    while (!c->closing && !c->eof && !is_clogged(c) && !control_publish_stalled(c)) {
+    while (!c->closing && !c->eof && !control_is_clogged(c) && !control_publish_stalled(c)) {
         uint8_t type;
         rove_span body;
         rove_err parsed = rovei_channel_next(&c->channel, &type, &body);
@@ -195,7 +216,7 @@ static void take_in(connection *c, rovei_node *core, rovei_now now)
     }
     if (c->closing)
         return;
-    c->clogged = is_clogged(c);
+    c->clogged = control_is_clogged(c);
     if (err == ROVE_E_CLOSED && c->mode != MODE_IDLE) {
         control_close(c); /* nobody is there to hear the rest */
         return;
@@ -205,6 +226,8 @@ static void take_in(connection *c, rovei_node *core, rovei_now now)
         control_send_room(c, core, now);
     else if (c->mode == MODE_PUBLISH)
         control_publish_go_on(c, core, now);
+    else if (c->mode == MODE_LISTEN)
+        control_listen_room(c, now);
 }
 
 static void on_connection(void *user, rovei_node *core, rovei_now now, uint32_t events)
@@ -214,7 +237,7 @@ static void on_connection(void *user, rovei_node *core, rovei_now now, uint32_t 
         return;
     if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR) && write_out(c)) {
         control_close(c);
-    } else if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) || (c->clogged && !is_clogged(c))) {
+    } else if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) || (c->clogged && !control_is_clogged(c))) {
         take_in(c, core, now);
     }
     if (!c->closing && c->mode == MODE_STATE)

@@ -23,6 +23,7 @@
 #define ROVEI_FRAME_JSON    'J' /* a JSON object: one line of the answer */
 #define ROVEI_FRAME_TAKEN   'T' /* so many events went into the lane, see rovei_taken */
 #define ROVEI_FRAME_OUTCOME 'O' /* what became of an event, see rovei_outcome_head */
+#define ROVEI_FRAME_HEARD   'H' /* u64 number of an event on a channel, its bytes */
 #define ROVEI_FRAME_END     'X' /* i32 error, then its text: the request has ended */
 
 /* How a client that sends names itself, so that it can come back: drawn at random. */

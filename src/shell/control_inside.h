@@ -53,6 +53,7 @@ typedef enum connection_mode {
     MODE_STATE,   /* a state or snapshot goes out in pieces, or is about to */
     MODE_LOAD,    /* a snapshot comes in, in pieces */
     MODE_PUBLISH, /* events go to a channel */
+    MODE_LISTEN,  /* events come from a channel */
 } connection_mode;
 
 typedef struct connection {
@@ -70,10 +71,11 @@ typedef struct connection {
 
     /* MODE_SEND, and until the client has confirmed the last outcome */
     struct sending *sending;
-    rovei_task resume; /* goes on with the lane, and writes, once per burst of notes */
+    rovei_task resume; /* writes, and goes on with the lane, once per burst of notes */
     bool resuming;
 
     struct control_publishing *publishing; /* MODE_PUBLISH */
+    struct control_listening *listening;   /* MODE_LISTEN */
 
     /* MODE_MOVE */
     rovei_attempt_id attempt;
@@ -108,6 +110,10 @@ void control_flush(connection *c);
 /* The last thing that everything does which the loop calls for a connection: flushes, and frees one
  * that was closed meanwhile. */
 void control_leave(connection *c);
+/* The same, soon and once for several: for those who are told one thing after the other. */
+void control_resume_later(connection *c);
+/* A connection that keeps its answers back is given no more to do until it takes them. */
+bool control_is_clogged(const connection *c);
 
 /* One peer as clients see it. */
 json_object *control_peer(const rovei_peer_info *peer);
@@ -133,7 +139,7 @@ control_fn control_status, control_peers, control_ps, control_moves, control_sen
     control_state, control_snapshot, control_wait_peer, control_connect, control_kinds,
     control_token_add, control_tokens, control_revoke, control_drain, control_undrain,
     control_nodes, control_why, control_channel_create, control_channel_remove, control_channels,
-    control_publish_begin, control_subscribe, control_unsubscribe;
+    control_publish_begin, control_listen_begin, control_subscribe, control_unsubscribe;
 /* What a daemon here is subscribed to. */
 json_object *control_feeds(const rovei_node *core, const rove_entity *daemon);
 
@@ -165,6 +171,13 @@ void control_publish_go_on(connection *c, rovei_node *core, rovei_now now);
 bool control_publish_stalled(const connection *c);
 void control_publish_room(rovei_control *control, rovei_node *core, rovei_now now, rove_span name);
 void control_publish_leave(connection *c);
+
+/* ---- listening (control_listen.c) ---- */
+/* The client has read what was kept back. */
+void control_listen_room(connection *c, rovei_now now);
+/* It wants no more. */
+void control_listen_finish(connection *c, rovei_now now);
+void control_listen_leave(connection *c, rovei_now now);
 
 /* ---- states and snapshots (control_backup.c) ---- */
 /* Room for one more; false: there is none, and the request has ended. */

@@ -112,24 +112,6 @@ void control_send_room(connection *c, rovei_node *core, rovei_now now)
     }
 }
 
-static void resume(rovei_task *task, rovei_node *core, rovei_now now)
-{
-    connection *c = ROVEI_CONTAINER(task, connection, resume);
-    c->resuming = false;
-    if (!c->closing)
-        control_send_room(c, core, now);
-    control_leave(c);
-}
-
-static void resume_later(connection *c)
-{
-    if (c->resuming)
-        return;
-    c->resuming = true;
-    c->resume.run = resume;
-    rovei_postbox_post(rovei_node_postbox(c->control->node), &c->resume);
-}
-
 /* ---- what comes back ---- */
 
 /* False: the sending is gone, since nobody is there any more. */
@@ -217,7 +199,7 @@ static void on_note(void *user, rovei_node *core, rovei_now now, const rovei_not
         break;
     }
     if (c)
-        resume_later(c);
+        control_resume_later(c);
 }
 
 /* ---- beginning, and going on ---- */

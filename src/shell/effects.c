@@ -6,6 +6,7 @@
 #include <compute/spawn_remote.h>
 #include <shell/channels.h>
 #include <shell/files.h>
+#include <shell/listener.h>
 #include <shell/node_inside.h>
 
 typedef struct route {
@@ -106,18 +107,19 @@ bool rovei_node_drain_notes(rove_node *node, rovei_now now)
     rovei_note note;
     bool told = false; /* whoever is told may give the core orders */
     while (rovei_node_poll_note(node->core, &note)) {
-        route *r = note.sender ? rovei_map_get(&node->routes, &note.sender) : NULL;
+        uint64_t number = note.sender ? note.sender : rovei_listener_of(&note);
+        route *r = number ? rovei_map_get(&node->routes, &number) : NULL;
         if (note.kind == ROVEI_NOTE_PEER)
             rovei_node_wake_waiters(node, &note.peer);
         else if (note.kind == ROVEI_NOTE_HANDSHAKE_TIME)
             keep_handshake_time(node, note.value);
         else if (note.kind == ROVEI_NOTE_CHANNEL_ROOM)
             rovei_node_channel_room(node, now, note.text);
-        if (node->listener && !note.sender)
+        if (node->listener && !number)
             node->listener(node->listener_user, node->core, now, &note);
         if (r)
             r->fn(r->user, node->core, now, &note);
-        else if (node->host && !note.sender)
+        else if (node->host && !number)
             node->ops->note(node->host, node->core, now, &note);
         rovei_note_fini(&note);
         told = true;

@@ -41,8 +41,8 @@ void rovei_node_disclaim(rove_node *node);
 /* Attaches the host that has the place, or detaches it (NULL). On the loop thread. Effects that ask
  * a runtime are answered with E_TARGET_NO_RUNTIME while there is none. */
 void rovei_node_attach(rove_node *node, struct rovei_host *host, const rovei_host_ops *ops);
-/* Notes with a sender number go to the one who opened it, on the loop thread; the control socket
- * and rove_sender use this. */
+/* Notes of a sender or a listener (shell/listener.h) go to the one who opened it, on the loop
+ * thread, by its number; the control socket, rove_sender and rove_listener use this. */
 typedef void rovei_sender_fn(void *user, rovei_node *core, rovei_now now, const rovei_note *note);
 ROVE_MUST_USE rove_err rovei_node_route_sender(rove_node *node, uint64_t sender,
                                                rovei_sender_fn *fn, void *user);

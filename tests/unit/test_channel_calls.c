@@ -146,6 +146,126 @@ static void tells_in_order(void **state)
     place_close(&p);
 }
 
+/* ---- listening ---- */
+
+typedef struct ears {
+    rove_heard last;
+    unsigned subscribed, events, wrong;
+    char payload[8];
+    rove_buf *kept;
+} ears;
+
+static void hear(void *user, const rove_heard *h)
+{
+    ears *e = user;
+    e->last = *h;
+    e->subscribed += h->kind == ROVE_HEARD_SUBSCRIBED;
+    if (h->kind != ROVE_HEARD_EVENT)
+        return;
+    e->wrong += h->number != ++e->events;
+    snprintf(e->payload, sizeof e->payload, "%.*s", (int)h->payload.size,
+             (const char *)h->payload.data);
+    if (!e->kept)
+        e->kept = rove_buf_ref(h->owner);
+}
+
+static rove_err listen_with(place *p, ears *e, const char *channel, const char *group,
+                            rove_span token, rove_listener **ret)
+{
+    rove_listen_options o;
+    rove_listen_options_init(&o);
+    o.group = group;
+    o.token = token;
+    o.heard = hear;
+    o.user = e;
+    return rove_channel_listen(ret, p->node, channel, &o);
+}
+
+static void hears(void **state)
+{
+    (void)state;
+    place p;
+    driven_open(&p, 1);
+    loop l = {.places = &p, .count = 1};
+    ears e = {0}, f = {0};
+    rove_listener *one, *two;
+    rove_span events[2] = {text("a"), text("bc")};
+    assert_ok(rove_channel_create(p.node, "ch", NULL, false));
+    assert_ok(listen_with(&p, &e, "ch", NULL, text(""), &one));
+    assert_int_equal(e.subscribed, 0); /* never inside of the call */
+    LOOP_UNTIL(&l, e.subscribed == 1);
+    assert_ok(e.last.err);
+    assert_ok(rove_channel_publish(p.node, "ch", events, 2, NULL, NULL));
+    LOOP_UNTIL(&l, e.events == 2);
+    assert_string_equal(e.payload, "bc");
+    assert_non_null(e.kept);
+
+    /* One that is held misses nothing, and others go on meanwhile. */
+    assert_ok(listen_with(&p, &f, "ch", NULL, text(""), &two));
+    LOOP_UNTIL(&l, f.subscribed == 1);
+    f.events = 2; /* it begins behind the second */
+    rove_listener_hold(one, true);
+    assert_ok(rove_channel_publish(p.node, "ch", events, 2, NULL, NULL));
+    LOOP_UNTIL(&l, f.events == 4);
+    assert_int_equal(e.events, 2);
+    rove_listener_hold(one, false);
+    LOOP_UNTIL(&l, e.events == 4);
+    assert_int_equal(e.wrong + f.wrong, 0);
+
+    rove_listener_free(one);
+    assert_ok(rove_channel_publish(p.node, "ch", events, 1, NULL, NULL));
+    LOOP_UNTIL(&l, f.events == 5);
+    assert_int_equal(e.events, 4);
+    rove_listener_free(two);
+    rove_buf_unref(e.kept);
+    rove_buf_unref(f.kept);
+    place_close(&p);
+}
+
+static void does_not_listen(void **state)
+{
+    (void)state;
+    place p;
+    driven_open(&p, 1);
+    loop l = {.places = &p, .count = 1};
+    ears e = {0};
+    rove_listener *one = NULL, *two = NULL;
+    rove_listen_options o;
+    rove_listen_options_init(&o);
+    static char long_token[ROVE_SUBSCRIBE_TOKEN_MAX + 1], long_group[257];
+    memset(long_group, 'g', sizeof long_group - 1);
+    assert_int_equal(rove_channel_listen(&one, p.node, "ch", &o), ROVE_E_USAGE);
+    assert_int_equal(rove_channel_listen(&one, p.node, "ch", NULL), ROVE_E_USAGE);
+    o.heard = hear;
+    assert_int_equal(rove_channel_listen(&one, p.node, NULL, &o), ROVE_E_USAGE);
+    assert_int_equal(rove_channel_listen(&one, NULL, "ch", &o), ROVE_E_USAGE);
+    o.struct_version++;
+    assert_int_equal(rove_channel_listen(&one, p.node, "ch", &o), ROVE_E_STRUCT_VERSION);
+    assert_int_equal(listen_with(&p, &e, "", NULL, text(""), &one), ROVE_E_CHANNEL_EMPTY);
+    assert_int_equal(listen_with(&p, &e, "c h", NULL, text(""), &one), ROVE_E_CHANNEL_CHAR);
+    assert_int_equal(listen_with(&p, &e, long_group, NULL, text(""), &one), ROVE_E_CHANNEL_LONG);
+    assert_int_equal(listen_with(&p, &e, "ch", long_group, text(""), &one), ROVE_E_BOUND);
+    assert_int_equal(listen_with(&p, &e, "ch", NULL, (rove_span){NULL, 1}, &one), ROVE_E_USAGE);
+    assert_int_equal(
+        listen_with(&p, &e, "ch", NULL, (rove_span){long_token, sizeof long_token}, &one),
+        ROVE_E_BOUND);
+    assert_null(one);
+
+    /* What the publisher answers is told. */
+    assert_ok(listen_with(&p, &e, "elsewhere", NULL, text(""), &one));
+    LOOP_UNTIL(&l, e.subscribed == 1);
+    assert_int_equal(e.last.err, ROVE_E_CHANNEL_UNKNOWN);
+    rove_listener_free(one);
+    rove_listener_free(NULL);
+    rove_listener_hold(NULL, true);
+
+    assert_ok(rove_channel_create(p.node, "ch", NULL, false));
+    assert_ok(listen_with(&p, &e, "ch", "g", text(""), &one));
+    assert_int_equal(listen_with(&p, &e, "ch", "h", text(""), &two), ROVE_E_EXISTS);
+    rove_listener_free(one); /* before it was answered */
+    place_close(&p);
+}
+
 /* ---- subscriptions and snapshots ---- */
 
 static size_t subscribed(place *p, rove_daemon d, rove_subscription *ret)
@@ -217,10 +337,9 @@ static void snapshots_have_subscriptions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(makes_and_ends),
-        cmocka_unit_test(publishes),
-        cmocka_unit_test(tells_in_order),
-        cmocka_unit_test(snapshots_have_subscriptions),
+        cmocka_unit_test(makes_and_ends),  cmocka_unit_test(publishes),
+        cmocka_unit_test(tells_in_order),  cmocka_unit_test(hears),
+        cmocka_unit_test(does_not_listen), cmocka_unit_test(snapshots_have_subscriptions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
