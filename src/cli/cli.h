@@ -35,6 +35,7 @@ int cli_connect(int argc, char **argv);
 int cli_drain(int argc, char **argv);
 int cli_kinds(int argc, char **argv);
 int cli_nodes(int argc, char **argv);
+int cli_caps(int argc, char **argv);
 int cli_peers(int argc, char **argv);
 int cli_why(int argc, char **argv);
 int cli_ps(int argc, char **argv);

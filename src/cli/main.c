@@ -17,6 +17,7 @@ static const cli_command commands[] = {
     {"status", "how a node is", cli_status},
     {"peers", "the nodes that it talks to", cli_peers},
     {"nodes", "what nodes of the mesh have announced", cli_nodes},
+    {"caps", "what a node can do", cli_caps},
     {"connect", "make a node talk to another one", cli_connect},
     {"kinds", "the kinds of daemon that it can run", cli_kinds},
     {"ps", "the daemons on it", cli_ps},

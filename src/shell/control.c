@@ -39,6 +39,7 @@ static const struct {
     {"drain", control_drain},
     {"undrain", control_undrain},
     {"nodes", control_nodes},
+    {"caps", control_caps},
     {"why", control_why},
     {"channel_create", control_channel_create},
     {"channel_remove", control_channel_remove},

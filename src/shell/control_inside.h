@@ -138,8 +138,12 @@ control_fn control_status, control_peers, control_ps, control_moves, control_sen
     control_migrate, control_cancel, control_spawn, control_stop, control_expect, control_unexpect,
     control_state, control_snapshot, control_wait_peer, control_connect, control_kinds,
     control_token_add, control_tokens, control_revoke, control_drain, control_undrain,
-    control_nodes, control_why, control_channel_create, control_channel_remove, control_channels,
-    control_publish_begin, control_listen_begin, control_subscribe, control_unsubscribe;
+    control_nodes, control_caps, control_why, control_channel_create, control_channel_remove,
+    control_channels, control_publish_begin, control_listen_begin, control_subscribe,
+    control_unsubscribe;
+/* What a node has announced, as `rove nodes` lists it. */
+struct rovei_index_entry;
+json_object *control_announced(const struct rovei_index_entry *e, rovei_now now);
 /* What a daemon here is subscribed to. */
 json_object *control_feeds(const rovei_node *core, const rove_entity *daemon);
 

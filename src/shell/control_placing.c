@@ -14,7 +14,7 @@ static json_object *span_text(rove_span s)
     return json_object_new_string_len(s.data, (int)s.size);
 }
 
-static json_object *node_object(const rovei_index_entry *e, rovei_now now)
+json_object *control_announced(const rovei_index_entry *e, rovei_now now)
 {
     json_object *o = json_object_new_object(), *tags = json_object_new_array();
     json_object *metadata = json_object_new_object();
@@ -80,7 +80,7 @@ void control_nodes(connection *c, rovei_node *core, rovei_now now, json_object *
     const rovei_index_entry *e;
     for (size_t it = 0; !c->closing && (e = rovei_index_next(index, &it)) != NULL;)
         if (condition_holds(&k, &e->caps))
-            control_say(c, node_object(e, now));
+            control_say(c, control_announced(e, now));
     if (k.is_json)
         rovei_json_predicate_fini(&k.json);
     else
