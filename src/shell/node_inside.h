@@ -45,8 +45,8 @@ struct rove_node {
     rovei_pendings pendings;
     rovei_task idle_task; /* the last pending call has ended: stop */
     rovei_resolver resolver;
-    rovei_map routes; /* number of a sender or listener -> who is told */
-    uint64_t listeners; /* that were there so far: their numbers */
+    rovei_map routes;    /* number of a sender or listener -> who is told */
+    uint64_t listeners;  /* that were there so far: their numbers */
     atomic_bool claimed; /* a host has the place, or is about to */
     struct rovei_host *host;
     const rovei_host_ops *ops;
