@@ -9,6 +9,23 @@ static void titles(void)
            "EVENTS", "LANES", "NOTE");
 }
 
+static void show_feeds(json_object *o)
+{
+    json_object *feeds = NULL;
+    json_object_object_get_ex(o, "feeds", &feeds);
+    for (size_t i = 0; feeds && i < json_object_array_length(feeds); i++) {
+        json_object *f = json_object_array_get_idx(feeds, i);
+        printf("    fed by %s of %s, %s", cli_show(f, "channel"), cli_show(f, "publisher"),
+               cli_show(f, "state"));
+        if (cli_text(f, "reason"))
+            printf(" (%s)", cli_text(f, "reason"));
+        printf(", up to %s", cli_show(f, "position"));
+        if (cli_u64(f, "lost"))
+            printf(", %s lost", cli_show(f, "lost"));
+        putchar('\n');
+    }
+}
+
 static void show(json_object *o)
 {
     printf("%-18s %-12s %-9s %-18s %6s %10s %6s  %s\n", cli_show(o, "origin"), cli_show(o, "kind"),
@@ -17,6 +34,7 @@ static void show(json_object *o)
     if (cli_text(o, "attempt"))
         printf("    move %s with %s, %s s in this state, at byte %s\n", cli_show(o, "attempt"),
                cli_show(o, "counterpart"), cli_show(o, "age_s"), cli_show(o, "position"));
+    show_feeds(o);
 }
 
 int cli_ps(int argc, char **argv)

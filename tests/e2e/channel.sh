@@ -74,6 +74,7 @@ fed() { # NODE POSITION
 }
 on one pub door lines >/dev/null
 until_true 20 fed two 3000 && pass "it is fed" || fail "it is fed" "$(on two ps --json)"
+like "and that is shown" "$(on two ps)" "*fed by door of $publisher, bound, up to 3000*"
 seq 1 20000 | on one pub door >pub.out &
 publishing=$!
 at=two
