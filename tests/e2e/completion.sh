@@ -28,7 +28,7 @@ offers() {
     "$rove" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'
 } | sort >commands
 is "commands" "$(offers '')" "$(tr '\n' ' ' <commands)"
-is "commands that begin so" "$(offers s)" "send snapshot spawn status stop subscribe "
+is "commands that begin so" "$(offers s)" "send snapshot spawn status stop sub subscribe "
 is "options" "$(offers send --)" "--control --help --json --outputs --timeout "
 is "options that begin so" "$(offers send 0x1 --o)" "--outputs "
 is "limits" "$(offers node --set lane_)" "lane_bytes= lane_events= lane_expiry= "

@@ -139,8 +139,8 @@ static void test_evaluators_agree(void **state)
         "hardware.memory_gb=32",
         "hardware.memory_gb=64\nhardware.gpu",
         "hardware.gpu\nhardware.gpu.vendor=amd\nhardware.gpu.vram_gb=24",
-        "hardware.gpu\nhardware.gpu.vendor=nvidia\nhardware.gpu.vram_gb=80\n"
-        "hardware.memory_gb=512\nsoftware.model.0.id=llama\nzone-a",
+        ("hardware.gpu\nhardware.gpu.vendor=nvidia\nhardware.gpu.vram_gb=80\n"
+         "hardware.memory_gb=512\nsoftware.model.0.id=llama\nzone-a"),
     };
     rove_span tag = span_of("zone-a"), model = span_of("llama");
     (void)state;
