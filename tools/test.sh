@@ -12,9 +12,10 @@ jobs=$2
 shift 2
 
 report=$build/meson-logs/testlog.junit.xml
-rm -f "$report"
+rm -f "$report" "$build/meson-logs/testlog.json"
 meson test -C "$build" --no-rebuild --num-processes "$jobs" --print-errorlogs "$@"
 status=$?
+[ "$status" = 0 ] || python3 tools/failures.py "$build"
 
 count() {
     grep -o "<$1[ />]" "$report" 2>/dev/null | wc -l
