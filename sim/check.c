@@ -201,6 +201,23 @@ void sim_check_world(sim_world *w)
     check_net(w);
 }
 
+/* In class net a host may give the daemon on before its former host has heard that it serves, and
+ * the word may still be under way: what is left then goes when it comes. */
+static bool former_hosts_only(sim_world *w, const sim_node *host, const sim_daemon *d)
+{
+    const rovei_daemon *held = record_of(host, d);
+    if (!held || (held->role != ROVEI_ROLE_FREEZING && held->role != ROVEI_ROLE_FROZEN &&
+                  held->role != ROVEI_ROLE_COMMITTING))
+        return false;
+    for (unsigned i = 0; i < w->node_count; i++) {
+        const sim_node *n = &w->nodes[i];
+        const rovei_daemon *r = n == host || !has_copy(w, n, d) ? NULL : record_of(n, d);
+        if (r && (r->role != ROVEI_ROLE_COMMITTED || !r->net_source))
+            return false;
+    }
+    return true;
+}
+
 void sim_check_crash(sim_node *n, bool in_order)
 {
     sim_world *w = n->world;
@@ -212,7 +229,8 @@ void sim_check_crash(sim_node *n, bool in_order)
         if (!d->had_copy)
             continue;
         /* One that ends in order takes what it holds with it, and says so to its targets. */
-        d->host_crashed = d->host_crashed || in_order || core_serves(n, d);
+        d->host_crashed =
+            d->host_crashed || in_order || core_serves(n, d) || former_hosts_only(w, n, d);
         d->had_copy = false;
         for (unsigned k = 0; k < w->node_count; k++)
             if (k != n->index && has_copy(w, &w->nodes[k], d))

@@ -209,7 +209,7 @@ static inline void rove_listen_options_init(rove_listen_options *o)
 /* Listens to a channel from now on (docs/guarantees.md, "Channels"): from a Rove node each event
  * comes once and in order, and what is lost is told as a gap. Ownership: the caller frees, before
  * the node. Errors: ROVE_E_USAGE (no callback), ROVE_E_STRUCT_VERSION, errors of the name,
- * ROVE_E_BOUND (the token, the group's name), ROVE_E_EXISTS (this node is a member of the channel
+ * ROVE_E_BOUND (the token, the group's name), ROVE_E_CHANNEL_SEAT (this node is on the channel
  * in another group), ROVE_E_FULL (listeners_max), ROVE_E_UNREACHABLE, ROVE_E_REENTRANT (inside of a
  * daemon), ROVE_E_NOMEM; what the publisher answers comes as
  * SUBSCRIBED. Threads: any. Blocking: for a turn of the node's thread. */
@@ -239,7 +239,9 @@ ROVE_API void rove_listener_free(rove_listener *l);
  * ROVE_E_CHANNEL_UNAUTHORIZED, ROVE_E_CHANNEL_UNKNOWN, ROVE_E_CHANNEL_THROTTLED,
  * ROVE_E_CHANNELS_FULL (the publisher's answers), ROVE_E_ACK_TIMEOUT, ROVE_E_UNREACHABLE,
  * ROVE_E_NOT_FOUND, ROVE_E_MOVED, ROVE_E_ALREADY_MIGRATING, ROVE_E_NOT_READY, ROVE_E_BOUND (the
- * token), errors of the name, ROVE_E_FULL (daemon_subscriptions), ROVE_E_WOULD_BLOCK,
+ * token), errors of the name, ROVE_E_FULL (daemon_subscriptions), ROVE_E_CHANNEL_SEAT (listeners of
+ * this node are on that channel in a queue group), ROVE_E_EXISTS (the same is asked for already),
+ * ROVE_E_WOULD_BLOCK,
  * ROVE_E_SHUTTING_DOWN, ROVE_E_NOMEM. Blocking: for the publisher's answer, at most
  * membership_ack_wait. */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_subscribe_channel(rove_runtime *rt, rove_daemon daemon,
@@ -256,7 +258,8 @@ typedef enum rove_feed_state {
     ROVE_FEED_ASKING = 1, /* the publisher has not answered yet */
     ROVE_FEED_BOUND,      /* it is fed */
     ROVE_FEED_BEHIND,     /* it is fed, and older events are on their way again */
-    ROVE_FEED_UNBOUND,    /* it is not fed now, and asked for again after a while: see reason */
+    ROVE_FEED_UNBOUND,    /* it is not fed now, and asked for again after a while: see reason. With
+                             ROVE_E_CHANNEL_SEAT: when listeners here have left their queue group */
 } rove_feed_state;
 
 typedef struct rove_subscription {

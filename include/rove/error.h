@@ -175,7 +175,9 @@ typedef enum rove_err_class {
     X(E_NO_TARGET, 131, RETRY, "no node that can be reached takes the daemon")                     \
     X(E_WHERE, 132, USAGE, "the condition on nodes is not well formed")                            \
     X(E_PREDICATE, 133, PEER, "the predicate does not decode")                                     \
-    X(E_SPAWN_UNKNOWN, 134, USAGE, "whether the other node has spawned the daemon is not known")
+    X(E_SPAWN_UNKNOWN, 134, USAGE, "whether the other node has spawned the daemon is not known")   \
+    X(E_CHANNEL_SEAT, 135, USAGE,                                                                  \
+      "this node is on the channel for others: in another queue group, or in none")
 
 typedef enum rove_err {
 #define ROVE_ERR_ENUM(name, number, class, text) ROVE_##name = -(number),

@@ -189,6 +189,11 @@ ROVE_BEGIN_DECLS
       "way")                                                                                       \
     X(capability_seen, N, 65536, 64, 16777216,                                                     \
       "announcements remembered for ten minutes as seen; shared in the same way")                  \
+    X(capability_life, T, 3600 * ROVE_SECOND, 300 * ROVE_SECOND, UINT32_MAX * ROVE_SECOND,         \
+      "longest life of another node's announcement from its arrival, whatever it says")            \
+    X(capability_texts, B, UINT64_C(16) << 20, 16384, UINT64_C(1) << 32,                           \
+      "their texts, kept for sessions that begin later; above it the peer of whom most is kept "   \
+      "gives way")                                                                                 \
     X(capability_rate, N, 1000, 1, 1000000,                                                        \
       "new announcements of one peer a second that are looked at; four times as many at once")     \
     /* embedding: rove/observer.h, rove/async.h */                                                 \

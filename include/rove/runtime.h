@@ -107,12 +107,18 @@ typedef struct rove_spawn_options {
     /* Take the right to run this identity whatever is known of it elsewhere: it gets an epoch above
      * all that moves can reach. Default false. docs/guarantees.md, "One copy". */
     bool force;
+    /* Besides to whoever sent the events, the daemon's outputs go to this channel of the node that
+     * hosts it, in the order in which they were made. The channel is made where it is missing, with
+     * the defaults; the name goes with the daemon to other Rove nodes. Copied. NULL, the default:
+     * nowhere. docs/guarantees.md, "What daemons publish". */
+    const char *output_channel;
 } rove_spawn_options;
 
 static inline void rove_spawn_options_init(rove_spawn_options *options)
 {
     options->struct_version = ROVE_SPAWN_OPTIONS_VERSION;
     options->force = false;
+    options->output_channel = 0;
 }
 
 /* Makes a daemon of a kind. `identity` is copied; NULL draws one that lives in memory only. Unless
@@ -120,9 +126,10 @@ static inline void rove_spawn_options_init(rove_spawn_options *options)
  * the node that is ROVE_E_WOULD_BLOCK. `options` NULL: the defaults.
  * Errors: ROVE_E_KIND_UNKNOWN; ROVE_E_EXISTS (this identity, or an expectation for it, is here);
  * ROVE_E_ORIGIN_TAKEN; ROVE_E_LIVES_ELSEWHERE; what the kind's create returned; ROVE_E_FULL
- * (daemons_max); ROVE_E_CORDONED (rove/drain.h); ROVE_E_WOULD_BLOCK; ROVE_E_STRUCT_VERSION;
- * ROVE_E_NOMEM. After an error nothing is left behind and an incumbent is untouched. Blocking:
- * until the question is settled. docs/guarantees.md, "One copy". */
+ * (daemons_max); ROVE_E_CORDONED (rove/drain.h); errors of the output channel's name
+ * (rove/channel.h); ROVE_E_WOULD_BLOCK; ROVE_E_STRUCT_VERSION; ROVE_E_NOMEM. After an error nothing
+ * is left behind and an incumbent is untouched. Blocking: until the question is settled.
+ * docs/guarantees.md, "One copy". */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_spawn(rove_runtime *rt, const char *kind,
                                                    const rove_identity *identity,
                                                    const rove_spawn_options *options,
@@ -240,11 +247,11 @@ typedef enum rove_deliver_flags {
     ROVE_DELIVER_NOWAIT = 1,
 } rove_deliver_flags;
 
-/* Hands a daemon of this runtime one event and gives its outputs. Nothing is published: they are
- * the caller's. Events of one thread to one daemon are applied in order. `event->received_at` is
- * set here. While the daemon moves the call waits and returns what came of the event, wherever it
- * was applied in the end. A target of class net takes no events: while the daemon moves to one the
- * event is refused.
+/* Hands a daemon of this runtime one event and gives its outputs. They are the caller's, and are
+ * published only when the daemon has an output channel. Events of one thread to one daemon are
+ * applied in order. `event->received_at` is set here. While the daemon moves the call waits and
+ * returns what came of the event, wherever it was applied in the end. A target of class net takes
+ * no events: while the daemon moves to one the event is refused.
  * Ownership: `ret` is set on every return and is to be given back with rove_result_fini; the
  * payload is only read during the call. `done` and `user` are used with NOWAIT only.
  * Errors: ROVE_E_PROCESS (an outcome: the daemon refused the event); ROVE_E_HORIZON_FULL;
@@ -252,8 +259,9 @@ typedef enum rove_deliver_flags {
  * done); ROVE_E_MOVED (the daemon lives elsewhere now); ROVE_E_SUPERSEDED (another holder has the
  * right; the copy here is kept aside); ROVE_E_MOVING (to a node of class net; not accepted);
  * ROVE_E_BUFFER_FULL (moving; not accepted); ROVE_E_TOO_LARGE (event_max; detail: size, most, not
- * accepted); ROVE_E_SHUTTING_DOWN; ROVE_E_WOULD_BLOCK; ROVE_E_REENTRANT; ROVE_E_USAGE;
- * ROVE_E_FULL (NOWAIT: pending_events); ROVE_E_NOMEM.
+ * accepted); ROVE_E_SHUTTING_DOWN; ROVE_E_WOULD_BLOCK; ROVE_E_REENTRANT; ROVE_E_USAGE; ROVE_E_FULL
+ * (NOWAIT: pending_events; with an output channel: as many events whose outputs the node's thread
+ * has not published yet; not accepted); ROVE_E_NOMEM.
  * After a diverted event: also ROVE_E_UNKNOWN_OUTCOME and what ended the move's other side.
  * Blocking: for events before it, and as said for moves. docs/guarantees.md, "Events" and "Moves".
  */

@@ -4,6 +4,11 @@
 #include <base/text.h>
 #include <string.h>
 
+rove_span rovei_span_of(const char *s)
+{
+    return (rove_span){s, strlen(s)};
+}
+
 size_t rovei_utf8_step(const uint8_t *p, size_t left)
 {
     if (p[0] < 0x80)

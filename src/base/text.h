@@ -28,6 +28,9 @@ static inline rove_span rovei_text_span(const rovei_text *t)
     return (rove_span){t->chars, t->size};
 }
 
+/* The bytes of a string, without its end. */
+rove_span rovei_span_of(const char *s);
+
 /* The number of bytes of the UTF-8 sequence at `p`, 0 when it is none. `left` is not 0. */
 size_t rovei_utf8_step(const uint8_t *p, size_t left);
 bool rovei_is_utf8(rove_span text);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define WINDOW     (10 * ROVE_SECOND)
-#define REANNOUNCE (150 * ROVE_SECOND)
+#define REANNOUNCE ROVEI_GOSSIP_REANNOUNCE
 #define DEBOUNCE   (100 * ROVE_MILLISECOND)
 #define GC         (60 * ROVE_SECOND)
 #define SWEEP      (500 * ROVE_MILLISECOND)
@@ -30,6 +30,8 @@ rove_err rovei_gossip_new(rovei_gossip **ret, const rovei_gossip_config *cfg, ro
     g->change_at = ROVE_TIME_NEVER;
     g->reannounce_at = ROVE_TIME_NEVER; /* until there is something to announce */
     g->gc_at = rovei_time_add(now.mono, GC);
+    g->late_at = ROVE_TIME_NEVER;
+    rovei_list_init(&g->late);
     rovei_caps_draft_init(&g->set, g->alloc);
     rovei_list_init(&g->peers);
     rovei_list_init(&g->outs);
@@ -76,6 +78,14 @@ static gossip_out *new_out(rovei_gossip *g, rove_buf *text, size_t room)
     return o;
 }
 
+gossip_out *rovei_gossip_send(rovei_gossip *g, rove_buf *text, uint64_t to)
+{
+    gossip_out *o = new_out(g, text, 1);
+    if (o)
+        o->to[0] = to;
+    return o;
+}
+
 void rovei_gossip_spread(rovei_gossip *g, rove_buf *text, bool forwarded, uint64_t but,
                          uint64_t nor)
 {
@@ -104,6 +114,7 @@ bool rovei_gossip_poll(rovei_gossip *g, uint64_t *ret_to, rove_buf **ret_text)
             continue; /* gone meanwhile */
         g->stats.sent++;
         g->stats.forwarded += o->forwarded;
+        g->stats.late += o->late;
         *ret_to = to;
         *ret_text = rove_buf_ref(o->text);
         return true;
@@ -220,7 +231,6 @@ const rovei_announcement *rovei_gossip_own(const rovei_gossip *g)
 rove_err rovei_gossip_peer_up(rovei_gossip *g, rovei_now now, uint64_t node_id,
                               const rove_entity *proved)
 {
-    (void)now;
     gossip_peer *p = rovei_map_get(&g->peer_map, &node_id);
     if (!p) {
         if (g->peer_map.count >= g->env->limits.peers_max)
@@ -235,15 +245,16 @@ rove_err rovei_gossip_peer_up(rovei_gossip *g, rovei_now now, uint64_t node_id,
             return err;
         }
         rovei_gossip_source_init(&p->from);
+        rovei_list_init(&p->late);
         rovei_list_add_tail(&g->peers, &p->link);
     }
     if (proved) {
         p->pinned = true;
         p->entity = *proved;
+        rovei_gossip_late_begin(g, now, p);
     }
-    gossip_out *o = g->own_text ? new_out(g, g->own_text, 1) : NULL;
-    if (o)
-        o->to[0] = node_id;
+    if (g->own_text)
+        (void)rovei_gossip_send(g, g->own_text, node_id);
     return ROVE_OK;
 }
 
@@ -254,7 +265,10 @@ void rovei_gossip_peer_gone(rovei_gossip *g, rovei_now now, uint64_t node_id)
     if (!p)
         return;
     rovei_gossip_orphan(g, &p->from);
+    if (p->heard) /* so that the same is taken when it comes back: it says it to a new session */
+        rovei_gossip_forget_seen(g, &(gossip_seen_key){node_id, p->heard_version, true});
     rovei_list_remove(&p->link);
+    rovei_list_remove(&p->late);
     ROVEI_DELETE(g->alloc, p);
     gossip_node *n = rovei_map_get(&g->nodes, &node_id);
     if (n) {
@@ -277,6 +291,7 @@ bool rovei_gossip_pinned(const rovei_gossip *g, uint64_t node_id, rove_entity *r
 uint64_t rovei_gossip_deadline(const rovei_gossip *g)
 {
     uint64_t at = rovei_time_min(g->change_at, g->reannounce_at);
+    at = rovei_time_min(at, g->late_at);
     if (g->trailing)
         at = rovei_time_min(at, g->window_end);
     if (g->seen.count)
@@ -304,6 +319,8 @@ void rovei_gossip_expire(rovei_gossip *g, rovei_now now)
     }
     if (g->trailing && now.mono >= g->window_end)
         send_own(g, now);
+    if (now.mono >= g->late_at)
+        rovei_gossip_late_turn(g, now);
 }
 
 rovei_gossip_stats rovei_gossip_stats_get(const rovei_gossip *g)
@@ -311,6 +328,7 @@ rovei_gossip_stats rovei_gossip_stats_get(const rovei_gossip *g)
     rovei_gossip_stats s = g->stats;
     s.nodes = g->nodes.count;
     s.seen = g->seen.count;
+    s.text_bytes = g->text_bytes;
     ROVEI_LIST_EACH (it, next, &g->peers)
         s.pins += ROVEI_CONTAINER(it, gossip_peer, link)->pinned;
     return s;

@@ -7,9 +7,10 @@
  *
  * Bounds: the nodes in the index (limit `capability_nodes`) and the announcements remembered as
  * seen
- * (`capability_seen`) are shared by the peers that they came from. At the bound the peer of whom
- * most is held gives way, so that no peer can take the room of others. `capability_rate` bounds how
- * many signatures of one peer are looked at. */
+ * (`capability_seen`), and the texts kept for peers that come later (`capability_texts`) are shared
+ * by the peers that they came from. At the bound the peer of whom most is held gives way, so that
+ * no peer can take the room of others. `capability_rate` bounds how many signatures of one peer are
+ * looked at. */
 #ifndef ROVEI_CAPABILITY_GOSSIP_H
 #define ROVEI_CAPABILITY_GOSSIP_H
 
@@ -45,7 +46,9 @@ const rovei_announcement *rovei_gossip_own(const rovei_gossip *g);
 
 /* ---- peers ---- */
 /* A session stands. `proved`: the entity that the session has proved, which is its pin; NULL where
- * it proves none. The last announcement goes to it. E_NOMEM, E_FULL (peers_max): it is not served.
+ * it proves none. The last announcement goes to it; where the entity is proved (class rove) also
+ * what others have announced before, a little at a time. E_NOMEM, E_FULL (peers_max): it is not
+ * served.
  */
 ROVE_MUST_USE rove_err rovei_gossip_peer_up(rovei_gossip *g, rovei_now now, uint64_t node_id,
                                             const rove_entity *proved);
@@ -89,8 +92,11 @@ typedef struct rovei_gossip_stats {
     uint64_t announced;          /* versions of this node */
     uint64_t received, accepted; /* texts; those that changed the index */
     uint64_t sent, forwarded;    /* texts to one peer each; of those, of other nodes */
+    uint64_t shortened;          /* accepted whose life was too long */
+    uint64_t late;               /* of those, what was known before the peer came */
     uint64_t expired, displaced; /* nodes that left the index: time; another peer's share */
     uint64_t nodes, seen, pins;  /* now */
+    uint64_t text_bytes;         /* kept for peers that come later, now */
     uint64_t drops[ROVEI_GOSSIP_DROP_COUNT];
 } rovei_gossip_stats;
 rovei_gossip_stats rovei_gossip_stats_get(const rovei_gossip *g);

@@ -14,16 +14,14 @@ static bool within_rate(const rovei_gossip *g, gossip_peer *p, rovei_now now)
     return true;
 }
 
-static void forward(rovei_gossip *g, const rovei_announcement *a, uint64_t from)
+/* As it is sent on; NULL: it is not. */
+static rove_buf *with_one_more_hop(const rovei_gossip *g, const rovei_announcement *a)
 {
     uint8_t text[ROVEI_ANNOUNCEMENT_MAX];
-    if (a->hop_count >= ROVEI_CAPABILITY_HOPS - 1 || g->peer_map.count < 2)
-        return;
+    if (a->hop_count >= ROVEI_CAPABILITY_HOPS - 1)
+        return NULL;
     size_t size = rovei_announcement_write(a, (uint8_t)(a->hop_count + 1), text, sizeof text);
-    rove_buf *buf = size ? rovei_buf_copy(g->alloc, text, size) : NULL;
-    if (buf)
-        rovei_gossip_spread(g, buf, true, from, a->node_id);
-    rove_buf_unref(buf);
+    return size ? rovei_buf_copy(g->alloc, text, size) : NULL;
 }
 
 /* Whether it is to be believed at all; COUNT: it is. */
@@ -50,6 +48,17 @@ static rovei_gossip_drop judge(const rovei_gossip *g, gossip_peer *p, rovei_now 
     return ROVEI_GOSSIP_DROP_COUNT;
 }
 
+/* For this node's own use: what was sent on is what was signed. */
+static void make_own(rovei_gossip *g, rovei_announcement *a)
+{
+    uint64_t longest = g->env->limits.capability_life / ROVE_SECOND;
+    rovei_announcement_strip(a);
+    if (a->ttl > longest) {
+        a->ttl = (uint32_t)longest;
+        g->stats.shortened++;
+    }
+}
+
 static rovei_gossip_drop take(rovei_gossip *g, gossip_peer *p, rovei_now now, rovei_announcement *a)
 {
     gossip_seen_key key = {a->node_id, a->version, !a->hop_count};
@@ -65,11 +74,18 @@ static rovei_gossip_drop take(rovei_gossip *g, gossip_peer *p, rovei_now now, ro
         return ROVEI_GOSSIP_DROP_FULL; /* not remembered: another peer may bring it */
     if (rovei_gossip_note_seen(g, now, &p->from, &key))
         return ROVEI_GOSSIP_DROP_MEMORY;
+    if (!a->hop_count) {
+        p->heard = true;
+        p->heard_version = a->version;
+    }
     if (known && a->version <= known->version)
         return ROVEI_GOSSIP_DROP_STALE;
-    forward(g, a, p->id);
-    rovei_announcement_strip(a);
-    rove_err err = rovei_gossip_keep_node(g, now, &p->from, a);
+    rove_buf *onward = with_one_more_hop(g, a);
+    if (onward)
+        rovei_gossip_spread(g, onward, true, p->id, a->node_id);
+    make_own(g, a);
+    rove_err err = rovei_gossip_keep_node(g, now, &p->from, a, onward);
+    rove_buf_unref(onward);
     if (err == ROVE_E_NOMEM)
         return ROVEI_GOSSIP_DROP_MEMORY;
     if (err)

@@ -11,6 +11,7 @@ void rovei_gossip_source_init(gossip_source *s)
 {
     rovei_list_init(&s->nodes);
     rovei_list_init(&s->seen);
+    rovei_list_init(&s->texts);
 }
 
 void rovei_gossip_orphan(rovei_gossip *g, gossip_source *s)
@@ -25,18 +26,28 @@ void rovei_gossip_orphan(rovei_gossip *g, gossip_source *s)
         rovei_list_add_tail(&g->orphans.seen, it);
         ROVEI_CONTAINER(it, gossip_seen, link)->from = &g->orphans;
     }
+    ROVEI_LIST_EACH (it, next, &s->texts) {
+        rovei_list_remove(it);
+        rovei_list_add_tail(&g->orphans.texts, it);
+    }
+    g->orphans.text_bytes += s->text_bytes;
+    s->text_bytes = 0;
     g->orphans.node_count += s->node_count;
     g->orphans.seen_count += s->seen_count;
     s->node_count = s->seen_count = 0;
 }
 
-/* Who holds most, of nodes or of what was seen. */
-static gossip_source *largest(rovei_gossip *g, bool of_nodes)
+static uint64_t held(const gossip_source *s, gossip_share of)
+{
+    return of == GOSSIP_NODES ? s->node_count : of == GOSSIP_SEEN ? s->seen_count : s->text_bytes;
+}
+
+gossip_source *rovei_gossip_largest(rovei_gossip *g, gossip_share of)
 {
     gossip_source *most = &g->orphans;
     ROVEI_LIST_EACH (it, next, &g->peers) {
         gossip_source *s = &ROVEI_CONTAINER(it, gossip_peer, link)->from;
-        if (of_nodes ? s->node_count > most->node_count : s->seen_count > most->seen_count)
+        if (held(s, of) > held(most, of))
             most = s;
     }
     return most;
@@ -61,7 +72,7 @@ rove_err rovei_gossip_note_seen(rovei_gossip *g, rovei_now now, gossip_source *f
                                 const gossip_seen_key *key)
 {
     if (g->seen.count >= g->env->limits.capability_seen) {
-        gossip_source *most = largest(g, false);
+        gossip_source *most = rovei_gossip_largest(g, GOSSIP_SEEN);
         drop_seen(g, ROVEI_CONTAINER(most->seen.next, gossip_seen, link));
     }
     gossip_seen *s = ROVEI_NEW(g->alloc, gossip_seen);
@@ -76,6 +87,13 @@ rove_err rovei_gossip_note_seen(rovei_gossip *g, rovei_now now, gossip_source *f
     rovei_list_add_tail(&from->seen, &s->link);
     from->seen_count++;
     return ROVE_OK;
+}
+
+void rovei_gossip_forget_seen(rovei_gossip *g, const gossip_seen_key *key)
+{
+    gossip_seen *s = rovei_map_get(&g->seen, key);
+    if (s)
+        drop_seen(g, s);
 }
 
 static void collect_of(rovei_gossip *g, rovei_now now, gossip_source *from)
@@ -98,6 +116,7 @@ void rovei_gossip_collect(rovei_gossip *g, rovei_now now)
 
 void rovei_gossip_drop_node(rovei_gossip *g, gossip_node *n)
 {
+    rovei_gossip_keep_text(g, n, NULL);
     rovei_map_remove(&g->nodes, &n->id);
     rovei_list_remove(&n->link);
     n->from->node_count--;
@@ -108,7 +127,7 @@ bool rovei_gossip_make_room(rovei_gossip *g, const gossip_source *from)
 {
     if (g->nodes.count < g->env->limits.capability_nodes)
         return true;
-    gossip_source *most = largest(g, true);
+    gossip_source *most = rovei_gossip_largest(g, GOSSIP_NODES);
     if (most->node_count <= from->node_count)
         return false;
     /* The one that it brought last: what has been there for long stays. */
@@ -120,7 +139,7 @@ bool rovei_gossip_make_room(rovei_gossip *g, const gossip_source *from)
 }
 
 rove_err rovei_gossip_keep_node(rovei_gossip *g, rovei_now now, gossip_source *from,
-                                const rovei_announcement *a)
+                                const rovei_announcement *a, rove_buf *text)
 {
     gossip_node *n = rovei_map_get(&g->nodes, &a->node_id);
     gossip_node *fresh = n ? NULL : ROVEI_NEW(g->alloc, gossip_node);
@@ -141,11 +160,13 @@ rove_err rovei_gossip_keep_node(rovei_gossip *g, rovei_now now, gossip_source *f
     if (fresh) {
         n = fresh;
         n->from = from;
+        rovei_list_init(&n->text_link);
         rovei_list_add_tail(&from->nodes, &n->link);
         from->node_count++;
     }
     n->version = a->version;
-    n->expires = rovei_time_add(now.mono, a->ttl * ROVE_SECOND);
+    n->came = now.mono;
+    rovei_gossip_keep_text(g, n, text);
     return ROVE_OK;
 }
 
@@ -186,12 +207,15 @@ void rovei_gossip_free_tables(rovei_gossip *g)
 void rovei_gossip_check(const rovei_gossip *g)
 {
     uint64_t nodes = g->orphans.node_count, seen = g->orphans.seen_count;
+    uint64_t bytes = g->orphans.text_bytes;
     ROVEI_LIST_EACH (it, next, &g->peers) {
         const gossip_peer *p = ROVEI_CONTAINER(it, gossip_peer, link);
         nodes += p->from.node_count;
         seen += p->from.seen_count;
+        bytes += p->from.text_bytes;
     }
     ROVEI_CHECK(nodes == g->nodes.count && seen == g->seen.count);
+    ROVEI_CHECK(bytes == g->text_bytes && bytes <= g->env->limits.capability_texts);
     ROVEI_CHECK(nodes <= g->env->limits.capability_nodes);
     ROVEI_CHECK(seen <= g->env->limits.capability_seen);
 }

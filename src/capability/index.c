@@ -296,6 +296,12 @@ const rovei_index_entry *rovei_index_get(const rovei_index *x, uint64_t node_id)
     return s ? &s->entry : NULL;
 }
 
+const rovei_index_entry *rovei_index_from(const rovei_index *x, uint64_t node_id)
+{
+    size_t at = place_of(x, node_id);
+    return rovei_index_next(x, &at);
+}
+
 const rovei_index_entry *rovei_index_next(const rovei_index *x, size_t *it)
 {
     return *it < x->count ? &x->slots[(*it)++]->entry : NULL;

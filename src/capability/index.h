@@ -69,6 +69,9 @@ const rovei_index_entry *rovei_index_get(const rovei_index *x, uint64_t node_id)
 const rovei_index_entry *rovei_index_next(const rovei_index *x, size_t *it);
 /* As above, those that the filter selects (NULL: all). */
 const rovei_index_entry *rovei_index_query(const rovei_index *x, const rovei_filter *f, size_t *it);
+/* The first entry whose node id is not below this one; NULL: there is none. For a walk during which
+ * the index changes. */
+const rovei_index_entry *rovei_index_from(const rovei_index *x, uint64_t node_id);
 size_t rovei_index_count(const rovei_index *x);
 rovei_index_stats rovei_index_stats_get(const rovei_index *x);
 /* Invariants: aborts when one is broken. */

@@ -12,11 +12,6 @@ static const char *const axis_names[] = {
     [ROVEI_AXIS_SOFTWARE] = "software",
 };
 
-rove_span rovei_span_of(const char *s)
-{
-    return (rove_span){s, strlen(s)};
-}
-
 bool rovei_span_equal(rove_span a, rove_span b)
 {
     return a.size == b.size && rovei_span_order(a, b) == 0;

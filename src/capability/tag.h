@@ -5,6 +5,7 @@
 #ifndef ROVEI_CAPABILITY_TAG_H
 #define ROVEI_CAPABILITY_TAG_H
 
+#include <base/text.h>
 #include <capability/look.h>
 
 /* In the order of their names. */
@@ -43,7 +44,5 @@ const char *rovei_axis_name(rovei_axis axis);
 bool rovei_axis_of(rove_span name, rovei_axis *ret);
 
 bool rovei_span_equal(rove_span a, rove_span b);
-/* The bytes of a string, without its end. */
-rove_span rovei_span_of(const char *s);
 
 #endif

@@ -79,6 +79,25 @@ static void feed_delete(rovei_feed *s)
     ROVEI_DELETE(f->node->alloc, s);
 }
 
+/* The last listener of the queue group has gone: the membership is for the daemons that waited, and
+ * begins as a new one. They ask by their timers, behind what is said now. */
+static void pass_on(rovei_wire *w, rovei_now now)
+{
+    rovei_wire_forget_waiting(w);
+    rovei_timer_set(&w->f->node->timers, &w->timer, ROVE_TIME_NEVER);
+    rove_buf_unref(w->group);
+    w->group = NULL;
+    w->incarnation = w->next = w->taken = w->told = w->untold = w->asked_from = 0;
+    w->member = false;
+    ROVEI_LIST_EACH (it, next, &w->seatless) {
+        rovei_feed *s = ROVEI_CONTAINER(it, rovei_feed, on_wire);
+        rovei_list_remove(&s->on_wire);
+        rovei_list_add_tail(&w->feeds, &s->on_wire);
+        s->seatless = false;
+        rovei_timer_set(&w->f->node->timers, &s->timer, now.mono);
+    }
+}
+
 void rovei_feed_free(rovei_feed *s, rovei_now now, bool membership)
 {
     rovei_wire *w = s->wire;
@@ -89,7 +108,10 @@ void rovei_feed_free(rovei_feed *s, rovei_now now, bool membership)
     }
     if (membership)
         rovei_wire_leave(w, now);
-    wire_free(w);
+    if (rovei_list_empty(&w->seatless))
+        wire_free(w);
+    else
+        pass_on(w, now);
 }
 
 void rovei_feeds_free(struct rovei_feeds *f)
@@ -99,6 +121,8 @@ void rovei_feeds_free(struct rovei_feeds *f)
     size_t it = 0;
     for (rovei_wire *w; (w = rovei_map_next(&f->wires, &it)); it = 0) {
         ROVEI_LIST_EACH (at, next, &w->feeds)
+            feed_delete(ROVEI_CONTAINER(at, rovei_feed, on_wire));
+        ROVEI_LIST_EACH (at, next, &w->seatless)
             feed_delete(ROVEI_CONTAINER(at, rovei_feed, on_wire));
         wire_free(w);
     }
@@ -126,6 +150,7 @@ void rovei_feed_note(const rovei_feed *s, rovei_note_kind kind, rove_err err)
 
 /* ---- making ---- */
 
+/* With E_CHANNEL_SEAT it is there, and in another group. */
 static rove_err wire_get(struct rovei_feeds *f, uint64_t node_id, rove_span name, rove_span group,
                          rovei_wire **ret)
 {
@@ -134,10 +159,9 @@ static rove_err wire_get(struct rovei_feeds *f, uint64_t node_id, rove_span name
     rovei_wire *w = find(f, node_id, hash);
     if (w) {
         *ret = w;
-        return same_bytes(rove_buf_span(w->name), name) &&
-                       same_bytes(rove_buf_span(w->group), group)
-                   ? ROVE_OK
-                   : ROVE_E_EXISTS;
+        if (!same_bytes(rove_buf_span(w->name), name))
+            return ROVE_E_EXISTS;
+        return same_bytes(rove_buf_span(w->group), group) ? ROVE_OK : ROVE_E_CHANNEL_SEAT;
     }
     w = ROVEI_NEW(a, rovei_wire);
     if (!w)
@@ -149,6 +173,7 @@ static rove_err wire_get(struct rovei_feeds *f, uint64_t node_id, rove_span name
     w->group = group.size ? rovei_buf_copy(a, group.data, group.size) : NULL;
     rovei_queue_init(&w->waiting, a, sizeof(rovei_feed_message));
     rovei_list_init(&w->feeds);
+    rovei_list_init(&w->seatless);
     rovei_list_init(&w->busy);
     make_key(w->key, node_id, hash);
     bool timer = w->name && (w->group || !group.size) &&
@@ -164,22 +189,26 @@ static rove_err wire_get(struct rovei_feeds *f, uint64_t node_id, rove_span name
     return ROVE_OK;
 }
 
+/* `may_wait`: without a seat it is made all the same, and gets one when the group is left. */
 static rove_err feed_new(struct rovei_feeds *f, const rovei_feed_order *o, rovei_daemon *d,
-                         rovei_feed **ret)
+                         bool may_wait, rovei_feed **ret)
 {
     rovei_wire *w;
     rove_err err = wire_get(f, o->publisher, o->channel, o->group, &w);
-    if (err)
+    const bool seatless = err == ROVE_E_CHANNEL_SEAT && may_wait;
+    if (err && !seatless)
         return err;
     rovei_feed *s = ROVEI_NEW(f->node->alloc, rovei_feed);
     if (s) {
         s->wire = w;
         s->d = d;
         s->request = o->request;
+        s->seatless = seatless;
+        s->err = seatless ? ROVE_E_CHANNEL_SEAT : ROVE_OK;
         s->token =
             o->token.size ? rovei_buf_copy(f->node->alloc, o->token.data, o->token.size) : NULL;
         rovei_list_init(&s->own);
-        rovei_list_add_tail(&w->feeds, &s->on_wire);
+        rovei_list_add_tail(seatless ? &w->seatless : &w->feeds, &s->on_wire);
         if ((s->token || !o->token.size) &&
             !rovei_timers_reserve(&f->node->timers, &s->timer, rovei_feed_fire, s) &&
             (d || !rovei_map_put(&f->listeners, &s->request, s))) {
@@ -248,6 +277,8 @@ static rove_err again(rovei_feed *s, rovei_now now, const rovei_feed_order *o)
 {
     if (s->ask || s->late)
         return ROVE_E_EXISTS; /* another order of the same waits for its answer */
+    if (s->seatless)
+        return ROVE_E_CHANNEL_SEAT;
     rove_buf *token = NULL;
     if (o->token.size) {
         token = rovei_buf_copy(s->wire->f->node->alloc, o->token.data, o->token.size);
@@ -274,7 +305,7 @@ rove_err rovei_feeds_subscribe(rovei_node *n, rovei_now now, const rovei_feed_or
         return d ? again(s, now, o) : ROVE_E_USAGE;
     if (d ? count(&d->feeds) >= l->daemon_subscriptions : f->listeners.count >= l->listeners_max)
         return ROVE_E_FULL;
-    err = feed_new(f, o, d, &s);
+    err = feed_new(f, o, d, false, &s);
     if (err)
         return err;
     s->first = true;
@@ -442,9 +473,7 @@ rove_err rovei_feeds_bind(rovei_daemon *d, rovei_now now, rove_span bytes)
         rovei_subscription e = rovei_ledger_at(l, i);
         rovei_feed_order o = {.publisher = e.publisher, .channel = e.channel, .token = e.token};
         rovei_feed *s;
-        err = feed_new(f, &o, d, &s);
-        if (err == ROVE_E_EXISTS) /* listeners here are members in a queue group */
-            err = ROVE_OK;
+        err = feed_new(f, &o, d, true, &s);
     }
     rovei_ledger_free(l);
     if (err) {
@@ -518,10 +547,15 @@ void rovei_feeds_check(const rovei_node *n)
         for (const rovei_list *at = w->feeds.next; at != &w->feeds; at = at->next) {
             const rovei_feed *s = (const rovei_feed *)(const void *)((const char *)at -
                                                                      offsetof(rovei_feed, on_wire));
-            ROVEI_CHECK(s->wire == w && (!s->ask == !s->nonce));
+            ROVEI_CHECK(s->wire == w && !s->seatless && (!s->ask == !s->nonce));
             ROVEI_CHECK(!s->nonce || rovei_map_get(&f->asked, &s->nonce) == s);
             ROVEI_CHECK(!s->lane || s->d);
             ROVEI_CHECK(!s->lane || !s->bound || s->incarnation == w->incarnation);
+        }
+        for (const rovei_list *at = w->seatless.next; at != &w->seatless; at = at->next) {
+            const rovei_feed *s = (const rovei_feed *)(const void *)((const char *)at -
+                                                                     offsetof(rovei_feed, on_wire));
+            ROVEI_CHECK(s->wire == w && s->seatless && s->d && !s->bound && !s->ask && !s->lane);
         }
     }
 }

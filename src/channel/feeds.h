@@ -35,10 +35,11 @@ typedef struct rovei_feed_order {
  * daemon stopped or left meanwhile: the membership is given up again), E_NOMEM. At once, without a
  * note: E_NOT_FOUND (no such daemon that serves here), E_ALREADY_MIGRATING (it is being moved
  * away), errors of the channel's name, E_BOUND (token above 65,535 bytes, group above 255), E_USAGE
- * (a group for a daemon, request 0 or taken for a listener), E_EXISTS (the node is a member of this
- * channel in another group), E_FULL (daemon_subscriptions, listeners_max), E_UNREACHABLE, E_NOMEM.
- * A daemon that has the subscription already gets the token replaced once the publisher has
- * accepted it. */
+ * (a group for a daemon, request 0 or taken for a listener), E_CHANNEL_SEAT (the node is a member
+ * of this channel in another group), E_EXISTS (of another channel of the same hash, or the same
+ * order waits for its answer), E_FULL (daemon_subscriptions, listeners_max), E_UNREACHABLE,
+ * E_NOMEM. A daemon that has the subscription already gets the token replaced once the publisher
+ * has accepted it. */
 ROVE_MUST_USE rove_err rovei_feeds_subscribe(rovei_node *n, rovei_now now,
                                              const rovei_feed_order *o);
 /* The end of a subscription; `token` and `group` do not count. The note UNSUBSCRIBED {request, err}
@@ -58,7 +59,8 @@ typedef enum rovei_feed_state {
     ROVEI_FEED_ASKING = 1, /* the publisher has not answered yet */
     ROVEI_FEED_BOUND,      /* it is a member, and is fed */
     ROVEI_FEED_BEHIND,     /* it is a member, and older events are on their way again */
-    ROVEI_FEED_UNBOUND,    /* not a member now; asked again after a while. `err` says why */
+    ROVEI_FEED_UNBOUND,    /* not a member now; asked again after a while, or with E_CHANNEL_SEAT as
+                              soon as listeners here leave their queue group. `err` says why */
 } rovei_feed_state;
 
 typedef struct rovei_feed_info {
@@ -107,8 +109,9 @@ ROVE_MUST_USE rove_err rovei_feeds_ledger(struct rovei_daemon *d, rovei_now now,
 ROVE_MUST_USE rove_err rovei_feeds_ledger_of(const rovei_node *n, rovei_now now,
                                              const rove_entity *daemon, rove_buf **ret);
 /* A daemon with this ledger is prepared or restored here: every entry is asked for, and again with
- * backoff as long as it is there. Errors of the ledger's format, E_FULL, E_NOMEM: nothing is done.
- */
+ * backoff as long as it is there; one whose channel is that of a queue group here waits until its
+ * listeners have left. Errors of the ledger's format, E_FULL, E_EXISTS (as above), E_NOMEM: nothing
+ * is done. */
 ROVE_MUST_USE rove_err rovei_feeds_bind(struct rovei_daemon *d, rovei_now now, rove_span ledger);
 /* Entries of it that no publisher has accepted yet, and whether one of them waits for an answer. */
 size_t rovei_feeds_unbound(const struct rovei_daemon *d, bool *ret_asking);

@@ -385,7 +385,7 @@ bool rovei_feeds_net_data(rovei_node *n, rovei_now now, uint64_t node_id, uint64
 {
     const rove_entity from = rovei_entity_of_net(node_id);
     const uint64_t mark = rovei_channel_stream(0);
-    (void)sequence; /* packets come once each, and in their order or not at all */
+    (void)sequence; /* the session and its streams have dropped what came before */
     rovei_wire *w = rovei_wire_find(n, &from, stream);
     if (!w)
         w = rovei_wire_find(n, &from, stream & ~mark);

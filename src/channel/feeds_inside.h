@@ -42,7 +42,8 @@ typedef struct rovei_wire {
     rovei_queue waiting; /* rovei_feed_message */
     size_t waiting_bytes;
     rovei_timer timer; /* says Took, and tries what was put off */
-    rovei_list feeds, all, busy;
+    rovei_list feeds, busy;
+    rovei_list seatless; /* daemons that came while the membership was one of a queue group */
 } rovei_wire;
 
 /* One subscriber: a daemon or a listener. */
@@ -57,9 +58,10 @@ typedef struct rovei_feed {
     bool shows_own; /* the token of the last request was one that is held here */
     bool useless;   /* `token` is no good here, and no other is held */
     bool bound;     /* the publisher has accepted it, and has not taken that back */
-    bool held;      /* a listener that takes nothing */
-    bool behind;    /* older events have to come again */
-    bool full;      /* a daemon that does not serve yet: nothing more has room before it does */
+    bool seatless; /* in that list of its wire: nothing is asked for it before that group is left */
+    bool held;     /* a listener that takes nothing */
+    bool behind;   /* older events have to come again */
+    bool full;     /* a daemon that does not serve yet: nothing more has room before it does */
     rove_err err;
     rovei_feed_ask ask; /* under way */
     uint64_t nonce;

@@ -306,7 +306,7 @@ static void ask(rovei_feed *s, rovei_now now, rovei_feed_ask what)
 
 void rovei_feed_join(rovei_feed *s, rovei_now now)
 {
-    if (s->nonce)
+    if (s->nonce || s->seatless)
         return;
     if (!s->told) /* not an order, which brings its own token */
         choose_token(s, now);

@@ -186,8 +186,7 @@ static rovei_flow_frames frame(const rovei_publish *p, size_t *at,
 }
 
 /* A publish that one packet does not hold goes in several; what was sent before an error stays
- * sent. A packet that there is no credit for waits only where
- * the publisher does. */
+ * sent. */
 static rove_err give_net(publish *s, const rovei_member *m)
 {
     rovei_node *n = s->c->node;
@@ -199,7 +198,7 @@ static rove_err give_net(publish *s, const rovei_member *m)
             return ROVE_E_TOO_LARGE;
     for (size_t at = 0; at < s->p->count;) {
         rovei_flow_frames frames = frame(s->p, &at, room);
-        rove_err err = s->p->policy == ROVEI_PUBLISH_HOLD
+        rove_err err = s->p->policy == ROVEI_PUBLISH_HOLD || s->p->waits
                            ? rovei_net_publish_waiting(n->net, s->now, m->seat.node_id, s->ch->hash,
                                                        s->p->reliable, &frames)
                            : rovei_net_publish(n->net, s->now, m->seat.node_id, s->ch->hash,

@@ -81,6 +81,7 @@ typedef struct rovei_publish {
     rove_buf *owner; /* the caller keeps its reference */
     rovei_publish_policy policy;
     bool reliable; /* to class net */
+    bool waits;    /* there, for credit, as with HOLD; what there is no room for fails (E_WINDOW) */
 } rovei_publish;
 
 typedef struct rovei_publish_error {

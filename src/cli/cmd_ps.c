@@ -26,6 +26,19 @@ static void show_feeds(json_object *o)
     }
 }
 
+static void show_outlet(json_object *o)
+{
+    json_object *p = NULL;
+    if (!json_object_object_get_ex(o, "publishes", &p) || !p)
+        return;
+    printf("    publishes on %s: %s", cli_show(p, "channel"), cli_show(p, "events"));
+    if (cli_u64(p, "unpublished"))
+        printf(", %s not published", cli_show(p, "unpublished"));
+    if (cli_text(p, "reason"))
+        printf(" (%s)", cli_text(p, "reason"));
+    putchar('\n');
+}
+
 static void show(json_object *o)
 {
     printf("%-18s %-12s %-9s %-18s %6s %10s %6s  %s\n", cli_show(o, "origin"), cli_show(o, "kind"),
@@ -35,6 +48,7 @@ static void show(json_object *o)
         printf("    move %s with %s, %s s in this state, at byte %s\n", cli_show(o, "attempt"),
                cli_show(o, "counterpart"), cli_show(o, "age_s"), cli_show(o, "position"));
     show_feeds(o);
+    show_outlet(o);
 }
 
 int cli_ps(int argc, char **argv)

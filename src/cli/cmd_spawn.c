@@ -11,7 +11,7 @@ static void show(void *user, json_object *o)
 
 /* What is to be spawned. */
 typedef struct order {
-    const char *kind, *identity, *from, *control;
+    const char *kind, *identity, *from, *publish, *control;
     uint64_t timeout;
     bool force, anywhere, json;
     cli_upload upload;
@@ -24,6 +24,8 @@ static int give(order *o, cli_client *c)
     json_object_object_add(request, "force", json_object_new_boolean(o->force));
     if (o->anywhere)
         json_object_object_add(request, "anywhere", json_object_new_boolean(true));
+    if (o->publish)
+        cli_add_text(request, "publish", o->publish);
     if (!o->from)
         return cli_client_converse(c, request, o->json, show, NULL, "not spawned");
     cli_upload_announce(&o->upload, request);
@@ -58,6 +60,8 @@ int cli_spawn(int argc, char **argv)
          "bring it back from what rove snapshot kept; needs --identity"},
         {CLI_FLAG, "--anywhere", NULL, &o.anywhere,
          "on this node or on another that takes the kind in, by placement"},
+        {CLI_TEXT, "--publish", "CHANNEL", &o.publish,
+         "what it puts out goes to this channel too, of the node that hosts it"},
         {CLI_FLAG, "--force", NULL, &o.force,
          "also when the identity is known to live, or to have lived, somewhere"},
         {CLI_SECONDS, "--timeout", "S", &o.timeout,

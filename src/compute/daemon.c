@@ -5,6 +5,7 @@
 #include <base/alloc.h>
 #include <base/check.h>
 #include <base/mutant.h>
+#include <channel/outlet.h>
 #include <node/core.h>
 #include <string.h>
 
@@ -78,6 +79,7 @@ static rove_err add_to_tables(rovei_node *n, rovei_daemon *d)
 static void daemon_free(rovei_node *n, rovei_daemon *d)
 {
     rovei_feeds_leave(d, (rovei_now){0});
+    rovei_outlet_free(d);
     rovei_spawn_free(n, d->claim);
     rovei_lanes_free(d->lanes);
     rovei_timers_release(&n->timers, &d->renew);
@@ -213,6 +215,7 @@ rove_err rovei_daemon_serve(rovei_node *n, rovei_now now, rovei_daemon *d)
         return err;
     rovei_daemon_set_role(n, now, d, ROVEI_ROLE_SERVING);
     renew_later(n, now, d, n->env->limits.record_life / 2);
+    rovei_outlet_open(d, now);
     rovei_lanes_serve(d->lanes, now);
     rovei_feeds_serve(d, now);
     return ROVE_OK;

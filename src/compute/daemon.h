@@ -46,6 +46,7 @@ typedef struct rovei_daemon {
     rovei_sinc sinc;
     struct rovei_lanes *lanes;           /* NULL before the first frame */
     rovei_list feeds;                    /* its subscriptions (channel/feeds.h) */
+    struct rovei_outlet *outlet;         /* its channel (channel/outlet.h), or NULL */
     struct rovei_source *source;         /* while it gives the daemon away */
     struct rovei_target *target;         /* from an accepted Offer until Closed */
     struct rovei_net_source *net_source; /* the same with a peer of class net */

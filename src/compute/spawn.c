@@ -5,6 +5,7 @@
  * somebody who has it. One that comes back from a backup is asked for alike, and its epoch is a
  * forced one all the same: nobody can know how far the right had moved on since. */
 #include <base/alloc.h>
+#include <channel/outlet.h>
 #include <compute/location_table.h>
 #include <string.h>
 
@@ -164,6 +165,8 @@ rove_err rovei_node_spawn(rovei_node *n, rovei_now now, const rovei_spawn *s)
     if (s->ledger.size)
         c->ledger = rovei_buf_copy(n->alloc, s->ledger.data, s->ledger.size);
     err = s->ledger.size && !c->ledger ? ROVE_E_NOMEM : claim_restore(now, d, s->from);
+    if (err == ROVE_OK)
+        err = rovei_outlet_set(d, s->channel);
     if (err == ROVE_OK)
         err = claim_ask(n, now, d);
     if (err) {

@@ -22,11 +22,28 @@ void rovei_spawn_encode(rovei_writer *w, const rovei_spawn_message *m)
     rovei_write_bytes(w, m->kind, size);
     if (m->flags & ROVEI_SPAWN_IDENTITY)
         rovei_write_bytes(w, m->identity, sizeof m->identity);
+    if (m->flags & ROVEI_SPAWN_CHANNEL) {
+        size = strlen(m->channel);
+        rovei_write_u8(w, (uint8_t)size);
+        rovei_write_bytes(w, m->channel, size);
+    }
+}
+
+static void read_channel(rovei_reader *r, rovei_spawn_message *m)
+{
+    rove_span name = rovei_read_span(r, rovei_read_u8(r));
+    if (!rovei_reader_ok(r))
+        return;
+    if (rovei_channel_name_check(name))
+        rovei_reader_fail(r, ROVE_E_FORMAT);
+    else
+        memcpy(m->channel, name.data, name.size);
 }
 
 static void read_request(rovei_reader *r, rovei_spawn_message *m, size_t size)
 {
-    if (m->flags & ~(ROVEI_SPAWN_IDENTITY | ROVEI_SPAWN_FORCE) || m->flags == ROVEI_SPAWN_FORCE)
+    if (m->flags & ~(ROVEI_SPAWN_IDENTITY | ROVEI_SPAWN_FORCE | ROVEI_SPAWN_CHANNEL) ||
+        (m->flags & ROVEI_SPAWN_FORCE && !(m->flags & ROVEI_SPAWN_IDENTITY)))
         rovei_reader_fail(r, ROVE_E_FLAG);
     else if (!size || size >= sizeof m->kind)
         rovei_reader_fail(r, ROVE_E_BOUND);
@@ -37,6 +54,8 @@ static void read_request(rovei_reader *r, rovei_spawn_message *m, size_t size)
         rovei_reader_fail(r, ROVE_E_FORMAT);
     if (m->flags & ROVEI_SPAWN_IDENTITY)
         rovei_read_bytes(r, m->identity, sizeof m->identity);
+    if (m->flags & ROVEI_SPAWN_CHANNEL)
+        read_channel(r, m);
 }
 
 static void read_answer(rovei_reader *r, rovei_spawn_message *m, uint16_t code)

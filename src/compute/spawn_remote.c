@@ -6,6 +6,7 @@
  * again. */
 #include <base/alloc.h>
 #include <base/check.h>
+#include <base/text.h>
 #include <compute/spawn_codec.h>
 #include <compute/spawn_remote.h>
 #include <crypto/crypto.h>
@@ -196,6 +197,8 @@ static rove_err may_ask(const rovei_node *n, const rovei_spawn_order *o)
     size_t size = strlen(o->kind);
     if (!size || size > ROVE_KIND_NAME_MAX)
         return ROVE_E_USAGE;
+    if (o->channel && *o->channel && rovei_channel_name_check(rovei_span_of(o->channel)))
+        return ROVE_E_USAGE;
     if (rovei_entity_equal(&o->peer, &n->self))
         return ROVE_E_SAME_NODE;
     if (rovei_entity_is_net(&o->peer) || !rovei_node_reaches(n, &o->peer))
@@ -215,7 +218,7 @@ static rove_err seal(const rovei_node *n, const rovei_spawn_order *o, rovei_spaw
         rovei_envelope_seal(&envelope, n->env, o->key, image, &link))
         return ROVE_E_IDENTITY_TRANSPORT;
     rovei_envelope_encode(&envelope, m->identity);
-    m->flags = (uint8_t)(ROVEI_SPAWN_IDENTITY | (o->force ? ROVEI_SPAWN_FORCE : 0));
+    m->flags |= (uint8_t)(ROVEI_SPAWN_IDENTITY | (o->force ? ROVEI_SPAWN_FORCE : 0));
     return ROVE_OK;
 }
 
@@ -236,6 +239,10 @@ static rove_err write_request(const rovei_node *n, const rovei_spawn_order *o,
     while (!id || is_asked(n->spawns, id));
     *ret = (rovei_spawn_message){.type = ROVEI_SPAWN_REQUEST, .id = id};
     memcpy(ret->kind, o->kind, strlen(o->kind));
+    if (o->channel && *o->channel) {
+        memcpy(ret->channel, o->channel, strlen(o->channel) + 1);
+        ret->flags = ROVEI_SPAWN_CHANNEL;
+    }
     return o->key ? seal(n, o, ret) : ROVE_OK;
 }
 
@@ -429,15 +436,19 @@ static bool emit(rovei_node *n, const spawn_served *k, const rovei_spawn_message
                  rovei_keypair *key)
 {
     rove_buf *kind = rovei_buf_copy(n->alloc, m->kind, strlen(m->kind));
-    rovei_effect *e = kind ? rovei_node_effect(n, ROVEI_EFFECT_SPAWN) : NULL;
+    size_t size = strlen(m->channel);
+    rove_buf *channel = size ? rovei_buf_copy(n->alloc, m->channel, size) : NULL;
+    rovei_effect *e = kind && (channel || !size) ? rovei_node_effect(n, ROVEI_EFFECT_SPAWN) : NULL;
     if (!e) {
         rove_buf_unref(kind);
+        rove_buf_unref(channel);
         return false;
     }
     e->ticket = k->ticket;
     e->question = ROVEI_ASK_PLACE;
     e->peer = k->key.peer;
     e->daemon_kind = kind;
+    e->owner = channel;
     e->force = m->flags & ROVEI_SPAWN_FORCE;
     if (key) {
         e->daemon = *rovei_keypair_entity(key);

@@ -16,8 +16,9 @@ void rovei_spawns_free(struct rovei_spawns *s); /* NULL is fine */
 typedef struct rovei_spawn_order {
     rove_entity peer; /* of class rove */
     const char *kind;
-    rovei_keypair *key; /* of the daemon, with its secret; NULL: the peer draws one */
-    bool force;         /* of a given key: whatever is known of it */
+    rovei_keypair *key;  /* of the daemon, with its secret; NULL: the peer draws one */
+    bool force;          /* of a given key: whatever is known of it */
+    const char *channel; /* for its outputs; NULL or empty: none */
 } rovei_spawn_order;
 /* The note SPAWNED_THERE says with *ret_request how it ended: what the peer answered, or
  * E_SPAWN_UNKNOWN when `spawn_wait` is over, or the peer has restarted, before it did.

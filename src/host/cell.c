@@ -53,6 +53,9 @@ rove_err rovei_kind_check(const rove_kind *kind)
 rove_err rovei_cell_new(rovei_cell **ret, const rovei_cell_config *cfg)
 {
     const rove_alloc *a = &cfg->env->alloc;
+    uint64_t origin = rovei_keypair_origin(cfg->key);
+    if (cfg->fork && cfg->fork->origin != origin)
+        return ROVE_E_ORIGIN_MISMATCH;
     rovei_cell *c = ROVEI_NEW(a, rovei_cell);
     if (!c)
         return ROVE_E_NOMEM;
@@ -67,7 +70,7 @@ rove_err rovei_cell_new(rovei_cell **ret, const rovei_cell_config *cfg)
     c->env = cfg->env;
     c->kind = cfg->kind;
     c->key = rovei_keypair_ref(cfg->key);
-    c->head = rovei_link_genesis(rovei_keypair_origin(cfg->key), 0);
+    c->head = cfg->fork ? *cfg->fork : rovei_link_genesis(origin, 0);
     c->state = ROVEI_CELL_NEW;
     *ret = c;
     return ROVE_OK;

@@ -43,9 +43,11 @@ typedef struct rovei_cell_config {
     void *kind_user;       /* for kind->create */
     rovei_keypair *key;    /* a reference is taken */
     void *instance;        /* taken over on success; NULL: kind->create makes one */
+    const rove_link *fork; /* the link that a fork's chain begins with; NULL: the usual one */
 } rovei_cell_config;
 
-/* E_NOMEM, or what kind->create returned. The chain stands at its beginning, the state is NEW. */
+/* E_NOMEM, E_ORIGIN_MISMATCH (`fork` is of another origin than the key: nothing was made), or what
+ * kind->create returned. The chain stands at its beginning, the state is NEW. */
 ROVE_MUST_USE rove_err rovei_cell_new(rovei_cell **ret, const rovei_cell_config *cfg);
 /* The instance goes back to whoever gave it: the cell is to be freed then. */
 void rovei_cell_disown(rovei_cell *c);

@@ -104,6 +104,8 @@ void rovei_deliver_end(rovei_resident *r, void *waiter, rove_err err, rovei_appl
     rovei_applied taken = applied ? *applied : (rovei_applied){0};
     if (applied)
         *applied = (rovei_applied){0};
+    rovei_emission_end(w->emission, event ? &taken : NULL);
+    w->emission = NULL;
     if (w->later) {
         rovei_later_end(w, err, taken, event, wall);
         return;
@@ -121,6 +123,20 @@ void rovei_deliver_end(rovei_resident *r, void *waiter, rove_err err, rovei_appl
 
 /* ---- one event, by the runner ---- */
 
+rove_err rovei_deliver_apply(rovei_delivery *d, rovei_waiter *waiter)
+{
+    rovei_cell *cell = d->resident->cell;
+    rovei_emission *out;
+    rove_err err = rovei_emission_new(&out, d->resident);
+    if (err)
+        return err;
+    d->wall = rovei_clock_tick();
+    err = rovei_cell_deliver(cell, d->wall, &d->event, waiter, &d->applied, &d->number);
+    d->here = err == ROVE_OK;
+    rovei_emission_end(out, d->here ? &d->applied : NULL);
+    return err;
+}
+
 /* All that a diversion needs is had before the cell takes the event. */
 rove_err rovei_deliver_divert(rovei_delivery *d, rovei_waiter *waiter)
 {
@@ -132,6 +148,8 @@ rove_err rovei_deliver_divert(rovei_delivery *d, rovei_waiter *waiter)
     else
         event.owner = rovei_buf_copy(r->host->alloc, event.payload.data, event.payload.size);
     rove_err err = report && event.owner ? ROVE_OK : ROVE_E_NOMEM;
+    if (err == ROVE_OK)
+        err = rovei_emission_new(&waiter->emission, r);
     if (err == ROVE_OK) {
         event.payload = rove_buf_span(event.owner);
         d->wall = rovei_clock_tick();
@@ -143,6 +161,8 @@ rove_err rovei_deliver_divert(rovei_delivery *d, rovei_waiter *waiter)
         d->full_bytes += event.payload.size;
     }
     if (err != ROVE_E_DIVERTED) {
+        rovei_emission_end(waiter->emission, NULL);
+        waiter->emission = NULL;
         rove_buf_unref(event.owner);
         rovei_report_free(report);
         return err;
@@ -201,11 +221,8 @@ static void deliver_here(struct deliver *d)
     } else if (rovei_cell_state_of(r->cell) == ROVEI_CELL_FROZEN) {
         d->err = deliver_frozen(d);
     } else {
-        one->wall = rovei_clock_tick();
-        d->err = rovei_cell_deliver(r->cell, one->wall, &one->event, &d->waiter, &one->applied,
-                                    &one->number);
+        d->err = rovei_deliver_apply(one, &d->waiter);
     }
-    one->here = d->err == ROVE_OK;
     if (d->err == ROVE_OK)
         d->err = one->applied.err;
 }
@@ -279,11 +296,12 @@ static rove_err finish(struct deliver *d, rove_err err, struct rovei_host *h, ro
     return err;
 }
 
-/* The quick way, of a caller who has the daemon. False: it does not serve, and nothing was done. */
+/* The quick way, of a caller who has the daemon. False, and nothing was done: it does not serve, or
+ * publishes what it puts out. */
 static inline bool apply_here(rovei_resident *r, const rove_event *event, uint64_t *ret_wall,
                               rovei_applied *ret)
 {
-    if (!r->cell || !rovei_entry_is_listed(&r->entry))
+    if (!r->cell || r->publishes || !rovei_entry_is_listed(&r->entry))
         return false;
     *ret_wall = rovei_clock_tick();
     rovei_cell_event ev = {event->link, event->payload, NULL};

@@ -5,6 +5,7 @@
 #ifndef ROVEI_HOST_DELIVER_H
 #define ROVEI_HOST_DELIVER_H
 
+#include <host/emission.h>
 #include <host/host.h>
 
 typedef struct rovei_delivery {
@@ -19,6 +20,7 @@ typedef struct rovei_delivery {
 /* A caller who waits, or a completion that is still to come. */
 typedef struct rovei_waiter {
     bool later;
+    rovei_emission *emission; /* of the diverted event */
 } rovei_waiter;
 
 /* For the runner of the daemon, when it does not serve: what a local event gets. */
@@ -26,6 +28,8 @@ static inline rove_err rovei_deliver_refusal(const rovei_resident *r)
 {
     return r->ended ? r->ended : ROVE_E_STALE;
 }
+/* Applies the event of a daemon that serves, for the runner; what the call of the cell gives. */
+ROVE_MUST_USE rove_err rovei_deliver_apply(rovei_delivery *d, rovei_waiter *waiter);
 /* Diverts the event of a frozen daemon, for the runner: E_DIVERTED, or it was not accepted. */
 ROVE_MUST_USE rove_err rovei_deliver_divert(rovei_delivery *d, rovei_waiter *waiter);
 /* Fills in what is given to the application; takes over what `d` holds of the result. */

@@ -122,10 +122,7 @@ static rove_err apply(rovei_later *l)
         return rovei_deliver_refusal(r);
     if (rovei_cell_state_of(r->cell) == ROVEI_CELL_FROZEN)
         return rovei_deliver_divert(d, &l->waiter);
-    d->wall = rovei_clock_tick();
-    rove_err err =
-        rovei_cell_deliver(r->cell, d->wall, &d->event, &l->waiter, &d->applied, &d->number);
-    d->here = err == ROVE_OK;
+    rove_err err = rovei_deliver_apply(d, &l->waiter);
     return err ? err : d->applied.err;
 }
 

@@ -88,6 +88,8 @@ typedef struct rovei_resident {
     struct rovei_host *host;
     uint64_t number;
     rovei_made_of made_of;
+    bool publishes;          /* its outputs go to a channel; does not change once it serves */
+    atomic_size_t emissions; /* its host/emission.h that are under way */
     /* The runner's. */
     rovei_cell *cell; /* NULL before the restore and after the end */
     /* The loop thread's. */

@@ -6,10 +6,13 @@
  * takes back only what this spawn has put there. What shutdown could overtake is decided on the
  * loop thread or under the lock, where shutdown decides as well. */
 #include <base/check.h>
+#include <base/text.h>
+#include <channel/name.h>
 #include <host/pause.h>
 #include <host/runtime.h>
 #include <host/thread.h>
 #include <rove/async.h>
+#include <rove/channel.h>
 #include <shell/call.h>
 #include <shell/latch.h>
 
@@ -33,6 +36,7 @@ typedef struct rovei_spawning {
     bool given, force, claimed, submitted;
     rove_snapshot *snapshot; /* one reference */
     rovei_resident *resident;
+    char channel[ROVE_CHANNEL_NAME_MAX + 1];
     uint64_t request;
     rove_detail detail;
     rove_err err;
@@ -162,7 +166,8 @@ static void submit(rovei_spawning *s, rovei_node *core, rovei_now now)
                              .force = s->force,
                              .request = s->request,
                              .from = s->snapshot ? &s->snapshot->positions : NULL,
-                             .ledger = ledger_of(s->snapshot)};
+                             .ledger = ledger_of(s->snapshot),
+                             .channel = rovei_span_of(s->channel)};
         err = rovei_node_spawn(core, now, &order);
     }
     if (err)
@@ -264,6 +269,11 @@ static rove_err may_wait(struct rovei_host *h, const struct order *o)
     return here ? ROVE_OK : err;
 }
 
+static const char *channel_of(const struct order *o)
+{
+    return o->options ? o->options->output_channel : NULL;
+}
+
 static rove_err check(struct rovei_host *h, const struct order *o, bool waits,
                       rove_detail *ret_detail)
 {
@@ -274,6 +284,8 @@ static rove_err check(struct rovei_host *h, const struct order *o, bool waits,
         err = may_wait(h, o);
     if (err == ROVE_OK && o->options && o->options->struct_version != ROVE_SPAWN_OPTIONS_VERSION)
         err = ROVE_E_STRUCT_VERSION;
+    if (err == ROVE_OK && channel_of(o))
+        err = rovei_channel_name_check(rovei_span_of(channel_of(o)));
     if (err == ROVE_OK)
         err = check_kind(h, o);
     if (err == ROVE_OK && o->snapshot)
@@ -305,6 +317,9 @@ static rove_err prepare(rovei_spawning *s, struct rovei_host *h, const struct or
         return err;
     }
     s->resident->made_of = s->made_of; /* by the claim */
+    s->resident->publishes = channel_of(o) != NULL;
+    if (channel_of(o))
+        memcpy(s->channel, channel_of(o), strlen(channel_of(o)) + 1);
     s->snapshot = rove_snapshot_ref(o->snapshot);
     return ROVE_OK;
 }

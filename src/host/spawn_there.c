@@ -2,10 +2,13 @@
  *
  * Daemons that are spawned where placement says, or a caller: here as any other, or by another node
  * that is asked for it; and those that other nodes want spawned here. */
+#include <base/text.h>
+#include <channel/name.h>
 #include <compute/spawn_remote.h>
 #include <host/placing.h>
 #include <host/runtime.h>
 #include <rove/async.h>
+#include <rove/channel.h>
 #include <shell/call.h>
 #include <shell/latch.h>
 
@@ -18,6 +21,7 @@ typedef struct spawn_away {
     char kind[ROVE_KIND_NAME_MAX + 1];
     rove_identity identity; /* without a key: one is to be drawn */
     rove_spawn_options options;
+    char channel[ROVE_CHANNEL_NAME_MAX + 1]; /* in `options` */
     uint64_t request;
     rove_spawned spawned;
     rove_spawned_fn *done;
@@ -73,7 +77,8 @@ static rove_err ask_there(spawn_away *a, rovei_node *core, rovei_now now)
     rovei_spawn_order order = {.peer = a->spawned.where.node,
                                .kind = a->kind,
                                .key = a->identity.key,
-                               .force = a->options.force};
+                               .force = a->options.force,
+                               .channel = a->options.output_channel};
     rove_err err = rovei_node_spawn_there(core, now, &order, &a->request);
     if (err == ROVE_OK)
         rovei_list_add_tail(&a->host->spawns_away, &a->all);
@@ -110,6 +115,8 @@ static rove_err check(rove_runtime *rt, const char *kind, const rove_placement *
     if (err == ROVE_OK &&
         (!size || size > ROVE_KIND_NAME_MAX || (where && rovei_entity_is_zero(&where->node))))
         err = ROVE_E_USAGE;
+    if (err == ROVE_OK && options && options->output_channel)
+        err = rovei_channel_name_check(rovei_span_of(options->output_channel));
     return err;
 }
 
@@ -134,6 +141,10 @@ rove_err rove_runtime_spawn_at_async(rove_runtime *rt, const char *kind,
     rove_spawn_options_init(&a->options);
     if (options)
         a->options = *options;
+    if (a->options.output_channel) { /* checked above */
+        memcpy(a->channel, options->output_channel, strlen(options->output_channel) + 1);
+        a->options.output_channel = a->channel;
+    }
     if (where)
         a->spawned.where = *where;
     if (identity) {
@@ -255,6 +266,12 @@ void rovei_host_spawn_for(struct rovei_host *h, rovei_node *core, rovei_now now,
     rove_identity identity = {.env = h->env, .key = e->key};
     rove_spawn_options_init(&options);
     options.force = e->force;
+    char channel[ROVE_CHANNEL_NAME_MAX + 1] = {0};
+    rove_span name = rove_buf_span(e->owner);
+    if (name.size) { /* decoded as a legal one */
+        memcpy(channel, name.data, name.size);
+        options.output_channel = channel;
+    }
     atomic_init(&identity.fresh, false);
     rove_err err = may_spawn(h, e, kind);
     spawn_guest *g = err ? NULL : ROVEI_NEW(h->alloc, spawn_guest);

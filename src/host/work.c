@@ -391,6 +391,8 @@ void rovei_work_begin(rovei_resident *r, rovei_node *core, rovei_now now, rovei_
         r->committed = true;
     if (e->kind == ROVEI_EFFECT_ASIDE)
         r->aside = true;
+    if (e->kind == ROVEI_EFFECT_ACTIVATE)
+        r->publishes = e->publishes;
     begin_control(&fields, r, core, now);
     /* Who finds it from now on comes after that in its order, and never meets one not yet serving.
      */

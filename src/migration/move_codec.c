@@ -4,6 +4,7 @@
 #include <base/alloc.h>
 #include <base/check.h>
 #include <base/text.h>
+#include <channel/name.h>
 #include <migration/move_codec.h>
 #include <state/chain.h>
 #include <string.h>
@@ -108,7 +109,24 @@ static void write_offer(rovei_writer *w, const rovei_move_offer *o)
     rovei_write_u64(w, o->size_hint);
     rovei_write_u8(w, (uint8_t)size);
     rovei_write_bytes(w, o->kind, size);
+    size = strlen(o->channel);
+    rovei_write_u8(w, (uint8_t)size);
+    rovei_write_bytes(w, o->channel, size);
     rovei_record_write(w, &o->right);
+}
+
+static void read_channel(rovei_reader *r, char ret[ROVEI_CHANNEL_NAME_MAX + 1])
+{
+    rove_span name = rovei_read_span(r, rovei_read_u8(r));
+    if (!rovei_reader_ok(r))
+        return;
+    memset(ret, 0, ROVEI_CHANNEL_NAME_MAX + 1);
+    if (!name.size)
+        return;
+    if (rovei_channel_name_check(name))
+        rovei_reader_fail(r, ROVE_E_FORMAT);
+    else
+        memcpy(ret, name.data, name.size);
 }
 
 static void read_offer(rovei_reader *r, rovei_move_offer *o)
@@ -126,6 +144,7 @@ static void read_offer(rovei_reader *r, rovei_move_offer *o)
     memcpy(o->kind, name.data, name.size);
     if (strlen(o->kind) != name.size)
         rovei_reader_fail(r, ROVE_E_FORMAT);
+    read_channel(r, o->channel);
     rovei_record_read(r, &o->right);
 }
 

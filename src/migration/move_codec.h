@@ -66,6 +66,7 @@ typedef struct rovei_move_offer {
     uint32_t flags;
     uint64_t size_hint;
     char kind[64];
+    char channel[256];  /* where its outputs are published; empty: nowhere */
     rovei_record right; /* under which the source holds what it offers: of the epoch before */
 } rovei_move_offer;
 

@@ -428,6 +428,8 @@ void rovei_moves_complete(rovei_node *n, rovei_now now, rovei_completion *c)
     case ROVEI_DONE_APPLIED:
         applied(n, now, c);
         break;
+    case ROVEI_DONE_EMITTED:
+        break;
     }
 }
 

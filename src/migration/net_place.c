@@ -115,6 +115,24 @@ static bool is_leftover(struct rovei_net_moves *m, rovei_now now, uint64_t from,
 
 /* ---- failing ---- */
 
+/* This node orders the daemon's move to that one: of its words about the daemon the target could
+ * not tell a refused set from the end of that move, and would throw its copy away. */
+static bool is_ordered_to(const rovei_node *n, uint64_t node_id, uint64_t origin)
+{
+    const rovei_daemon *d = rovei_daemon_by_origin(n, origin);
+    const rovei_net_roles *r = d && d->net_source ? rovei_net_source_roles(d->net_source) : NULL;
+    return r && r->orchestrator == n->net_moves->self && r->target == node_id;
+}
+
+static void say_refused(rovei_node *n, rovei_now now, uint64_t orchestrator, uint64_t origin,
+                        rove_err err, const char *text)
+{
+    if (is_ordered_to(n, orchestrator, origin))
+        rovei_netmove_out_of_phase(n, ROVEI_NETMOVE_SNAPSHOT_READY);
+    else
+        rovei_netmove_say_failed(n, now, orchestrator, origin, err, text);
+}
+
 /* It may not come, or cannot: whoever drives the move hears why. Not who is no part of it, and not
  * when memory was out, as if the chunk was lost. */
 static void fail(rovei_node *n, rovei_now now, rovei_net_place *p, rove_err err, const char *text)
@@ -125,7 +143,7 @@ static void fail(rovei_node *n, rovei_now now, rovei_net_place *p, rove_err err,
     }
     rovei_netmove_refused(n, ROVEI_NETMOVE_SNAPSHOT_READY);
     if (err != ROVE_E_WRONG_PEER)
-        rovei_netmove_say_failed(n, now, p->arrival.orchestrator, p->arrival.origin, err, text);
+        say_refused(n, now, p->arrival.orchestrator, p->arrival.origin, err, text);
     remember_refused(n->net_moves, now, p->arrival.from, p->arrival.origin, p->total, p->seen);
     drop(n, p);
 }
@@ -357,7 +375,7 @@ void rovei_net_target_chunk(rovei_node *n, rovei_now now, uint64_t from, uint64_
         return;
     if (!p && !has_room(n, from)) {
         rovei_netmove_refused(n, ROVEI_NETMOVE_SNAPSHOT_READY);
-        rovei_netmove_say_failed(n, now, orchestrator, origin, ROVE_E_TARGET_NOT_READY, NULL);
+        say_refused(n, now, orchestrator, origin, ROVE_E_TARGET_NOT_READY, NULL);
         remember_refused(n->net_moves, now, from, origin, c->total, 1);
         return;
     }

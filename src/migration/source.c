@@ -4,6 +4,7 @@
 #include <base/alloc.h>
 #include <base/check.h>
 #include <base/mutant.h>
+#include <channel/outlet.h>
 #include <identity/envelope.h>
 #include <migration/machine.h>
 #include <string.h>
@@ -117,6 +118,9 @@ static void say_offer(struct rovei_source *s)
     };
     _Static_assert(sizeof m.offer.kind == ROVEI_KIND_ROOM, "names of kinds");
     memcpy(m.offer.kind, s->d->kind, strlen(s->d->kind) + 1);
+    rove_span channel = rovei_outlet_channel(s->d);
+    if (channel.size)
+        memcpy(m.offer.channel, channel.data, channel.size);
     (void)!rovei_attempt_send(s->a, &m, NULL);
 }
 

@@ -321,6 +321,7 @@ static void activate(struct rovei_target *t, rovei_now now)
     e->cell = t->d->cell;
     e->daemon = t->d->entity;
     e->attempt = a->info.attempt;
+    e->publishes = t->d->outlet != NULL;
     rovei_target_set_step(t, ROVEI_TARGET_ACTIVATING);
     rovei_daemon_set_role(a->node, now, t->d, ROVEI_ROLE_ACTIVATING);
     a->info.committed_at = now.mono;

@@ -3,6 +3,8 @@
  * Offers: whether a daemon may come here, and the place for it. */
 #include <base/alloc.h>
 #include <base/check.h>
+#include <base/text.h>
+#include <channel/outlet.h>
 #include <migration/machine.h>
 #include <string.h>
 
@@ -273,6 +275,8 @@ static rove_err make_target(rovei_node *n, rovei_now now, const rovei_place *p,
     rove_err err =
         rovei_daemon_add(n, now, &h->daemon, p->offer.kind, NULL, ROVEI_ROLE_RECEIVING, &d);
     rovei_attempt *a = NULL;
+    if (!err)
+        err = rovei_outlet_set(d, rovei_span_of(p->offer.channel));
     if (!err)
         err = rovei_attempt_new(&a, n, now, &info);
     if (err) {

@@ -71,7 +71,7 @@ struct rovei_node {
     rovei_tokens tokens;
     struct rovei_net_moves *net_moves; /* those with peers of class net */
     rovei_queue effects, notes;
-    rovei_map questions;     /* ticket -> what was asked (node/node.c) */
+    rovei_map questions;     /* ticket -> what was asked (node/effects.c) */
     rovei_list busy_lanes;   /* lanes that want _turn (member `busy` of rovei_lanes) */
     rovei_list busy_senders; /* senders that want to write */
     uint64_t next_number;    /* tickets and sender numbers */
@@ -84,6 +84,7 @@ struct rovei_node {
  * happen and is tried again by its timer. References put into it pass to the queue. */
 rovei_effect *rovei_node_effect(rovei_node *n, rovei_effect_kind kind);
 rovei_note *rovei_node_note(rovei_node *n, rovei_note_kind kind);
+void rovei_questions_free(rovei_node *n);
 
 /* Asks the outside (ASK_PLACE for ROVEI_ASK_PLACE, else ASK) and gives the ticket with which the
  * answer comes: to rovei_moves_complete for ORDER and PLACE, to rovei_lanes_answer of the daemon

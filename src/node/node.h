@@ -168,12 +168,14 @@ typedef struct rovei_effect {
     uint64_t number;   /* APPLY: of the first event; RESULT: of the diverted event; READ_STATE */
     uint64_t size;     /* READ_STATE, OPEN_STATE, FREEZE */
     bool quiesce;      /* FREEZE */
+    bool publishes;    /* ACTIVATE: its outputs go to a channel, those of local events as EMITTED */
     bool force;        /* SPAWN: whatever is known of the identity */
     uint32_t events;   /* APPLY: how many; rovei_effect_event gives each */
     rove_link link;    /* APPLY: of one event */
     rove_span payload; /* APPLY, WRITE_STATE: inside of `owner`; of many events their frames
                         */
-    rove_buf *owner;   /* one reference; APPLY: frame; RESULT: outputs, framed */
+    rove_buf *owner;   /* one reference; APPLY: frame; RESULT: outputs, framed; SPAWN: channel for
+                          its outputs, or NULL */
     uint32_t output_count;   /* RESULT */
     rove_err err;            /* RESULT, FORGET, ASIDE */
     rove_buf *text;          /* RESULT: message of process */
@@ -205,6 +207,7 @@ typedef enum rovei_completion_kind {
     ROVEI_DONE_STATE_READ,    /* cell, attempt, ticket, number = where, owner = the bytes, err */
     ROVEI_DONE_STATE_OPENED,  /* attempt, ticket, cell, err */
     ROVEI_DONE_STATE_WRITTEN, /* cell, attempt, number = how many bytes, err */
+    ROVEI_DONE_EMITTED,       /* cell, owner = outputs of an event that no APPLY brought */
 } rovei_completion_kind;
 
 /* What became of one applied event. */
@@ -226,7 +229,7 @@ typedef struct rovei_completion {
     rove_link link;
     rove_span payload;
     rove_buf *owner; /* DIVERTED: holds the payload; APPLIED: outputs in the framing of chain.h */
-    uint32_t output_count; /* APPLIED */
+    uint32_t output_count; /* APPLIED, EMITTED */
     rovei_keypair *key;    /* RESTORED */
     rovei_image image;     /* FROZEN */
     uint64_t at;           /* APPLIED: monotonic time at which the event was applied */
@@ -270,9 +273,13 @@ typedef struct rovei_spawn {
      * under a new incarnation of the state. Only read during the call. NULL: a new daemon. */
     const rovei_backup *from;
     rove_span ledger; /* its subscriptions; each is asked for as soon as it serves */
+    /* Its outputs are published on this channel of the node that hosts it; those of events that no
+     * APPLY brought come as EMITTED. Empty: none. */
+    rove_span channel;
 } rovei_spawn;
 /* Claims the right to run a daemon. The note SPAWNED says how it ended; until then the cell must
- * not serve. E_EXISTS, E_ORIGIN_TAKEN, E_FULL, E_NOMEM, errors of the lanes' bytes at once. */
+ * not serve. E_EXISTS, E_ORIGIN_TAKEN, E_FULL, E_NOMEM, errors of the lanes' bytes and of the
+ * channel's name at once. */
 ROVE_MUST_USE rove_err rovei_node_spawn(rovei_node *n, rovei_now now, const rovei_spawn *s);
 /* Ends a daemon for good: its lanes' senders are told, its cell gets FORGET(E_STOPPED).
  * E_NOT_FOUND, E_ALREADY_MIGRATING while it is part of a move. */
@@ -384,6 +391,13 @@ typedef struct rovei_daemon_info {
     uint64_t widest_gap;    /* between two applied events, since it came or was ordered away */
 } rovei_daemon_info;
 bool rovei_node_daemon_next(const rovei_node *n, size_t *it, rovei_daemon_info *ret);
+/* Where the outputs of a daemon here are published. False: nowhere. */
+typedef struct rovei_outlet_info {
+    const char *channel;             /* valid until the next call on the node */
+    uint64_t published, unpublished; /* outputs, since it came here */
+    rove_err reason;                 /* why the last ones were not published, or OK */
+} rovei_outlet_info;
+bool rovei_node_outlet(const rovei_node *n, const rove_entity *daemon, rovei_outlet_info *ret);
 ROVE_MUST_USE rove_err rovei_node_daemon_get(const rovei_node *n, const rove_entity *daemon,
                                              rovei_daemon_info *ret);
 /* By origin hash, among daemons here, those that left, and known records. E_NOT_FOUND. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Requests about daemons that the runtime answers: spawn, stop, expect. */
+#include <base/text.h>
+#include <channel/name.h>
 #include <crypto/crypto.h>
 #include <errno.h>
 #include <identity/entity.h>
@@ -21,6 +23,7 @@ static void spawn_work(job *j)
     rove_spawn_options options;
     rove_spawn_options_init(&options);
     options.force = j->force;
+    options.output_channel = *j->channel ? j->channel : NULL;
     if (j->has_seed)
         j->err = rove_identity_from_seed(&identity, j->node, j->seed);
     rovei_wipe(j->seed, sizeof j->seed);
@@ -136,10 +139,16 @@ void control_spawn(connection *c, rovei_node *core, rovei_now now, json_object *
     (void)core;
     (void)now;
     const char *kind = kind_of(c, request);
-    job *j = kind ? control_job_new(c) : NULL;
+    const char *channel = control_field(request, "publish");
+    rove_err err = channel ? rovei_channel_name_check(rovei_span_of(channel)) : ROVE_OK;
+    if (kind && err)
+        control_end(c, err, "the outputs' channel: not a name that a channel can have");
+    job *j = kind && !err ? control_job_new(c) : NULL;
     if (!j)
         return;
     memcpy(j->kind, kind, strlen(kind) + 1);
+    if (channel)
+        memcpy(j->channel, channel, strlen(channel) + 1);
     memcpy(j->seed, c->seed, sizeof j->seed);
     j->has_seed = c->has_seed;
     j->force = control_flag(request, "force");

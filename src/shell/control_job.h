@@ -4,6 +4,7 @@
 #ifndef ROVEI_SHELL_CONTROL_JOB_H
 #define ROVEI_SHELL_CONTROL_JOB_H
 
+#include <rove/channel.h>
 #include <rove/placement.h>
 #include <shell/control_inside.h>
 
@@ -24,6 +25,7 @@ typedef struct job {
     rove_daemon daemon;
     uint64_t timeout;
     char kind[ROVE_KIND_NAME_MAX + 1];
+    char channel[ROVE_CHANNEL_NAME_MAX + 1]; /* of a spawn; empty: none */
     bool force, detail, has_seed, anywhere;
     rove_spawned spawned; /* of `anywhere` */
     uint8_t seed[32];

@@ -75,12 +75,26 @@ static json_object *describe(const ps_row *row, rovei_now now)
     return o;
 }
 
+static json_object *describe_outlet(const rovei_node *core, const rove_entity *daemon)
+{
+    rovei_outlet_info info;
+    if (!rovei_node_outlet(core, daemon, &info))
+        return NULL;
+    json_object *o = json_object_new_object();
+    control_add(o, "channel", control_text(info.channel));
+    control_add(o, "events", control_u64(info.published));
+    control_add(o, "unpublished", control_u64(info.unpublished));
+    control_add(o, "reason", info.reason ? control_text(rove_strerror(info.reason)) : NULL);
+    return o;
+}
+
 static void ps_finish(job *j, rovei_node *core, rovei_now now)
 {
     connection *c = j->connection;
     for (size_t i = 0; !c->closing && i < j->row_count; i++) {
         json_object *o = describe(&j->rows[i], now);
         control_add(o, "feeds", control_feeds(core, &j->rows[i].info.entity));
+        control_add(o, "publishes", describe_outlet(core, &j->rows[i].info.entity));
         uint64_t first = j->rows[i].info.first_applied;
         if (j->detail) {
             control_add(o, "first_applied", u64_or_null(first != 0, first));

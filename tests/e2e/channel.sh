@@ -98,5 +98,19 @@ on two migrate "$other" --to "$(field node_id <three.out)" >moved || fail "a mov
 is "replay partial" "$(grep -c '^ReplayPartial: 1 ' moved)" 1
 is "and in the list" "$(on two moves --json | grep "$other" | grep -c '"unbound":1[,}]')" 1
 exits "it is fed all the same" 0 on three unsubscribe "$other" "$publisher" yard
+# Where the target is on the channel in a queue group, the daemon waits until its listeners leave.
+exits "subscribed once more" 0 on three subscribe "$other" "$publisher" yard
+"$rove" sub --control two.sock yard --publisher "$publisher" --group workers --json >worker.out 2>&1 &
+worker=$!
+until_true 20 grep -q subscribed worker.out || fail "a worker" "$(cat worker.out)"
+on three migrate "$other" --to "$(field node_id <two.out)" >moved || fail "a move" "$(cat moved)"
+is "its seat is taken" "$(grep -c '^ReplayPartial: 1 ' moved)" 1
+like "which is shown with the reason" "$(on two ps)" \
+    "*fed by yard of $publisher, unbound (channel_seat)*"
+kill $worker
+until_true 20 sh -c "'$rove' ps --control two.sock | grep -q 'fed by yard of $publisher, bound'" &&
+    pass "it is fed when the worker has left" ||
+    fail "it is fed when the worker has left" "$(on two ps)"
+exits "and ends" 0 on two unsubscribe "$other" "$publisher" yard
 until_true 20 sh -c "! '$rove' channel ls --json --control one.sock | grep -q '\"node_id\"'" &&
     pass "and at the publisher" || fail "and at the publisher"

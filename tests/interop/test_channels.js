@@ -5,8 +5,8 @@
 'use strict';
 const fs = require('fs');
 const path = require('path');
-const { meet } = require('./checks');
-const { is, like, run, seedOf, test, until } = require('./harness');
+const { connect, listing, meet } = require('./checks');
+const { build, is, like, parseSnapshot, run, seedOf, test, until } = require('./harness');
 
 const numbered = (count) => Array.from({ length: count }, (_, i) => `event ${i}`);
 
@@ -96,6 +96,34 @@ test('a channel behind a token: who has said who it is, and has one, is let in',
     is(await members(rove, 'gated/x'), 1, 'subscribers, with its own');
 });
 
+// The same with one bit changed, of a byte counted from the end. The signature is the last 64 bytes.
+function altered(token, fromEnd) {
+    const bytes = Buffer.from(token, 'hex');
+    bytes[bytes.length - fromEnd] ^= 0x10;
+    return bytes.toString('hex');
+}
+const ALTERED = [1, 32, 33, 64];
+
+test('a token whose signature has one bit changed lets the original not in', async (t) => {
+    const { rove, stock } = await meet(t);
+    const owner = await t.stock('owner', { seed: OWNER, runtime: false });
+    await rove.ask('channel', 'create', 'gated/x', '--token-root', owner.entity);
+    await stock.ask('announce', { capabilities: { tags: ['role:reader'] } });
+    await until('it is known', async () =>
+        (await rove.ask('nodes')).some((node) => node.node_id === stock.nodeId),
+    );
+    const token = await right(stock, stock.entity, 'gated/x');
+    const unauthorized = async () => (await rove.ask('status'))[0].channels.unauthorized;
+    for (const [i, at] of ALTERED.entries()) {
+        const got = await refused(stock, rove, 'gated/x', altered(token, at));
+        is(got, 'channel: unauthorized', `byte ${at} from the end`);
+        is(await unauthorized(), i + 1, 'refusals that were counted');
+    }
+    is(await members(rove, 'gated/x'), 0, 'subscribers');
+    await subscribe(stock, rove, 'gated/x', token);
+    is(await members(rove, 'gated/x'), 1, 'subscribers, as it was issued');
+});
+
 test('a channel for those with a tag: by what the original announces', async (t) => {
     const { rove, stock } = await meet(t);
     await rove.ask('channel', 'create', 'tagged', '--subscribe-tag', 'role:reader');
@@ -104,6 +132,15 @@ test('a channel for those with a tag: by what the original announces', async (t)
     await until('it may', async () => (await refused(stock, rove, 'tagged')) === null);
     await publish(rove, 'tagged', ['for readers']);
     is(await received(stock, 1), ['for readers'], 'what it got');
+});
+
+test('the original hears what a daemon of Rove puts out', async (t) => {
+    const { rove, stock } = await meet(t);
+    const { origin } = await rove.spawn('counter', '--publish', 'counts');
+    await subscribe(stock, rove, 'counts');
+    const wanted = await rove.send(origin, numbered(200));
+    is(wanted.length, 200, 'what the sender was told');
+    is(await received(stock, 200), wanted, 'what it got');
 });
 
 // ---- the original publishes ----
@@ -145,9 +182,9 @@ test('a channel of the original behind a token: the node of a daemon shows its o
         channel: { name: channel, requireToken: true },
         roots: [owner.entity],
     });
-    const join = async (subject) => {
+    const show = async (token) => {
         const file = path.join(rove.work, 'token');
-        fs.writeFileSync(file, Buffer.from(await right(stock, subject, channel), 'hex'));
+        fs.writeFileSync(file, Buffer.from(token, 'hex'));
         const got = await rove.run('subscribe', [origin, stock.nodeId, channel, '--token', file]);
         return [got.status, got.err];
     };
@@ -155,11 +192,85 @@ test('a channel of the original behind a token: the node of a daemon shows its o
         const filter = { requireTags: ['subprotocol:0x0500'] };
         return (await stock.ask('find', { filter })).includes(rove.nodeId);
     });
-    const [status, text] = await join(stock.entity);
+    const [status, text] = await show(await right(stock, stock.entity, channel));
     is(status, 1, 'that of another');
     like(text, /the publisher does not authorise this/, 'what is said of it');
-    is(await join(rove.entity), [0, ''], 'its own');
+    const own = await right(stock, rove.entity, channel);
+    for (const at of ALTERED) {
+        const [refusal, why] = await show(altered(own, at));
+        is(refusal, 1, `its own with a bit changed, byte ${at} from the end`);
+        like(why, /the publisher does not authorise this/, 'what is said of it');
+    }
+    is((await rove.daemon(origin)).feeds, [], 'feeds');
+    is(await show(own), [0, ''], 'its own');
     is((await feedOf(rove, origin)).state, 'bound', 'the feed');
+});
+
+// ---- the original publishes, and the daemon moves ----
+
+// What a journal has been given, as numbers.
+async function journal(rove, origin) {
+    const text = parseSnapshot(await rove.snapshot(origin)).state.toString();
+    return text.split('\n').slice(0, -1).map(Number);
+}
+
+// Publishes 1, 2, 3, ... until it is told to stop; a number is given again until it is taken.
+function publishOn(stock, channel) {
+    const flow = { published: 0, stopped: false };
+    const go = async () => {
+        while (!flow.stopped) {
+            const payload = `${flow.published + 1}`;
+            const report = await stock.ask('publish', { channel, payload });
+            // Between two memberships nobody is there, and what is published then has been.
+            if (report.delivered === report.attempted) flow.published++;
+        }
+    };
+    flow.done = go();
+    flow.done.catch(() => {}); // told where it is waited for
+    flow.reaches = (count) => until(`${count} are published`, () => flow.published >= count);
+    return flow;
+}
+
+test('the original goes on publishing while the daemon moves, twice', async (t) => {
+    const stock = await t.stock('stock', {});
+    await stock.ask('registerChannel', { channel: { name: 'a/b' } });
+    const more = ['--accept', 'all', '--load', path.join(build, 'tests', 'interop', 'journal.so')];
+    const start = (name, peers) => t.rove(name, { netPeers: [listing(stock)], peers, more });
+    const one = await start('one', []);
+    const two = await start('two', [`${one.entity}@${one.addr}`]);
+    for (const rove of [one, two]) await connect(stock, rove);
+    await until('they meet', async () => (await one.peer(two.nodeId))?.state === 'up');
+    const { origin } = await one.spawn('journal');
+    await one.ask('subscribe', origin, stock.nodeId, 'a/b');
+
+    const flow = publishOn(stock, 'a/b');
+    const windows = []; // [applied before a move began, published once it was fed again]
+    for (const [from, to] of [[one, two], [two, one]]) {
+        await flow.reaches(flow.published + 100);
+        const wanted = flow.published;
+        await until('it is fed', async () => (await journal(from, origin)).includes(wanted));
+        const before = (await journal(from, origin)).pop();
+        const end = await from.migrate(origin, to.nodeId);
+        is([end.status, end.unbound], [0, 1], 'the move, and that it may have missed something');
+        await until('it is fed there', async () => {
+            const feed = await feedOf(to, origin);
+            return feed && feed.state === 'bound';
+        });
+        windows.push([before, flow.published]);
+    }
+    await flow.reaches(flow.published + 100);
+    flow.stopped = true;
+    await flow.done;
+    const last = flow.published;
+    await until('the last', async () => (await journal(one, origin)).includes(last));
+
+    const got = await journal(one, origin);
+    got.forEach((number, i) => is(number > (i ? got[i - 1] : 0), true, `${number} in its order`));
+    const there = new Set(got);
+    // One more may have been under way when it was fed again.
+    const missable = (number) => windows.some(([a, b]) => number > a && number <= b + 1);
+    for (let number = 1; number <= last; number++)
+        if (!there.has(number)) is(missable(number), true, `${number} may be missing`);
 });
 
 run();

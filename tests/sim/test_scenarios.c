@@ -22,10 +22,12 @@ static void play(void **state)
  * 597: an older record of a daemon came while it was prepared in class net, and threw it away.
  * 783: so did the end of an earlier move, which the network had kept back.
  * 1167: a daemon waited for a right on its new host until its place in the channel had expired.
+ * 2184: a late set of the target's own was refused, which to it was the end of the move.
  * 3138: an order was carried out after the membership that it was about had ended.
  * 8276: a subscriber that seemed to have failed was not told that it is none any more.
+ * 11259: a daemon was given on before its former host had heard so, and its host crashed.
  * 13082: publications that came while a daemon froze were let go of when the move was given up. */
-static const uint64_t regressions[] = {363, 597, 783, 1167, 3138, 8276, 13082};
+static const uint64_t regressions[] = {363, 597, 783, 1167, 2184, 3138, 8276, 11259, 13082};
 
 static void once_failed(void **state)
 {

@@ -7,6 +7,7 @@
 #include <capability/reflex.h>
 #include <capability/tag.h>
 #include <crypto/crypto.h>
+#include <stdio.h>
 
 #define BODY                                                                                       \
     "{\"node_id\":13984162817992751213,\"entity_id\":"                                             \
@@ -246,6 +247,72 @@ static void test_strip(void **state)
     rovei_announcement_unref(a);
 }
 
+/* Heat of blobs needs no claim, and there is only so much of it. */
+static void test_blobs_are_cut(void **state)
+{
+    (void)state;
+    for (int count = 256; count <= 258; count++) {
+        static char text[ROVEI_ANNOUNCEMENT_MAX + 1];
+        rovei_announcement *a;
+        size_t at = (size_t)snprintf(
+            text, sizeof text, HEAD "\"ttl_secs\":1,\"capabilities\":{\"tags\":[\"heat:zz=1\"");
+        for (int i = 0; i < count; i++)
+            at += (size_t)snprintf(text + at, sizeof text - at, ",\"heat:blob:%03d\"", i);
+        snprintf(text + at, sizeof text - at, ",\"x\"]}}");
+        assert_ok(read_text(text, &a));
+        assert_int_equal(a->set.tag_count, count + 2);
+        rovei_announcement_strip(a);
+        assert_int_equal(a->set.tag_count, 256 + 1);
+        assert_true(rovei_caps_has(&a->set, rovei_span_of("heat:blob:255")));
+        assert_false(rovei_caps_has(&a->set, rovei_span_of("heat:blob:256")));
+        assert_true(rovei_caps_has(&a->set, rovei_span_of("x")));
+        rovei_announcement_unref(a);
+    }
+}
+
+/* Each part that is signed, also those that are seldom there. */
+static void test_what_is_signed(void **state)
+{
+    (void)state;
+    test_env t;
+    rovei_keypair *key;
+    const uint8_t seed[32] = {1}, cert[ROVEI_OWNER_CERT_SIZE] = {0};
+    const uint64_t nodes[] = {1, 2};
+    const uint8_t subnets[1][16] = {{1}}, groups[1][32] = {{2}};
+    test_env_init(&t, 1);
+    assert_ok(rovei_keypair_from_seed(&key, &t.env, seed));
+    rovei_announcement plain = {.node_id = rovei_keypair_node_id(key),
+                                .entity = *rovei_keypair_entity(key),
+                                .version = 1,
+                                .ttl = 300,
+                                .owner_cert = cert,
+                                .allow = {nodes, 2, subnets, 1, groups, 1}};
+    plain.reflex.size = (uint8_t)rovei_reflex_canonical(plain.reflex.text, span_of("10.0.0.1:80"));
+    for (int change = 0; change < 6; change++) {
+        rovei_announcement *a;
+        assert_ok(rovei_announcement_new(&a, &rovei_alloc_libc, &plain));
+        assert_ok(rovei_announcement_sign(a, key));
+        a->hop_count = 7;
+        assert_ok(rovei_announcement_verify(a));
+        if (change == 0)
+            a->allow.node_count = 1;
+        else if (change == 1)
+            a->allow.subnet_count = 0;
+        else if (change == 2)
+            a->allow.group_count = 0;
+        else if (change == 3)
+            a->owner_cert = NULL;
+        else if (change == 4)
+            a->reflex.size = 0;
+        else
+            a->timestamp++;
+        assert_int_equal(rovei_announcement_verify(a), ROVE_E_SIGNATURE);
+        rovei_announcement_unref(a);
+    }
+    rovei_keypair_unref(key);
+    test_env_fini(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +323,8 @@ int main(void)
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_strip),
+        cmocka_unit_test(test_blobs_are_cut),
+        cmocka_unit_test(test_what_is_signed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

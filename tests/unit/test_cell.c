@@ -485,6 +485,39 @@ static void test_bad_images(void **state)
     close_world(&w);
 }
 
+/* A fork's chain begins where it is told, with the parent of the link behind it; it must be that of
+ * the key. */
+static void test_fork(void **state)
+{
+    (void)state;
+    world w;
+    open_world(&w, &probe_kind);
+    rovei_cell_free(w.cell);
+    rove_link begin = rovei_link_genesis(rovei_keypair_origin(w.key), 0);
+    begin.parent = UINT64_C(0x41c3e2f0a26e1228);
+    rove_link foreign = begin;
+    foreign.origin++;
+    rovei_cell_config cfg = {.env = &w.t.env,
+                             .kind = &probe_kind,
+                             .kind_user = &w.control,
+                             .key = w.key,
+                             .fork = &foreign};
+    int created = w.control.created;
+    rovei_cell *untouched = NULL;
+    assert_int_equal(rovei_cell_new(&untouched, &cfg), ROVE_E_ORIGIN_MISMATCH);
+    assert_null(untouched);
+    assert_int_equal(w.control.created, created);
+    cfg.fork = &begin;
+    assert_ok(rovei_cell_new(&w.cell, &cfg));
+    assert_ok(rovei_cell_activate(w.cell));
+    rovei_applied a = apply(&w, 42, 1, "x");
+    rove_link first = only_output(&a, "1");
+    assert_int_equal(first.sequence, 1);
+    assert_ok(rovei_link_validate(&begin, span_of(""), &first, NULL));
+    rovei_applied_fini(&a);
+    close_world(&w);
+}
+
 static void test_snapshot_bytes_restore(void **state)
 {
     (void)state;
@@ -855,6 +888,7 @@ int main(void)
         cmocka_unit_test(test_divert_bounds),
         cmocka_unit_test(test_image_carries_everything),
         cmocka_unit_test(test_bad_images),
+        cmocka_unit_test(test_fork),
         cmocka_unit_test(test_snapshot_bytes_restore),
         cmocka_unit_test(test_stateless),
         cmocka_unit_test(test_failing_snapshot_goes_on_serving),

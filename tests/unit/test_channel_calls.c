@@ -261,7 +261,7 @@ static void does_not_listen(void **state)
 
     assert_ok(rove_channel_create(p.node, "ch", NULL, false));
     assert_ok(listen_with(&p, &e, "ch", "g", text(""), &one));
-    assert_int_equal(listen_with(&p, &e, "ch", "h", text(""), &two), ROVE_E_EXISTS);
+    assert_int_equal(listen_with(&p, &e, "ch", "h", text(""), &two), ROVE_E_CHANNEL_SEAT);
     rove_listener_free(one); /* before it was answered */
     place_close(&p);
 }

@@ -49,6 +49,7 @@ static void test_hashes(void **state)
         assert_true(rovei_channel_hash(many(room, longer[i].count)) == longer[i].hash);
     assert_true(rovei_channel_group_hash(span_of("sensors/lidar"), span_of("workers")) ==
                 0x81d74b02f3cea203);
+    assert_true(rovei_channel_hash(span_of("sensors/lidar#workers")) == 0x81d74b02f3cea203);
 }
 
 static void test_names(void **state)
@@ -149,6 +150,13 @@ static void test_round_trips(void **state)
         assert_span(back.token, token, m.token.size);
         assert_span(back.group, m.group.data, m.group.size);
     }
+    rovei_membership leave = {
+        .type = ROVEI_MEMBERSHIP_UNSUBSCRIBE, .nonce = 9, .channel = span_of("a/b")};
+    rovei_membership left;
+    assert_ok(rovei_membership_read((rove_span){bytes, write(&leave, bytes, sizeof bytes)}, &left));
+    assert_int_equal(left.type, ROVEI_MEMBERSHIP_UNSUBSCRIBE);
+    assert_int_equal(left.nonce, 9);
+    assert_span(left.channel, "a/b", 3);
     for (unsigned reason = 0; reason <= 4; reason++) {
         rovei_membership m = {.type = ROVEI_MEMBERSHIP_ACK,
                               .nonce = NONCE,
@@ -202,6 +210,23 @@ static void test_malformed(void **state)
         if (err != cases[i].err)
             printf("%s: %s\n", cases[i].hex, rove_err_name(err));
         assert_int_equal(err, cases[i].err);
+    }
+}
+
+/* What is left out at the end of a Subscribe, as older nodes do, is as if it were empty. */
+static void test_left_out(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {"0001020304050607080161", "00010203040506070801610000",
+                                        "0001020304050607080161000000"};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t bytes[64];
+        rovei_membership m = {.token = span_of("x"), .group = span_of("y")};
+        size_t size = hex_to(bytes, sizeof bytes, cases[i]);
+        assert_ok(rovei_membership_read((rove_span){bytes, size}, &m));
+        assert_span(m.channel, "a", 1);
+        assert_int_equal(m.token.size, 0);
+        assert_int_equal(m.group.size, 0);
     }
 }
 
@@ -321,11 +346,12 @@ static void test_wrong_frames(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hashes),      cmocka_unit_test(test_names),
-        cmocka_unit_test(test_guard_key),   cmocka_unit_test(test_vectors),
-        cmocka_unit_test(test_round_trips), cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_reasons),     cmocka_unit_test(test_frames),
-        cmocka_unit_test(test_events),      cmocka_unit_test(test_wrong_frames),
+        cmocka_unit_test(test_hashes),       cmocka_unit_test(test_names),
+        cmocka_unit_test(test_guard_key),    cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_round_trips),  cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_left_out),     cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_frames),       cmocka_unit_test(test_events),
+        cmocka_unit_test(test_wrong_frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -158,6 +158,9 @@ static void test_rpc(void **state)
     assert_int_equal(rovei_channel_registry_count(r), 2);
     assert_ok(rovei_channel_registry_rpc(r, (rove_span){name, 255 - 25}));
     assert_int_equal(rovei_channel_registry_count(r), 4);
+    memcpy(name + 255 - 25, ".requests", 9);
+    c = rovei_channel_registry_find(r, (rove_span){name, 255 - 25 + 9}, NULL);
+    assert_true(c && !c->prefix && !c->origin_bound && !c->require_token && !c->root_count);
     rovei_channel_registry_free(r);
 }
 
@@ -224,6 +227,8 @@ static void test_guard(void **state)
     /* Another name of the same hash, as if there were one. */
     assert_false(rovei_guard_admits(&g, node, rovei_channel_hash(span_of("a")), span_of("b")));
     assert_ok(rovei_guard_admit(&g, origin, span_of("a")));
+    /* One whose number is the same in its low 32 bits. */
+    assert_false(admits(&g, (rovei_principal){ROVEI_PRINCIPAL_ORIGIN, UINT64_C(0x100000007)}, "a"));
     rovei_guard_revoke(&g, node, span_of("a"));
     assert_false(admits(&g, node, "a"));
     assert_true(admits(&g, origin, "a"));
@@ -246,6 +251,16 @@ static void test_guard_bits(void **state)
         wrong += rovei_guard_may(&g, (rovei_principal){ROVEI_PRINCIPAL_NODE, i},
                                  rovei_channel_hash(span_of("a")));
     assert_true(wrong < 100);
+    /* With ten times as many the bits are of less use; the pairs decide as before. */
+    for (uint64_t i = 1000; i < 10000; i++)
+        assert_ok(rovei_guard_admit(&g, (rovei_principal){ROVEI_PRINCIPAL_NODE, i}, span_of("a")));
+    wrong = 0;
+    for (uint64_t i = 10000; i < 20000; i++) {
+        rovei_principal who = {ROVEI_PRINCIPAL_NODE, i};
+        wrong += rovei_guard_may(&g, who, rovei_channel_hash(span_of("a")));
+        assert_false(admits(&g, who, "a"));
+    }
+    assert_true(wrong < 3000);
     rovei_guard_fini(&g);
 }
 

@@ -6,6 +6,7 @@
 #include "channels_kit.h"
 
 #include <capability/index.h>
+#include <channel/inside.h>
 
 static kit k;
 static uint64_t got[KIT_SAID];
@@ -211,6 +212,19 @@ static void test_visibility(void **state)
     assert_int_equal(kit_info(&k, "c").members, 0);
     assert_int_equal(kit_join(&k, 1, "c"), ROVEI_REASON_UNAUTHORIZED);
     assert_int_equal(kit_join(&k, 0, "c"), ROVEI_REASON_NONE);
+    /* Channels that nobody configured follow the node's own word, the others do not. */
+    k.options.open = true;
+    k.options.visibility = ROVEI_VISIBLE_SUBNET;
+    rovei_channels_set_options(k.node, k.w.now, &k.options);
+    assert_int_equal(kit_join(&k, 1, "other"), ROVEI_REASON_NONE); /* and yet: */
+    assert_int_equal(publish("other", 1).attempted, 0);
+    kit_open(&k, "global");
+    assert_int_equal(kit_join(&k, 1, "global"), ROVEI_REASON_NONE);
+    assert_int_equal(publish("global", 1).delivered, 1);
+    k.options.visibility = ROVEI_VISIBLE_GLOBAL;
+    rovei_channels_set_options(k.node, k.w.now, &k.options);
+    assert_int_equal(kit_join(&k, 1, "other"), ROVEI_REASON_NONE);
+    assert_int_equal(publish("other", 1).delivered, 1);
 }
 
 static void test_needs(void **state)
@@ -246,6 +260,25 @@ static void test_needs(void **state)
     rovei_channels_set_options(k.node, k.w.now, &k.options);
     rovei_index_free(x);
     caps_kit_clear();
+}
+
+/* The guard has a member exactly as long as it is one, of an open channel too; that it has nobody
+ * else is checked after each turn. */
+static void test_guard_follows(void **state)
+{
+    (void)state;
+    rovei_guard *g = &k.node->channels->guard;
+    rovei_principal who = {ROVEI_PRINCIPAL_NODE, rovei_entity_node_id(&k.w.nodes[1].entity)};
+    uint64_t hash = rovei_channel_hash(span_of("c"));
+    kit_open(&k, "c");
+    assert_false(rovei_guard_admits(g, who, hash, span_of("c")));
+    assert_int_equal(kit_join(&k, 1, "c"), ROVEI_REASON_NONE);
+    assert_true(rovei_guard_admits(g, who, hash, span_of("c")));
+    assert_int_equal(kit_leave(&k, 1, "c"), ROVEI_REASON_NONE);
+    assert_false(rovei_guard_admits(g, who, hash, span_of("c")));
+    rovei_publish_report r = publish("c", 1);
+    assert_int_equal(r.attempted, 0);
+    assert_int_equal(r.failed, 0);
 }
 
 /* ---- tokens ---- */
@@ -301,6 +334,58 @@ static void test_token(void **state)
     assert_int_equal(publish("c", 1).delivered, 1);
 }
 
+/* Where both a tag and a token are asked for, one of them is not enough. */
+static void test_needs_and_token(void **state)
+{
+    (void)state;
+    rove_span tag = span_of("gpu");
+    uint64_t hash = rovei_channel_hash(span_of("c"));
+    rovei_channel_config c = {.name = span_of("c"),
+                              .subscribe_caps = {&tag, 1},
+                              .roots = &k.w.nodes[0].entity,
+                              .root_count = 1};
+    assert_ok(rovei_channels_create(k.node, k.w.now, &c, false));
+    rovei_index *x;
+    assert_ok(rovei_index_new(&x, &k.w.nodes[0].t.env));
+    rovei_index_item item = {.node_id = rovei_entity_node_id(&k.w.nodes[1].entity),
+                             .entity = k.w.nodes[1].entity,
+                             .version = 1,
+                             .ttl_secs = 300,
+                             .caps = caps_of("gpu", "")};
+    assert_ok(rovei_index_put(x, k.w.now, &item));
+    k.options.index = x;
+    rovei_channels_set_options(k.node, k.w.now, &k.options);
+    assert_int_equal(kit_join(&k, 1, "c"), ROVEI_REASON_UNAUTHORIZED);
+    assert_int_equal(join_with(2, "c", 0, 2, ROVE_SCOPE_SUBSCRIBE, hash, 60),
+                     ROVEI_REASON_UNAUTHORIZED);
+    assert_int_equal(join_with(1, "c", 0, 1, ROVE_SCOPE_SUBSCRIBE, hash, 60), ROVEI_REASON_NONE);
+    k.options.index = NULL;
+    rovei_channels_set_options(k.node, k.w.now, &k.options);
+    rovei_index_free(x);
+    caps_kit_clear();
+}
+
+/* The publisher's own right is to the channel as well, and not to the prefix. */
+static void test_prefix_token_to_publish(void **state)
+{
+    (void)state;
+    rovei_channel_config c = {
+        .name = span_of("p/"), .prefix = true, .roots = &k.w.nodes[1].entity, .root_count = 1};
+    assert_ok(rovei_channels_create(k.node, k.w.now, &c, false));
+    static const char *const names[] = {"p/", "p/y", "p/x"};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(kit_publish(&k, "p/x", 1, ROVEI_PUBLISH_BEST_EFFORT, NULL),
+                         ROVE_E_CHANNEL_DENIED);
+        uint8_t room[ROVE_TOKEN_CHAIN_MAX];
+        rove_token_chain chain;
+        assert_ok(rovei_token_chain_decode(&chain, kit_token(&k, 1, 0, ROVE_SCOPE_PUBLISH,
+                                                             rovei_channel_hash(span_of(names[i])),
+                                                             600, room)));
+        assert_ok(rovei_token_cache_insert(&k.node->tokens.cache, &chain));
+    }
+    assert_ok(kit_publish(&k, "p/x", 1, ROVEI_PUBLISH_BEST_EFFORT, NULL));
+}
+
 static void test_prefix_token(void **state)
 {
     (void)state;
@@ -316,6 +401,9 @@ static void test_prefix_token(void **state)
         ROVEI_REASON_NONE);
     assert_int_equal(publish("p/x", 1).delivered, 1);
     assert_numbers(1, 1, 1);
+    world_run(&k.w, 31 * ROVE_SECOND); /* a sweep judges it by the channel's name as well */
+    assert_int_equal(kit_info(&k, "p/x").members, 1);
+    assert_int_equal(publish("p/x", 1).delivered, 1);
 }
 
 static void test_expiry_by_sweep(void **state)
@@ -366,6 +454,33 @@ static void test_expiry_of_a_leg(void **state)
     assert_int_equal(kit_count(&k, 1, ROVEI_CHANNEL_ENDED, NULL), 1);
 }
 
+/* Without a sweep it is the next publish that ends it; the shortest interval is 1 ms. */
+static void test_sweeps_at_the_bounds(void **state)
+{
+    (void)state;
+    uint64_t *every = &k.w.nodes[0].t.env.limits.token_sweep_interval;
+    uint64_t hash = rovei_channel_hash(span_of("c"));
+    gated("c", false, ROVEI_GROUPS_ANY);
+    *every = 31536000 * ROVE_SECOND;
+    world_run(&k.w, 31 * ROVE_SECOND); /* the sweep that was due still comes */
+    assert_int_equal(join_with(1, "c", 0, 1, ROVE_SCOPE_SUBSCRIBE, hash, 2), ROVEI_REASON_NONE);
+    world_run(&k.w, 100 * ROVE_SECOND);
+    assert_int_equal(kit_info(&k, "c").members, 1);
+    rovei_publish_report r = publish("c", 1);
+    assert_int_equal(r.attempted, 0);
+    assert_int_equal(r.failed, 0);
+    assert_int_equal(kit_info(&k, "c").members, 0);
+    assert_int_equal(kit_events(&k, 1, got), 0);
+    kit_fini(&k);
+    kit_init(&k);
+    *every = 0;
+    gated("c", false, ROVEI_GROUPS_ANY);
+    world_run(&k.w, 31 * ROVE_SECOND);
+    assert_int_equal(join_with(1, "c", 0, 1, ROVE_SCOPE_SUBSCRIBE, hash, 2), ROVEI_REASON_NONE);
+    world_run(&k.w, 3 * ROVE_SECOND);
+    assert_int_equal(kit_info(&k, "c").members, 0);
+}
+
 static void test_revoked(void **state)
 {
     (void)state;
@@ -402,8 +517,21 @@ static void test_group_policies(void **state)
     assert_ok(rovei_channels_create(k.node, k.w.now, &c, false));
     assert_int_equal(kit_subscribe(&k, 1, "deny", (rove_span){0}, "g"), ROVEI_REASON_UNAUTHORIZED);
     assert_int_equal(kit_join(&k, 1, "deny"), ROVEI_REASON_NONE);
-    gated("c", false, ROVEI_GROUPS_TOKEN);
     uint8_t room[ROVE_TOKEN_CHAIN_MAX];
+    /* A chain that is good for the group changes nothing where groups are refused, or where nobody
+     * is named who could grant it. */
+    c = (rovei_channel_config){.name = span_of("both"),
+                               .groups = ROVEI_GROUPS_DENY,
+                               .roots = &k.w.nodes[0].entity,
+                               .root_count = 1};
+    assert_ok(rovei_channels_create(k.node, k.w.now, &c, false));
+    rove_span all = kit_token(&k, 0, 1, ROVE_SCOPE_SUBSCRIBE | ROVE_SCOPE_WILDCARD, 0, 100, room);
+    assert_int_equal(kit_subscribe(&k, 1, "both", all, "g"), ROVEI_REASON_UNAUTHORIZED);
+    assert_int_equal(kit_subscribe(&k, 1, "both", all, ""), ROVEI_REASON_NONE);
+    c = (rovei_channel_config){.name = span_of("rootless"), .groups = ROVEI_GROUPS_TOKEN};
+    assert_ok(rovei_channels_create(k.node, k.w.now, &c, false));
+    assert_int_equal(kit_subscribe(&k, 1, "rootless", all, "g"), ROVEI_REASON_UNAUTHORIZED);
+    gated("c", false, ROVEI_GROUPS_TOKEN);
     rove_span chan =
         kit_token(&k, 0, 1, ROVE_SCOPE_SUBSCRIBE, rovei_channel_hash(span_of("c")), 100, room);
     assert_int_equal(kit_subscribe(&k, 1, "c", chan, "g"), ROVEI_REASON_UNAUTHORIZED);
@@ -695,9 +823,13 @@ int main(void)
         TEST(test_origin_bound),
         TEST(test_visibility),
         TEST(test_needs),
+        TEST(test_guard_follows),
         TEST(test_token),
+        TEST(test_needs_and_token),
+        TEST(test_prefix_token_to_publish),
         TEST(test_prefix_token),
         TEST(test_expiry_by_sweep),
+        TEST(test_sweeps_at_the_bounds),
         TEST(test_revoked),
         TEST(test_expiry_by_publish),
         TEST(test_expiry_of_a_leg),

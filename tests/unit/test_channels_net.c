@@ -5,12 +5,15 @@
 #include "caps_kit.h"
 #include "moves_world.h"
 
+#include <capability/index.h>
 #include <channel/feeds.h>
 #include <channel/membership_codec.h>
 #include <channel/publisher.h>
 #include <identity/token.h>
 #include <identity/token_cache.h>
+#include <inttypes.h>
 #include <net/wire.h>
+#include <stdio.h>
 
 static world w;
 
@@ -123,6 +126,25 @@ static void test_unpinned(void **state)
     assert_int_equal(s.unauthorized, 1);
     assert_int_equal(s.unknown, 1);
     assert_int_equal(s.members, 0);
+    /* Its own origin, which nobody has vouched for. */
+    char name[32];
+    rovei_channel_config c = {.name = span_of("r."), .prefix = true, .origin_bound = true};
+    assert_ok(rovei_channels_create(w.nodes[0].node, w.now, &c, false));
+    snprintf(name, sizeof name, "r.%016" PRIx64, rovei_entity_origin(&w.nodes[1].entity));
+    join(name);
+    assert_int_equal(rovei_channels_stats_get(w.nodes[0].node).unauthorized, 2);
+    /* Groups are refused to it as to others, the channel itself is not. */
+    c = (rovei_channel_config){.name = span_of("deny"), .groups = ROVEI_GROUPS_DENY};
+    assert_ok(rovei_channels_create(w.nodes[0].node, w.now, &c, false));
+    say((rovei_membership){.type = ROVEI_MEMBERSHIP_SUBSCRIBE,
+                           .nonce = 9,
+                           .channel = span_of("deny"),
+                           .group = span_of("g")});
+    s = rovei_channels_stats_get(w.nodes[0].node);
+    assert_int_equal(s.unauthorized, 3);
+    assert_int_equal(s.members, 0);
+    join("deny");
+    assert_int_equal(rovei_channels_stats_get(w.nodes[0].node).members, 1);
 }
 
 /* Node 0's word for a node on the channel "gated". */
@@ -163,6 +185,15 @@ static void test_pinned(void **state)
     say(m);
     assert_int_equal(rovei_channels_stats_get(w.nodes[0].node).members, 1);
     assert_int_equal(publish("gated", 1, 1).delivered, 1);
+    /* With the node that has failed everything goes that was known of it. */
+    uint64_t id = rovei_entity_node_id(&w.nodes[1].entity);
+    assert_non_null(rovei_index_get(w.nodes[0].node->index, id));
+    world_stop(&w, 1);
+    world_run(&w, 150 * ROVE_SECOND);
+    assert_int_equal(rovei_channels_stats_get(w.nodes[0].node).members, 0);
+    assert_false(rovei_gossip_pin(w.nodes[0].node, id, &pin));
+    assert_null(rovei_index_get(w.nodes[0].node->index, id));
+    assert_int_equal(publish("gated", 1, 1).attempted, 0);
     caps_kit_clear();
 }
 

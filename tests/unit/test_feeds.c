@@ -160,10 +160,16 @@ static void the_roster_follows(void **state)
     rove_entity d = world_spawn(w, 0, 1);
     open_channel(w, 2);
     assert_int_equal(subscribe(w, 0, &d, 2, 1), ROVE_OK);
+    rove_buf *before, *after;
+    assert_ok(rovei_feeds_ledger(world_daemon(w, 0, &d), w->now, &before));
     rovei_attempt_id id = world_move(w, 0, 1, &d, 0);
     finish_move(w, 0, &id);
     assert_int_equal(world_info(w, 0, &id).unbound, 0);
     world_until(w, 2 * ROVE_SECOND, is_member(w, 2, 1) && !is_member(w, 2, 0));
+    assert_ok(rovei_feeds_ledger(world_daemon(w, 1, &d), w->now, &after));
+    assert_span(rove_buf_span(after), rovei_buf_data(before), rovei_buf_size(before));
+    rove_buf_unref(before);
+    rove_buf_unref(after);
     assert_int_equal(subscriptions(w, 1, &d, &info), 1);
     assert_int_equal(info.publisher, rovei_entity_node_id(&w->nodes[2].entity));
     assert_int_equal(info.state, ROVEI_FEED_BOUND);
@@ -284,6 +290,9 @@ static void the_ledger(void **state)
     assert_false(e.has_token);
     rovei_ledger_free(l);
     rove_buf_unref(ledger);
+    assert_int_equal(unsubscribe(w, 0, &d, 1, 2), ROVE_OK);
+    assert_ok(rovei_feeds_ledger(world_daemon(w, 0, &d), w->now, &ledger));
+    assert_null(ledger);
     kit_free(k);
 }
 

@@ -58,7 +58,7 @@ static void a_group_shares(void **state)
         world_until(w, SOON, answered(w, i, ROVEI_NOTE_SUBSCRIBED, 1));
         assert_ok(answered(w, i, ROVEI_NOTE_SUBSCRIBED, 1)->err);
     }
-    assert_int_equal(subscribe(w, 0, NULL, 2, 2), ROVE_E_EXISTS); /* a seat in one way only */
+    assert_int_equal(subscribe(w, 0, NULL, 2, 2), ROVE_E_CHANNEL_SEAT); /* a seat in one way only */
     publish(w, 2, 1, 100);
     world_until(w, SOON,
                 world_notes_of(w, 0, ROVEI_NOTE_PUBLISHED) +
@@ -82,6 +82,82 @@ static void a_group_shares(void **state)
         assert_int_equal(world_notes_of(w, i, ROVEI_NOTE_FEED_GAP), 0);
         assert_int_equal(rovei_node_stats_get(w->nodes[i].node).feed_lost, 0);
     }
+    kit_free(k);
+}
+
+/* A daemon comes to a node whose listeners are in a queue group of its channel: nothing feeds it
+ * there, which can be seen, and it misses nothing where it goes next, or when they have left. */
+static void a_seat_that_is_taken(void **state)
+{
+    (void)state;
+    kit *k = kit_new(3);
+    world *w = &k->w;
+    rove_entity d = world_spawn(w, 0, 1);
+    open_channel(w, 2);
+    assert_ok(subscribe(w, 0, &d, 2, 1));
+    publish(w, 2, 1, 10);
+    world_until(w, SOON, applied(w, 0, &d) == 10);
+    rovei_feed_order o = order_of(w, NULL, 2, 5);
+    o.group = (rove_span){"g", 1};
+    assert_ok(rovei_feeds_subscribe(w->nodes[1].node, w->now, &o));
+    world_until(w, SOON, answered(w, 1, ROVEI_NOTE_SUBSCRIBED, 5));
+    for (unsigned round = 0; round < 2; round++) {
+        unsigned sent = 10 + 10 * round;
+        rovei_attempt_id id = world_move(w, 0, 1, &d, 0);
+        finish_move(w, 0, &id);
+        assert_int_equal(world_info(w, 0, &id).unbound, 1);
+        assert_int_equal(info_of(w, 1, &d).state, ROVEI_FEED_UNBOUND);
+        assert_int_equal(info_of(w, 1, &d).err, ROVE_E_CHANNEL_SEAT);
+        assert_int_equal(subscribe(w, 1, &d, 2, 2), ROVE_E_CHANNEL_SEAT);
+        world_until(w, SOON, !is_member(w, 2, 0));
+        publish(w, 2, sent + 1, sent + 10);
+        world_run(w, 40 * ROVE_SECOND);
+        assert_int_equal(world_notes_of(w, 1, ROVEI_NOTE_PUBLISHED), sent);
+        assert_int_equal(applied(w, 1, &d), sent);
+        rovei_node_check(w->nodes[1].node);
+        if (round == 1)
+            break;
+        id = world_move(w, 1, 0, &d, 0);
+        finish_move(w, 1, &id);
+        assert_int_equal(world_info(w, 1, &id).unbound, 0);
+        world_until(w, SOON, applied(w, 0, &d) == sent + 10);
+    }
+    assert_ok(unsubscribe(w, 1, NULL, 2, 5));
+    world_until(w, SOON, info_of(w, 1, &d).state == ROVEI_FEED_BOUND);
+    world_until(w, SOON, applied(w, 1, &d) == 30);
+    publish(w, 2, 31, 40);
+    world_until(w, SOON, applied(w, 1, &d) == 40);
+    kit_assert_log(world_cell_of(w, 1, &d), "e", 1, 40);
+    assert_int_equal(info_of(w, 1, &d).lost, 0);
+    rovei_node_check(w->nodes[1].node);
+    kit_free(k);
+}
+
+/* One that waits for a seat can be given up, ends with its daemon, and with the node. */
+static void a_wait_for_a_seat_ends(void **state)
+{
+    (void)state;
+    kit *k = kit_new(3);
+    world *w = &k->w;
+    rove_entity d[3];
+    open_channel(w, 2);
+    rovei_feed_order o = order_of(w, NULL, 2, 5);
+    o.group = (rove_span){"g", 1};
+    assert_ok(rovei_feeds_subscribe(w->nodes[1].node, w->now, &o));
+    world_until(w, SOON, answered(w, 1, ROVEI_NOTE_SUBSCRIBED, 5));
+    for (size_t i = 0; i < 3; i++) {
+        d[i] = world_spawn(w, 0, i + 1);
+        assert_ok(subscribe(w, 0, &d[i], 2, i + 1));
+        rovei_attempt_id id = world_move(w, 0, 1, &d[i], 0);
+        finish_move(w, 0, &id);
+        assert_int_equal(info_of(w, 1, &d[i]).err, ROVE_E_CHANNEL_SEAT);
+    }
+    rovei_feed_info info;
+    assert_ok(unsubscribe(w, 1, &d[0], 2, 7));
+    assert_int_equal(subscriptions(w, 1, &d[0], &info), 0);
+    assert_ok(rovei_node_stop(w->nodes[1].node, w->now, &d[1]));
+    assert_true(is_member(w, 2, 1)); /* the listener */
+    rovei_node_check(w->nodes[1].node);
     kit_free(k);
 }
 
@@ -260,6 +336,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_publisher_begins_anew),
         cmocka_unit_test(a_group_shares),
+        cmocka_unit_test(a_seat_that_is_taken),
+        cmocka_unit_test(a_wait_for_a_seat_ends),
         cmocka_unit_test(ended_and_asked_again),
         cmocka_unit_test(an_end_that_could_not_be_said),
         cmocka_unit_test(a_listener_hears_of_the_end),

@@ -316,9 +316,14 @@ static void bad_offers_and_answers(void **state)
     assert_int_equal(changed(m), ROVE_E_FLAG);
     m = example(ROVEI_MOVE_OFFER);
     m.offer.right.addr_count = ROVEI_RECORD_ADDRS + 1;
-    assert_int_equal(with_byte(ROVEI_MOVE_OFFER, FIELDS + 24 + 73, m.offer.right.addr_count),
+    assert_int_equal(with_byte(ROVEI_MOVE_OFFER, FIELDS + 25 + 73, m.offer.right.addr_count),
                      ROVE_E_BOUND);
     assert_int_equal(with_byte(ROVEI_MOVE_OFFER, FIELDS + 18, 0), ROVE_E_FORMAT);
+    m = example(ROVEI_MOVE_OFFER);
+    memset(m.offer.channel, 'c', sizeof m.offer.channel - 1);
+    assert_ok(changed(m));
+    m.offer.channel[4] = 'C';
+    assert_int_equal(changed(m), ROVE_E_FORMAT);
     m = example(ROVEI_MOVE_ACCEPT);
     m.answer.round = 0;
     assert_int_equal(changed(m), ROVE_E_FORMAT);

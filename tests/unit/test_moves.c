@@ -104,6 +104,32 @@ static void large_state(void **state)
     world_fini(&w);
 }
 
+/* Each attempt of a move is made as the first one was ordered. */
+static void retries_keep_the_options(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, 2);
+    rove_entity d = world_spawn(&w, 0, 1);
+    uint8_t seed[32];
+    assert_ok(rovei_keypair_seed(world_cell_of(&w, 0, &d)->key, seed));
+    assert_ok(rovei_keypair_from_seed(&w.nodes[1].has_key, &w.nodes[1].t.env, seed));
+    w.nodes[1].place = ROVE_E_NOT_READY;
+    rovei_move_order o = {.daemon = d,
+                          .target = w.nodes[1].entity,
+                          .keep_identity = true,
+                          .retry_not_ready = 10 * ROVE_SECOND};
+    rovei_attempt_id a;
+    assert_ok(rovei_node_move(w.nodes[0].node, w.now, &o, &a));
+    world_run(&w, 700 * ROVE_MILLISECOND);
+    w.nodes[1].place = ROVE_OK;
+    world_until(&w, WORLD_LONG, world_completed(&w, 0, &a));
+    assert_int_equal(world_info(&w, 0, &a).attempts, 3);
+    assert_int_equal(w.nodes[0].seen[ROVEI_MOVE_ENVELOPE], 0);
+    world_assert_moved(&w, 0, 1, &d);
+    world_fini(&w);
+}
+
 static void keeps_the_identity_when_asked(void **state)
 {
     (void)state;
@@ -273,6 +299,27 @@ static void not_ready_is_retried(void **state)
     assert_true(w.now.mono - begun >= 500 * ROVE_MILLISECOND);
     assert_true(w.now.mono - begun < 10 * ROVE_SECOND);
     assert_int_equal(world_info(&w, 0, &a).attempts, 3);
+    world_fini(&w);
+}
+
+/* The pause before each further attempt is twice the one before, up to 16 s. */
+static void not_ready_pauses_grow(void **state)
+{
+    (void)state;
+    static const unsigned pauses[] = {500, 1000, 2000, 4000, 8000, 16000, 16000};
+    world w;
+    world_init(&w, 2);
+    assert_int_equal(w.nodes[0].t.env.limits.retry_not_ready, 30 * ROVE_SECOND);
+    rove_entity d = world_spawn(&w, 0, 1);
+    w.nodes[1].place = ROVE_E_NOT_READY;
+    rovei_attempt_id a = world_move(&w, 0, 1, &d, 60 * ROVE_SECOND);
+    uint64_t last = w.now.mono;
+    for (unsigned i = 0; i < sizeof pauses / sizeof pauses[0]; i++) {
+        world_until(&w, 20 * ROVE_SECOND, world_info(&w, 0, &a).attempts == i + 2);
+        uint64_t took = (w.now.mono - last) / ROVE_MILLISECOND;
+        assert_in_range(took, pauses[i] - 1, pauses[i] + 100);
+        last = w.now.mono;
+    }
     world_fini(&w);
 }
 
@@ -492,12 +539,14 @@ int main(void)
         cmocka_unit_test(phases_are_noted_in_order),
         cmocka_unit_test(moves_round_and_back),
         cmocka_unit_test(large_state),
+        cmocka_unit_test(retries_keep_the_options),
         cmocka_unit_test(keeps_the_identity_when_asked),
         cmocka_unit_test(events_go_on_over_moves),
         cmocka_unit_test(positions_are_those_of_the_freeze),
         cmocka_unit_test(diverted_events_come_once),
         cmocka_unit_test(diverted_events_stay_after_an_abort),
         cmocka_unit_test(not_ready_is_retried),
+        cmocka_unit_test(not_ready_pauses_grow),
         cmocka_unit_test(not_ready_ends_with_the_budget),
         cmocka_unit_test(refusals_reach_the_order),
         cmocka_unit_test(orders_that_cannot_be),

@@ -168,6 +168,31 @@ static void an_earlier_attempt(void **state)
     kit_free(k);
 }
 
+/* What the target once sent itself comes late, and is refused: of this node's words about the
+ * daemon the target could not tell that from the end of the move, after the commit too. */
+static void its_own_set_comes_late(void **state)
+{
+    (void)state;
+    static const rovei_netmove_type steps[] = {
+        ROVEI_NETMOVE_SNAPSHOT_READY, ROVEI_NETMOVE_BUFFERED_EVENTS, ROVEI_NETMOVE_ACTIVATE_TARGET};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        kit *k = kit_new(1, 1);
+        rovei_netmove_message m = {.type = ROVEI_NETMOVE_SNAPSHOT_READY, .origin = k->origin};
+        m.chunk = (rovei_netmove_chunk){.bytes = span_of("no snapshot"), .total = 1};
+        k->s.lose[false][steps[i]] = UINT_MAX;
+        rovei_attempt_id a = kit_move(k);
+        world_run(&k->o.w, 50 * ROVE_MILLISECOND);
+        stock_say(&k->s, &m);
+        world_run(&k->o.w, 50 * ROVE_MILLISECOND);
+        assert_int_equal(k->s.seen[ROVEI_NETMOVE_MIGRATION_FAILED], 0);
+        assert_int_equal(stats_of(k).out_of_phase[ROVEI_NETMOVE_SNAPSHOT_READY], 1);
+        k->s.lose[false][steps[i]] = 0;
+        assert_int_equal(kit_end(k, &a).outcome, ROVEI_OUTCOME_COMPLETED);
+        kit_assert_gone(k);
+        kit_free(k);
+    }
+}
+
 /* ---- lanes ---- */
 
 static uint64_t sender_open(kit *k, size_t node)
@@ -502,6 +527,7 @@ int main(void)
         cmocka_unit_test(another_head),
         cmocka_unit_test(a_late_ack),
         cmocka_unit_test(an_earlier_attempt),
+        cmocka_unit_test(its_own_set_comes_late),
         cmocka_unit_test(lanes_end_for_certain),
         cmocka_unit_test(a_sender_that_was_away),
         cmocka_unit_test(comes_back),

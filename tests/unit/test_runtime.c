@@ -75,6 +75,31 @@ static void *register_same(void *arg)
     return (void *)(intptr_t)err;
 }
 
+static void *start_too(void *arg)
+{
+    return (void *)(intptr_t)rove_runtime_start(((place *)arg)->rt);
+}
+
+/* All of those who start it at once have started it. */
+static void test_concurrent_starts(void **state)
+{
+    (void)state;
+    place p;
+    place_open(&p, 1);
+    pthread_t threads[16];
+    for (int i = 0; i < 16; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, start_too, &p), 0);
+    for (int i = 0; i < 16; i++) {
+        void *ret;
+        pthread_join(threads[i], &ret);
+        assert_int_equal((intptr_t)ret, ROVE_OK);
+    }
+    assert_true(rove_runtime_is_ready(p.rt));
+    rove_daemon d;
+    assert_ok(rove_runtime_spawn(p.rt, "probe", NULL, NULL, &d));
+    place_close(&p);
+}
+
 static void test_concurrent_registration(void **state)
 {
     (void)state;
@@ -220,6 +245,10 @@ static void test_stop(void **state)
     rove_result result;
     assert_int_equal(deliver(&p, d, "x", &result), ROVE_E_NOT_FOUND);
     assert_int_equal(rove_runtime_stop(p.rt, d), ROVE_E_NOT_FOUND);
+    /* The place that its spawn kept is free: it can be kept anew. */
+    uint64_t origin = rove_identity_origin(id);
+    assert_ok(rove_runtime_expect_migration(p.rt, "probe", origin, NULL));
+    assert_ok(rove_runtime_withdraw_expectation(p.rt, origin));
     /* Who ended it himself may begin it anew. */
     assert_ok(rove_runtime_spawn(p.rt, "probe", id, NULL, &d));
     deliver_expecting(&p, d, "1");
@@ -342,6 +371,17 @@ static void test_snapshot_and_spawn_from_it(void **state)
         ROVE_E_RESTORE_FAILED);
     assert_non_null(detail.text);
     rove_detail_fini(&detail);
+    /* Its registration is gone, and that of nobody else: an incumbent stays as it is. */
+    assert_int_equal(rove_runtime_daemon_count(p.rt), 0);
+    p.control.fail_restore = false;
+    assert_ok(rove_runtime_spawn_from_snapshot(p.rt, "probe", id, decoded, NULL, &d, NULL));
+    p.control.fail_restore = true;
+    rove_daemon again;
+    assert_int_equal(
+        rove_runtime_spawn_from_snapshot(p.rt, "probe", id, decoded, NULL, &again, NULL),
+        ROVE_E_EXISTS);
+    p.control.fail_restore = false;
+    deliver_expecting(&p, d, "6");
     rove_buf_unref(bytes);
     rove_snapshot_unref(decoded);
     rove_snapshot_unref(snapshot);
@@ -838,6 +878,7 @@ int main(void)
         cmocka_unit_test(test_gate),
         cmocka_unit_test(test_one_runtime_per_node),
         cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_concurrent_starts),
         cmocka_unit_test(test_concurrent_registration),
         cmocka_unit_test(test_deliver_and_stats),
         cmocka_unit_test(test_process_error),

@@ -13,6 +13,7 @@ typedef struct fixture {
     rovei_index *index;
     rovei_scheduler s;
     rovei_caps local;
+    uint64_t version;
 } fixture;
 
 static int setup(void **state)
@@ -37,7 +38,7 @@ static int teardown(void **state)
 
 static void put(fixture *f, uint64_t node, const char *tags)
 {
-    rovei_index_item item = {.node_id = node, .version = 1, .ttl_secs = 300};
+    rovei_index_item item = {.node_id = node, .version = ++f->version, .ttl_secs = 300};
     item.caps = caps_of(tags, NULL);
     assert_ok(rovei_index_put(f->index, (rovei_now){0}, &item));
     if (node == f->s.local) {
@@ -200,6 +201,13 @@ static void test_select_by_score(void **state)
     assert_placed(SELECT(9), 1, BEST_SCORE);
     t.row[0].veto = true;
     assert_int_equal(SELECT(9), ROVE_E_NO_CANDIDATE);
+    t.row[0].veto = false;
+    t.row[1].score = 0.9;
+    assert_placed(SELECT(9), 2, BEST_SCORE);
+    put(f, 1, TAKES "\nhardware.gpu"); /* a filter comes before the scores */
+    assert_placed(rovei_select_migration_target(&f->s, &gpu, 9, &scorer, NULL, &p), 1, BEST_SCORE);
+    assert_int_equal(rovei_select_migration_target(&f->s, &gpu, 1, &scorer, NULL, &p),
+                     ROVE_E_NO_CANDIDATE);
 #undef SELECT
 }
 

@@ -39,7 +39,8 @@ static void test_bytes(void **state)
     assert_int_equal(encode(&ms[0], bytes), sizeof want);
     assert_memory_equal(bytes, want, sizeof want);
     memset(ms[1].kind, 'x', ROVE_KIND_NAME_MAX);
-    ms[1].flags = ROVEI_SPAWN_IDENTITY | ROVEI_SPAWN_FORCE;
+    ms[1].flags = ROVEI_SPAWN_IDENTITY | ROVEI_SPAWN_FORCE | ROVEI_SPAWN_CHANNEL;
+    memset(ms[1].channel, 'c', ROVEI_CHANNEL_NAME_MAX);
     memset(ms[1].identity, 7, sizeof ms[1].identity);
     assert_int_equal(encode(&ms[1], bytes), ROVEI_SPAWN_SIZE_MAX);
     memset(&ms[3].daemon, 0, sizeof ms[3].daemon);
@@ -51,6 +52,7 @@ static void test_bytes(void **state)
         assert_int_equal(encode(&back, again), size);
         assert_memory_equal(again, bytes, size);
         assert_string_equal(back.kind, ms[i].kind);
+        assert_string_equal(back.channel, ms[i].channel);
         assert_int_equal(back.err, ms[i].err);
         for (size_t cut = 0; cut < size; cut++)
             assert_int_equal(rovei_spawn_decode(&back, (rove_span){bytes, cut}), ROVE_E_SHORT);
@@ -79,7 +81,7 @@ static void test_malformed(void **state)
     no.err = ROVE_E_REFUSED;
     refused(&request, 0, 0, ROVE_E_FLAG);
     refused(&request, 0, 3, ROVE_E_FLAG);
-    refused(&request, 1, 4, ROVE_E_FLAG);
+    refused(&request, 1, 8, ROVE_E_FLAG);
     refused(&request, 1, ROVEI_SPAWN_FORCE, ROVE_E_FLAG); /* of no identity */
     refused(&request, 1, ROVEI_SPAWN_IDENTITY, ROVE_E_SHORT);
     refused(&request, 2, 0, ROVE_E_BOUND);
@@ -108,7 +110,7 @@ static rovei_node_stats stats_of(const world *w, size_t i)
 static rove_err ask_of(world *w, size_t to, const char *kind, rovei_keypair *key, bool force,
                        uint64_t *ret)
 {
-    rovei_spawn_order o = {w->nodes[to].entity, kind, key, force};
+    rovei_spawn_order o = {w->nodes[to].entity, kind, key, force, NULL};
     return rovei_node_spawn_there(w->nodes[0].node, w->now, &o, ret);
 }
 
