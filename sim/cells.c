@@ -568,6 +568,7 @@ static bool do_effect(sim_cell *c, rovei_effect *e)
     case ROVEI_EFFECT_ASK:
     case ROVEI_EFFECT_ASK_PLACE:
     case ROVEI_EFFECT_SPAWN:
+    case ROVEI_EFFECT_STORE:
     case ROVEI_EFFECT_OPEN_STATE:
     case ROVEI_EFFECT_RESTORE:
         break;

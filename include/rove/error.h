@@ -177,7 +177,10 @@ typedef enum rove_err_class {
     X(E_PREDICATE, 133, PEER, "the predicate does not decode")                                     \
     X(E_SPAWN_UNKNOWN, 134, USAGE, "whether the other node has spawned the daemon is not known")   \
     X(E_CHANNEL_SEAT, 135, USAGE,                                                                  \
-      "this node is on the channel for others: in another queue group, or in none")
+      "this node is on the channel for others: in another queue group, or in none")                \
+    /* data directory */                                                                           \
+    X(E_STORE_FULL, 136, LOCAL, "the disk of the data directory is full")                          \
+    X(E_STORE_MAP, 137, LOCAL, "the records of the data directory have reached store_map")
 
 typedef enum rove_err {
 #define ROVE_ERR_ENUM(name, number, class, text) ROVE_##name = -(number),

@@ -196,6 +196,11 @@ ROVE_BEGIN_DECLS
       "gives way")                                                                                 \
     X(capability_rate, N, 1000, 1, 1000000,                                                        \
       "new announcements of one peer a second that are looked at; four times as many at once")     \
+    /* data directory (docs/data-directory.md) */                                                  \
+    X(journal_bytes, B, UINT64_C(64) << 20, 4096, UINT64_C(1) << 40,                               \
+      "changes of records that wait for the disk; one always may")                                 \
+    X(store_retry, T, ROVE_SECOND, ROVE_MILLISECOND, 3600 * ROVE_SECOND,                           \
+      "interval at which records are written again to a disk that was full")                       \
     /* embedding: rove/observer.h, rove/async.h */                                                 \
     X(dump_bytes, B, UINT64_C(1) << 20, 16384, UINT64_C(1) << 30, "text of one dump")              \
     X(observers_max, N, 64, 1, 65536, "observers of one daemon")                                   \

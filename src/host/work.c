@@ -291,6 +291,7 @@ static bool control_run(rovei_job *job, rovei_mailbox *m)
     case ROVEI_EFFECT_ASK_PLACE:
     case ROVEI_EFFECT_ASK:
     case ROVEI_EFFECT_SPAWN:
+    case ROVEI_EFFECT_STORE:
         break;
     }
     rovei_work_done(&k->work);

@@ -429,6 +429,7 @@ void rovei_moves_complete(rovei_node *n, rovei_now now, rovei_completion *c)
         applied(n, now, c);
         break;
     case ROVEI_DONE_EMITTED:
+    case ROVEI_DONE_STORED:
         break;
     }
 }

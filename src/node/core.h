@@ -70,6 +70,7 @@ struct rovei_node {
     struct rovei_spawns *spawns;       /* on other nodes, and for them */
     rovei_tokens tokens;
     struct rovei_net_moves *net_moves; /* those with peers of class net */
+    struct rovei_journal *journal;     /* NULL: there is no store */
     rovei_queue effects, notes;
     rovei_map questions;     /* ticket -> what was asked (node/effects.c) */
     rovei_list busy_lanes;   /* lanes that want _turn (member `busy` of rovei_lanes) */

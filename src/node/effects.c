@@ -4,6 +4,7 @@
  * and the completions that answer them (docs/architecture.md, "Effects and completions"). */
 #include <base/alloc.h>
 #include <channel/outlet.h>
+#include <durable/journal.h>
 #include <node/core.h>
 #include <string.h>
 
@@ -217,6 +218,10 @@ void rovei_node_complete(rovei_node *n, rovei_now now, rovei_completion *c)
         break;
     case ROVEI_DONE_EMITTED:
         complete_emitted(n, now, c);
+        break;
+    case ROVEI_DONE_STORED:
+        if (n->journal)
+            rovei_journal_complete(n->journal, now, c);
         break;
     }
     completion_fini(c);

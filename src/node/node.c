@@ -10,6 +10,7 @@
 #include <channel/publisher.h>
 #include <compute/spawn_remote.h>
 #include <crypto/crypto.h>
+#include <durable/journal.h>
 #include <mesh/packet.h>
 #include <node/announce.h>
 #include <node/core.h>
@@ -72,6 +73,8 @@ rove_err rovei_node_new(rovei_node **ret, const rovei_node_config *cfg, rovei_no
     memcpy(mesh.psk, cfg->psk, sizeof mesh.psk);
     rove_err err = rovei_mesh_new(&n->mesh, &mesh, now);
     rovei_wipe(mesh.psk, sizeof mesh.psk);
+    if (!err && cfg->journal)
+        err = rovei_journal_new(&n->journal, n);
     if (!err && cfg->net)
         err = make_net(n, cfg, now);
     if (!err)
@@ -140,6 +143,7 @@ void rovei_node_free(rovei_node *n)
     rovei_index_free(n->index);
     rovei_mesh_free(n->mesh);
     rovei_net_free(n->net);
+    rovei_journal_free(n->journal);
     drain_queues(n);
     free_associations(n);
     rovei_questions_free(n);
@@ -161,6 +165,11 @@ rovei_tokens *rovei_node_tokens(rovei_node *n)
 const rove_entity *rovei_node_entity(const rovei_node *n)
 {
     return &n->self;
+}
+
+rovei_journal *rovei_node_journal(const rovei_node *n)
+{
+    return n->journal;
 }
 
 rovei_mesh *rovei_node_mesh(rovei_node *n)
@@ -407,6 +416,8 @@ void rovei_node_turn(rovei_node *n, rovei_now now)
             break;
     }
     rovei_announcer_turn(n, now);
+    if (n->journal)
+        rovei_journal_turn(n->journal, now);
 }
 
 /* ---- the whole ---- */
@@ -439,6 +450,8 @@ void rovei_node_check(const rovei_node *n)
     rovei_net_moves_check(n);
     rovei_channels_check(n);
     rovei_spawns_check(n);
+    if (n->journal)
+        rovei_journal_check(n->journal);
     size_t it = 0;
     for (const rovei_peer_entry *p; (p = rovei_map_next(&n->associations, &it));) {
         rovei_peer_info info;

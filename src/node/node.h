@@ -36,6 +36,7 @@ typedef struct rovei_node_config {
     size_t addr_count;
     bool ask_policy; /* emit ASK also for what the defaults allow or refuse */
     bool net;        /* serve class net: those that are listed then (rovei_net_list) */
+    bool journal;    /* there is a store that takes batches of records (STORE) */
 } rovei_node_config;
 
 ROVE_MUST_USE rove_err rovei_node_new(rovei_node **ret, const rovei_node_config *cfg,
@@ -44,6 +45,8 @@ void rovei_node_free(rovei_node *n);
 rovei_mesh *rovei_node_mesh(rovei_node *n);            /* for statistics */
 struct rovei_tokens *rovei_node_tokens(rovei_node *n); /* node/tokens.h */
 rovei_net *rovei_node_net(rovei_node *n); /* for statistics and listing; NULL: not served */
+/* durable/journal.h; NULL: this node keeps nothing. */
+struct rovei_journal *rovei_node_journal(const rovei_node *n);
 /* rovei_mesh_connect; the peer's node id is of class rove from then on. */
 ROVE_MUST_USE rove_err rovei_node_connect(rovei_node *n, rovei_now now, const rove_entity *peer,
                                           const rovei_addr *addr);
@@ -130,6 +133,9 @@ typedef enum rovei_effect_kind {
     /* Another node wants a daemon of a kind to be spawned here: with `key`, or with a drawn one.
      * -> rovei_node_spawned_here. */
     ROVEI_EFFECT_SPAWN,
+    /* Make the batch `number` in `owner` (durable/batch.h) durable. -> STORED. The next one comes
+     * after that, or this one again. Only of a node with a journal. */
+    ROVEI_EFFECT_STORE,
 } rovei_effect_kind;
 
 typedef enum rovei_question {
@@ -208,6 +214,9 @@ typedef enum rovei_completion_kind {
     ROVEI_DONE_STATE_OPENED,  /* attempt, ticket, cell, err */
     ROVEI_DONE_STATE_WRITTEN, /* cell, attempt, number = how many bytes, err */
     ROVEI_DONE_EMITTED,       /* cell, owner = outputs of an event that no APPLY brought */
+    ROVEI_DONE_STORED,        /* number; OK: the batch is durable. E_STORE_FULL, E_STORE_MAP,
+                                 E_NOMEM: it is to be tried again; any other err: the store has
+                                 failed, and takes no further one */
 } rovei_completion_kind;
 
 /* What became of one applied event. */

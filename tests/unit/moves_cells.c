@@ -385,6 +385,8 @@ void world_carry_out(world *w, world_node *n, rovei_effect *e)
     case ROVEI_EFFECT_SPAWN:
         spawn(w, n, e);
         break;
+    case ROVEI_EFFECT_STORE: /* these nodes have no journal */
+        break;
     case ROVEI_EFFECT_RESTORE:
         make(w, n, e);
         break;
