@@ -36,6 +36,7 @@ _rove_value() {
         _rove_files "$2"
         return
         ;;
+    --sealed-for) words=$(_rove_field nodes entity) ;;
     --to | --publisher) words=$(_rove_field peers node_id) ;;
     --drain-to) words="any none $(_rove_field peers node_id)" ;;
     --accept) words="all wordcount" ;;
@@ -59,7 +60,7 @@ _rove_operand() {
         return
         ;;
     token/0) words="issue delegate show verify add ls revoke" ;;
-    id/1 | token/1)
+    id/1 | token/1 | restore/0)
         _rove_files "$3"
         return
         ;;
@@ -73,6 +74,7 @@ _rove_operand() {
         ;;
     expect/1 | send/0) words=$(_rove_field ps origin) ;;
     migrate/0 | why/0 | snapshot/0 | stop/0) words=$(_rove_field ps origin '"state":"running"') ;;
+    restore/[123]) words=$(_rove_field ps origin) ;;
     cancel/0) words=$(_rove_field ps origin '"state":"moving"') ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$3")

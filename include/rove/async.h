@@ -127,6 +127,10 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_snapshot_async(rove_runtime *rt, ro
 
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_backup_async(rove_runtime *rt, rove_daemon daemon,
                                                           rove_snapshot_fn *done, void *user);
+/* Returned are also ROVE_E_PUBLIC_KEY and ROVE_E_NO_IMAGE. */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_backup_for_async(rove_runtime *rt, rove_daemon daemon,
+                                                              const rove_entity *recipient,
+                                                              rove_snapshot_fn *done, void *user);
 
 /* As rove_runtime_deliver, and never waits: the event is copied and queued, also while another
  * thread has the daemon and while it moves. Events of one thread to one daemon are applied in the

@@ -6,6 +6,7 @@
 #define ROVE_IDENTITY_H
 
 #include <rove/node.h>
+#include <rove/snapshot.h>
 
 ROVE_BEGIN_DECLS
 
@@ -31,6 +32,13 @@ ROVE_API ROVE_MUST_USE rove_err rove_identity_from_file_bytes(rove_identity **re
  * the curve), ROVE_E_NO_IMAGE (a point that no seed gives, as that of 32 zeros). */
 ROVE_API ROVE_MUST_USE rove_err rove_identity_public_only(rove_identity **ret, rove_node *node,
                                                           const rove_entity *entity);
+
+/* The key in a backup that was sealed for this node (rove_runtime_backup_for). Errors:
+ * ROVE_E_IDENTITY_MISSING (it holds none), ROVE_E_ENVELOPE_OPEN (sealed for another node),
+ * ROVE_E_VERSION, ROVE_E_ENVELOPE_SIGNER, ROVE_E_ENVELOPE_ATTEST (damaged, or forged),
+ * ROVE_E_USAGE, ROVE_E_NOMEM. Else as rove_identity_from_seed. docs/protocol/container.md. */
+ROVE_API ROVE_MUST_USE rove_err rove_identity_unseal(rove_identity **ret, rove_node *node,
+                                                     const rove_snapshot *snapshot);
 
 /* The public half. Never fails, never blocks. Threads: any. Re-entry: allowed. */
 ROVE_API rove_entity rove_identity_entity(const rove_identity *identity);

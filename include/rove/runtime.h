@@ -211,13 +211,22 @@ ROVE_API ROVE_MUST_USE rove_err rove_runtime_snapshot(rove_runtime *rt, rove_dae
 
 /* Takes a backup between two events: a snapshot and what the node knows of the daemon, of one point
  * of its order, so that each event of a lane is in the state and in the lane's position, or in
- * neither. The daemon goes on. As rove_runtime_snapshot but that a daemon which is being moved is
- * refused: also ROVE_E_ALREADY_MIGRATING (it is frozen: again when the move has ended),
- * ROVE_E_SUPERSEDED, ROVE_E_NOT_READY, ROVE_E_SHUTTING_DOWN, ROVE_E_REENTRANT, ROVE_E_USAGE.
- * `ret_detail` may be NULL. Blocking: for events before it, and for turns of the node's thread.
- * docs/protocol/container.md. */
+ * neither. The daemon goes on. As rove_runtime_snapshot but that a stateless daemon has a backup as
+ * well, and that a daemon which is being moved is refused: also ROVE_E_ALREADY_MIGRATING (it is
+ * frozen: again when the move has ended), ROVE_E_SUPERSEDED, ROVE_E_NOT_READY,
+ * ROVE_E_SHUTTING_DOWN, ROVE_E_REENTRANT, ROVE_E_USAGE. `ret_detail` may be NULL. Blocking: for
+ * events before it, and for turns of the node's thread. docs/protocol/container.md. */
 ROVE_API ROVE_MUST_USE rove_err rove_runtime_backup(rove_runtime *rt, rove_daemon daemon,
                                                     rove_snapshot **ret, rove_detail *ret_detail);
+
+/* The same with the daemon's key in it, sealed for the node `recipient`, which alone can take it
+ * out (rove_identity_unseal) and so bring the daemon back without an identity file. NULL: without
+ * it. Also ROVE_E_PUBLIC_KEY, ROVE_E_NO_IMAGE (nothing can be sealed for that entity),
+ * ROVE_E_READ_ONLY (the key itself is not on this node). */
+ROVE_API ROVE_MUST_USE rove_err rove_runtime_backup_for(rove_runtime *rt, rove_daemon daemon,
+                                                        const rove_entity *recipient,
+                                                        rove_snapshot **ret,
+                                                        rove_detail *ret_detail);
 
 /* ---- events ---- */
 

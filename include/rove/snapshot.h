@@ -9,7 +9,8 @@
  *   - the bytes of the common format (docs/protocol.md, "State snapshot") hold state, chain link
  * and subscriptions only: a daemon made from them begins the rest anew.
  *
- * Neither holds a key. */
+ * The second never holds a key, the first only when it was asked to be sealed for a node
+ * (rove_runtime_backup_for): then that node alone can take the key out. */
 #ifndef ROVE_SNAPSHOT_H
 #define ROVE_SNAPSHOT_H
 
@@ -35,6 +36,8 @@ typedef struct rove_snapshot_info {
     bool backup;          /* it has what follows, and can be written as a container */
     const char *kind;     /* valid while the snapshot is held; "" when not known */
     uint64_t epoch;       /* 0 when not known */
+    bool sealed;          /* the daemon's key is in it, for one node: rove_identity_unseal */
+    bool stateless;       /* a backup of a daemon that has no state */
 } rove_snapshot_info;
 /* Never fails, never blocks. Threads: any. Re-entry: allowed. */
 ROVE_API rove_snapshot_info rove_snapshot_get_info(const rove_snapshot *snapshot);

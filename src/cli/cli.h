@@ -40,6 +40,8 @@ int cli_peers(int argc, char **argv);
 int cli_why(int argc, char **argv);
 int cli_ps(int argc, char **argv);
 int cli_snapshot(int argc, char **argv);
+int cli_backup(int argc, char **argv);
+int cli_restore(int argc, char **argv);
 int cli_spawn(int argc, char **argv);
 int cli_expect(int argc, char **argv);
 int cli_send(int argc, char **argv);

@@ -62,21 +62,21 @@ static void tell(keeping *k, const char *path, bool json)
            cli_show(k->head, "sequence"), k->bytes);
 }
 
-static int keep(keeping *k, const char *control, const char *daemon, bool raw, const char *path)
+static int keep(keeping *k, const char *control, json_object *request, const char *path)
 {
     char room[256];
     rove_err err = rovei_fresh_file_open(&k->file, path);
     if (err) {
         snprintf(k->file.path, sizeof k->file.path, "%s", path);
+        json_object_put(request);
         return fail_write(k, err);
     }
     int status = cli_client_open(&k->client, cli_control_path(control, room, sizeof room), false);
     if (status == CLI_DONE) {
-        json_object *request = cli_request("snapshot");
-        cli_add_text(request, "daemon", daemon);
-        json_object_object_add(request, "raw", json_object_new_boolean(raw));
         status = cli_client_request(&k->client, request) ? receive(k) : cli_fail("out of memory");
         cli_client_close(&k->client);
+    } else {
+        json_object_put(request);
     }
     rovei_fresh_file_drop(&k->file);
     return status;
@@ -85,24 +85,26 @@ static int keep(keeping *k, const char *control, const char *daemon, bool raw, c
 int cli_snapshot(int argc, char **argv)
 {
     static keeping k;
-    const char *control = NULL, *path = NULL;
+    const char *control = NULL, *path = NULL, *sealed_for = NULL;
     bool json = false, raw = false;
     cli_option options[] = {
         {CLI_TEXT, "-o", "FILE", &path, "where to keep it; a file that is there stays as it is"},
         {CLI_FLAG, "--raw", NULL, &raw,
          "the bare state snapshot that other nodes of the mesh know: no lanes, no statistics"},
+        {CLI_TEXT, "--sealed-for", "ENTITY", &sealed_for,
+         "with the daemon's key in it, for this node alone"},
         {CLI_TEXT, "--control", "PATH", &control, "the control socket of the node it lives on"},
         {CLI_FLAG, "--json", NULL, &json,
-         "one JSON object: origin, entity, kind, epoch, sequence, bytes, file"},
+         "one JSON object: origin, entity, kind, epoch, sequence, bytes, sealed, file"},
     };
     cli_syntax syntax = {
         "snapshot",
         "ORIGIN -o FILE",
         "Keeps a daemon of this node in a file, as it is between two events; it goes on\n"
-        "meanwhile. rove spawn --from brings it back, with the daemon's identity, which is not in\n"
-        "the file: one that was spawned without --identity cannot be brought back. Senders are\n"
-        "then told which of their events came after the snapshot and are lost. The file has mode\n"
-        "0600 and appears when it is complete.",
+        "meanwhile. rove spawn --from brings it back, with the daemon's identity, which is in the\n"
+        "file only with --sealed-for, and then only for that node. Senders are told which of\n"
+        "their events came after the snapshot and are lost. The file has mode 0600 and appears\n"
+        "when it is complete.",
         options,
         sizeof options / sizeof options[0],
         1,
@@ -115,8 +117,18 @@ int cli_snapshot(int argc, char **argv)
         return status;
     if (!path)
         return cli_usage("say where to keep it: rove snapshot ORIGIN -o FILE");
+    rove_entity recipient;
+    if (sealed_for && !cli_parse_entity(sealed_for, &recipient))
+        return cli_usage("--sealed-for takes the entity of a node: 64 hex digits");
+    if (sealed_for && raw)
+        return cli_usage("the bare format holds no key: leave --raw or --sealed-for away");
     cli_signals_hold();
-    status = keep(&k, control, operands.at[0], raw, path);
+    json_object *request = cli_request("snapshot");
+    cli_add_text(request, "daemon", operands.at[0]);
+    json_object_object_add(request, "raw", json_object_new_boolean(raw));
+    if (sealed_for)
+        cli_add_text(request, "sealed_for", sealed_for);
+    status = keep(&k, control, request, path);
     if (status == CLI_DONE)
         tell(&k, path, json);
     json_object_put(k.head);

@@ -31,7 +31,7 @@ static int give(order *o, cli_client *c)
     cli_upload_announce(&o->upload, request);
     if (!cli_client_request(c, request))
         return cli_fail("out of memory");
-    return cli_upload_run(&o->upload, c, o->json, show, "not spawned");
+    return cli_upload_run(&o->upload, c, &(cli_printing){o->json, show, NULL}, "not spawned");
 }
 
 static int spawn(order *o)
@@ -57,7 +57,7 @@ int cli_spawn(int argc, char **argv)
         {CLI_TEXT, "--identity", "FILE", &o.identity,
          "the daemon's identity; else a fresh one that lives in memory only"},
         {CLI_TEXT, "--from", "FILE", &o.from,
-         "bring it back from what rove snapshot kept; needs --identity"},
+         "bring it back from what rove snapshot kept; with --identity, unless its key is in it"},
         {CLI_FLAG, "--anywhere", NULL, &o.anywhere,
          "on this node or on another that takes the kind in, by placement"},
         {CLI_TEXT, "--publish", "CHANNEL", &o.publish,
@@ -90,11 +90,12 @@ int cli_spawn(int argc, char **argv)
     if (!cli_parse(&syntax, argc, argv, &operands, &status))
         return status;
     o.kind = operands.at[0];
-    if (o.from && !o.identity)
-        return cli_usage("a snapshot holds no key: say the daemon's identity with --identity FILE");
     if (o.from && o.anywhere)
         return cli_usage("a snapshot is brought back on the node itself: leave --anywhere away");
     status = o.from ? cli_upload_open(&o.upload, o.from) : CLI_DONE;
+    if (status == CLI_DONE && o.from && !o.identity && !o.upload.sealed)
+        status =
+            cli_usage("the snapshot holds no key: say the daemon's identity with --identity FILE");
     if (status == CLI_DONE)
         status = spawn(&o);
     cli_upload_close(&o.upload);

@@ -30,6 +30,8 @@ static const cli_command commands[] = {
     {"moves", "moves, running and ended", cli_moves},
     {"cancel", "end a move that is not committed", cli_cancel},
     {"snapshot", "keep a daemon in a file", cli_snapshot},
+    {"backup", "keep all daemons of a node in a file", cli_backup},
+    {"restore", "bring them back", cli_restore},
     {"stop", "end a daemon", cli_stop},
     {"channel", "the channels that a node publishes on", cli_channel},
     {"subscribe", "feed a daemon from a channel", cli_subscribe},

@@ -10,8 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PIECE  ((size_t)32 << 10) /* below what a frame may have */
-#define QUEUED ((size_t)1 << 20)  /* more is not read from the file before it is written */
+#define AT_FLAGS 12                 /* their lowest byte, in a container */
+#define PIECE    ((size_t)32 << 10) /* below what a frame may have */
+#define QUEUED   ((size_t)1 << 20)  /* more is not read from the file before it is written */
 
 static ssize_t read_file(int fd, void *room, size_t size)
 {
@@ -24,21 +25,31 @@ static ssize_t read_file(int fd, void *room, size_t size)
 
 int cli_upload_open(cli_upload *u, const char *path)
 {
-    uint8_t start[ROVEI_CONTAINER_MAGIC_SIZE];
+    uint8_t start[AT_FLAGS + 1];
     struct stat st;
     *u = (cli_upload){.path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
     if (u->fd < 0)
         return cli_fail("the snapshot %s cannot be read: %s", path, strerror(errno));
     if (fstat(u->fd, &st) || !S_ISREG(st.st_mode))
         return cli_fail("%s is not a file with a snapshot", path);
-    u->size = (uint64_t)st.st_size;
+    u->size = u->left = (uint64_t)st.st_size;
     ssize_t n = read_file(u->fd, start, sizeof start);
     if (n < 0 || lseek(u->fd, 0, SEEK_SET) < 0)
         return cli_fail("the snapshot %s cannot be read: %s", path, strerror(errno));
     u->raw = n >= 4 && memcmp(start, "CDS1", 4) == 0;
-    bool container = n == sizeof start && memcmp(start, ROVEI_CONTAINER_MAGIC, sizeof start) == 0;
+    bool container =
+        n == sizeof start && memcmp(start, ROVEI_CONTAINER_MAGIC, ROVEI_CONTAINER_MAGIC_SIZE) == 0;
+    u->sealed = container && (start[AT_FLAGS] & ROVEI_CONTAINER_SEALED);
     if (!u->raw && !container)
         return cli_fail("%s is not a snapshot that rove snapshot wrote, or is damaged", path);
+    return CLI_DONE;
+}
+
+int cli_upload_part(cli_upload *u, const char *path, int fd, uint64_t at, uint64_t size)
+{
+    *u = (cli_upload){.path = path, .fd = fd, .size = size, .left = size};
+    if (lseek(fd, (off_t)at, SEEK_SET) < 0)
+        return cli_fail("%s cannot be read: %s", path, strerror(errno));
     return CLI_DONE;
 }
 
@@ -60,9 +71,11 @@ static int feed(cli_upload *u, cli_client *c)
 {
     uint8_t piece[PIECE];
     while (!u->ended && rovei_channel_queued(&c->channel) < QUEUED) {
-        ssize_t n = read_file(u->fd, piece, sizeof piece);
+        size_t most = u->left < sizeof piece ? (size_t)u->left : sizeof piece;
+        ssize_t n = read_file(u->fd, piece, most);
         if (n < 0)
             return cli_fail("the snapshot %s cannot be read: %s", u->path, strerror(errno));
+        u->left -= (uint64_t)n;
         u->ended = n == 0;
         uint8_t type = n ? ROVEI_FRAME_BYTES : ROVEI_FRAME_FINISH;
         if (!cli_client_put(c, type, (rove_span){piece, (size_t)n}))
@@ -94,8 +107,8 @@ static int idle(void *user, cli_client *c, bool *ret_again)
     return CLI_DONE;
 }
 
-int cli_upload_run(cli_upload *u, cli_client *c, bool json, cli_show_fn *show, const char *what)
+int cli_upload_run(cli_upload *u, cli_client *c, const cli_printing *printing, const char *what)
 {
-    upload_run run = {{json, show, NULL}, u};
+    upload_run run = {*printing, u};
     return cli_client_follow(c, take, idle, &run, what);
 }

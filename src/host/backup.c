@@ -15,6 +15,7 @@ struct taking {
     rovei_work work;
     struct rovei_host *host;
     uint64_t origin;
+    rovei_recipient recipient;
     rove_snapshot *snapshot;
     rove_detail detail;
     rove_err err;
@@ -25,7 +26,7 @@ rove_err rovei_backup_may_take(const rovei_cell *cell)
 {
     switch (rovei_cell_state_of(cell)) {
     case ROVEI_CELL_SERVING:
-        return rovei_cell_is_stateless(cell) ? ROVE_E_STATELESS : ROVE_OK;
+        return ROVE_OK;
     case ROVEI_CELL_NEW:
         return ROVE_E_NOT_READY;
     case ROVEI_CELL_FROZEN:
@@ -42,6 +43,21 @@ rove_err rovei_backup_may_take(const rovei_cell *cell)
     return ROVE_E_STALE;
 }
 
+rove_err rovei_recipient_of(rovei_recipient *ret, const rove_entity *entity)
+{
+    *ret = (rovei_recipient){.any = entity != NULL};
+    return entity ? rovei_ed25519_image(ret->key, entity) : ROVE_OK;
+}
+
+rove_err rovei_backup_label(rove_snapshot *s, const rovei_env *env, const rovei_cell *cell,
+                            const rovei_recipient *recipient)
+{
+    s->entity = *rovei_cell_entity(cell);
+    s->stateless = rovei_cell_is_stateless(cell);
+    return recipient->any ? rovei_snapshot_put_key(s, env, rovei_cell_key(cell), recipient->key)
+                          : ROVE_OK;
+}
+
 static bool take_run(rovei_job *job, rovei_mailbox *m)
 {
     struct taking *t = ROVEI_CONTAINER(job, struct taking, work.job);
@@ -51,11 +67,11 @@ static bool take_run(rovei_job *job, rovei_mailbox *m)
         t->err = r->ended ? r->ended : ROVE_E_STALE;
     else
         t->err = rovei_backup_may_take(r->cell);
-    if (t->err == ROVE_OK) {
-        t->snapshot->entity = *rovei_cell_entity(r->cell);
+    if (t->err == ROVE_OK)
         t->err =
             rovei_cell_image(r->cell, rovei_clock_now().wall, &t->snapshot->image, &t->detail.text);
-    }
+    if (t->err == ROVE_OK)
+        t->err = rovei_backup_label(t->snapshot, t->host->env, r->cell, &t->recipient);
     rovei_work_done(&t->work);
     return true;
 }
@@ -88,13 +104,16 @@ static void take_begin(void *arg, rovei_node *core, rovei_now now)
     rovei_work_put(&t->work);
 }
 
-static rove_err prepare(struct taking *t, struct rovei_host *h, rove_daemon daemon)
+static rove_err prepare(struct taking *t, struct rovei_host *h, rove_daemon daemon,
+                        const rove_entity *recipient)
 {
     rove_err err = rovei_host_gate(h);
+    *t = (struct taking){.host = h, .origin = daemon.origin};
+    if (err == ROVE_OK)
+        err = rovei_recipient_of(&t->recipient, recipient);
     if (err)
         return err;
-    *t = (struct taking){
-        .host = h, .origin = daemon.origin, .snapshot = rovei_snapshot_new(h->alloc)};
+    t->snapshot = rovei_snapshot_new(h->alloc);
     return t->snapshot ? ROVE_OK : ROVE_E_NOMEM;
 }
 
@@ -110,8 +129,8 @@ static void wake(struct taking *t)
     rovei_latch_open(&ROVEI_CONTAINER(t, struct taking_wait, taking)->latch);
 }
 
-rove_err rove_runtime_backup(rove_runtime *rt, rove_daemon daemon, rove_snapshot **ret,
-                             rove_detail *ret_detail)
+rove_err rove_runtime_backup_for(rove_runtime *rt, rove_daemon daemon, const rove_entity *recipient,
+                                 rove_snapshot **ret, rove_detail *ret_detail)
 {
     if (!rt || !ret)
         return ROVE_E_USAGE;
@@ -122,7 +141,7 @@ rove_err rove_runtime_backup(rove_runtime *rt, rove_daemon daemon, rove_snapshot
     struct taking *t = &w.taking;
     rove_err err = rovei_host_may_wait(h);
     if (err == ROVE_OK)
-        err = prepare(t, h, daemon);
+        err = prepare(t, h, daemon, recipient);
     if (err)
         return err;
     t->tell = wake;
@@ -138,6 +157,12 @@ rove_err rove_runtime_backup(rove_runtime *rt, rove_daemon daemon, rove_snapshot
     else
         *ret = t->snapshot;
     return t->err;
+}
+
+rove_err rove_runtime_backup(rove_runtime *rt, rove_daemon daemon, rove_snapshot **ret,
+                             rove_detail *ret_detail)
+{
+    return rove_runtime_backup_for(rt, daemon, NULL, ret, ret_detail);
 }
 
 /* ---- the call with a completion ---- */
@@ -163,8 +188,9 @@ static void take_later(rovei_task *task, rovei_node *core, rovei_now now)
     take_begin(&ROVEI_CONTAINER(task, struct taking_later, pending.task)->taking, core, now);
 }
 
-rove_err rove_runtime_backup_async(rove_runtime *rt, rove_daemon daemon, rove_snapshot_fn *done,
-                                   void *user)
+rove_err rove_runtime_backup_for_async(rove_runtime *rt, rove_daemon daemon,
+                                       const rove_entity *recipient, rove_snapshot_fn *done,
+                                       void *user)
 {
     if (!rt || !done)
         return ROVE_E_USAGE;
@@ -174,7 +200,7 @@ rove_err rove_runtime_backup_async(rove_runtime *rt, rove_daemon daemon, rove_sn
         err = ROVEI_PENDING_NEW(&l, &rt->host.pendings);
     if (err)
         return err;
-    err = prepare(&l->taking, &rt->host, daemon);
+    err = prepare(&l->taking, &rt->host, daemon, recipient);
     if (err) {
         rovei_pending_drop(&l->pending);
         return err;
@@ -184,4 +210,10 @@ rove_err rove_runtime_backup_async(rove_runtime *rt, rove_daemon daemon, rove_sn
     l->user = user;
     rovei_pending_post(&l->pending, take_later);
     return ROVE_OK;
+}
+
+rove_err rove_runtime_backup_async(rove_runtime *rt, rove_daemon daemon, rove_snapshot_fn *done,
+                                   void *user)
+{
+    return rove_runtime_backup_for_async(rt, daemon, NULL, done, user);
 }

@@ -20,6 +20,7 @@ struct rovei_backup_stream {
     struct rovei_host *host;
     rovei_resident *resident; /* one reference, once it was found */
     uint64_t origin;
+    rovei_recipient recipient;
     rovei_backup_ready_fn *ready;
     void *user;
     step step;
@@ -75,6 +76,8 @@ static bool open_run(rovei_job *job, rovei_mailbox *m)
     if (s->err == ROVE_OK)
         s->err = rovei_cell_image_open(r->cell, rovei_clock_now().wall, &s->snapshot->image,
                                        &s->reader, &s->detail.text);
+    if (s->err == ROVE_OK)
+        s->err = rovei_backup_label(s->snapshot, s->host->env, r->cell, &s->recipient);
     rovei_work_done(&s->work);
     return true;
 }
@@ -118,10 +121,8 @@ static bool close_run(rovei_job *job, rovei_mailbox *m)
 /* The point is passed: what the core has to say of it, and the head. */
 static void opened(rovei_backup_stream *s, rovei_node *core, rovei_now now)
 {
-    if (s->err == ROVE_OK) {
-        s->snapshot->entity = s->resident->entry.entity;
+    if (s->err == ROVE_OK)
         s->err = rovei_node_backup(core, now, s->resident->number, &s->snapshot->positions);
-    }
     if (s->err == ROVE_OK)
         rovei_snapshot_put_ledger(s->snapshot);
     if (s->err == ROVE_OK)
@@ -170,14 +171,19 @@ static void begin(rovei_task *task, rovei_node *core, rovei_now now)
 }
 
 rove_err rovei_backup_stream_new(rovei_backup_stream **ret, rove_runtime *rt, uint64_t origin,
-                                 rovei_backup_ready_fn *ready, void *user)
+                                 const rove_entity *sealed_for, rovei_backup_ready_fn *ready,
+                                 void *user)
 {
     struct rovei_host *h = &rt->host;
     rovei_backup_stream *s;
-    rove_err err = ROVEI_PENDING_NEW(&s, &h->pendings);
+    rovei_recipient recipient;
+    rove_err err = rovei_recipient_of(&recipient, sealed_for);
+    if (err == ROVE_OK)
+        err = ROVEI_PENDING_NEW(&s, &h->pendings);
     if (err)
         return err;
     s->host = h;
+    s->recipient = recipient;
     s->origin = origin;
     s->ready = ready;
     s->user = user;

@@ -3,6 +3,7 @@
  * Identities as applications hold them. */
 #include <crypto/crypto.h>
 #include <host/runtime.h>
+#include <host/snapshot.h>
 
 rove_err rovei_keypair_dup(rovei_keypair **ret, const rovei_env *env, const rovei_keypair *key)
 {
@@ -88,6 +89,28 @@ rove_err rove_identity_public_only(rove_identity **ret, rove_node *node, const r
     if (err == ROVE_OK)
         err = rovei_keypair_public_only(&key, rovei_node_env(node), entity);
     return err ? err : wrap(ret, rovei_node_env(node), key, false);
+}
+
+rove_err rove_identity_unseal(rove_identity **ret, rove_node *node, const rove_snapshot *snapshot)
+{
+    if (!ret || !node || !snapshot)
+        return ROVE_E_USAGE;
+    if (!snapshot->sealed)
+        return ROVE_E_IDENTITY_MISSING;
+    const rovei_env *env = rovei_node_env(node);
+    rove_span bytes = {snapshot->envelope, sizeof snapshot->envelope};
+    rovei_envelope envelope;
+    rovei_keypair *key;
+    uint8_t secret[32];
+    rove_err err = rovei_envelope_decode(&envelope, bytes);
+    if (err == ROVE_OK)
+        err = rovei_keypair_x25519(rovei_node_key(node), secret);
+    if (err)
+        return err;
+    err =
+        rovei_envelope_open(&key, env, &envelope, secret, &snapshot->image.head, &snapshot->entity);
+    rovei_wipe(secret, sizeof secret);
+    return err ? err : wrap(ret, env, key, false);
 }
 
 rove_entity rove_identity_entity(const rove_identity *identity)

@@ -37,6 +37,18 @@ void rove_snapshot_unref(rove_snapshot *snapshot)
     ROVEI_DELETE(&alloc, snapshot);
 }
 
+rove_err rovei_snapshot_put_key(rove_snapshot *s, const rovei_env *env, const rovei_keypair *key,
+                                const uint8_t target[32])
+{
+    rovei_envelope envelope;
+    rove_err err = rovei_envelope_seal(&envelope, env, key, target, &s->image.head);
+    if (err)
+        return err;
+    rovei_envelope_encode(&envelope, s->envelope);
+    s->sealed = true;
+    return ROVE_OK;
+}
+
 static rovei_snapshot as_parsed(const rove_snapshot *s)
 {
     if (s->from_bytes)
@@ -61,7 +73,9 @@ rove_snapshot_info rove_snapshot_get_info(const rove_snapshot *snapshot)
                                 .state = s.state,
                                 .backup = snapshot->positions.epoch != 0,
                                 .kind = snapshot->positions.kind,
-                                .epoch = snapshot->positions.epoch};
+                                .epoch = snapshot->positions.epoch,
+                                .sealed = snapshot->sealed,
+                                .stateless = snapshot->stateless};
 }
 
 /* ---- the common format ---- */
@@ -161,7 +175,7 @@ rove_err rovei_snapshot_of_intake(rove_snapshot **ret, const rovei_intake *in)
     bool failed = false;
     s->entity = c->entity;
     s->image = (rovei_image){
-        .state = rove_buf_ref(in->state),
+        .state = c->stateless ? NULL : rove_buf_ref(in->state),
         .state_size = c->state_size,
         .head = c->head,
         .head_payload = part(in->alloc, c->head_payload, &failed),
@@ -179,6 +193,10 @@ rove_err rovei_snapshot_of_intake(rove_snapshot **ret, const rovei_intake *in)
         .sinc = {c->sinc_number, c->sinc_random},
         .lanes = part(in->alloc, c->lanes, &failed),
     };
+    s->stateless = c->stateless;
+    s->sealed = c->envelope.size != 0;
+    if (s->sealed)
+        memcpy(s->envelope, c->envelope.data, sizeof s->envelope);
     rove_err err = failed                                     ? ROVE_E_NOMEM
                    : c->kind.size >= sizeof s->positions.kind ? ROVE_E_BOUND
                                                               : ROVE_OK;
@@ -253,6 +271,8 @@ rove_err rovei_snapshot_container_head(const rove_snapshot *s, rove_buf **ret)
         .horizon = rove_buf_span(i->horizon),
         .ledger = rove_buf_span(i->ledger),
         .lanes = rove_buf_span(b->lanes),
+        .envelope = {s->envelope, s->sealed ? sizeof s->envelope : 0},
+        .stateless = s->stateless,
         .state_size = i->state ? rovei_buf_size(i->state) : i->state_size,
     };
     size_t size;

@@ -4,6 +4,7 @@
 #ifndef ROVEI_HOST_SNAPSHOT_H
 #define ROVEI_HOST_SNAPSHOT_H
 
+#include <identity/envelope.h>
 #include <node/node.h>
 #include <rove/snapshot.h>
 #include <state/container.h>
@@ -16,8 +17,11 @@ struct rove_snapshot {
     rove_entity entity;
     rovei_image image;
     rovei_backup positions; /* epoch 0: it is no backup */
-    bool from_bytes;        /* head payload, horizon and statistics are not known */
-    rove_buf *bytes;        /* from_bytes: what the state and the bindings lie in */
+    bool stateless;         /* a backup of a daemon without a state */
+    bool sealed;            /* `envelope` has the daemon's key */
+    uint8_t envelope[ROVEI_ENVELOPE_SIZE];
+    bool from_bytes; /* head payload, horizon and statistics are not known */
+    rove_buf *bytes; /* from_bytes: what the state and the bindings lie in */
     rovei_snapshot parsed;
 };
 
@@ -28,6 +32,11 @@ static inline void rovei_snapshot_put_ledger(rove_snapshot *s)
     s->image.ledger = s->positions.ledger;
     s->positions.ledger = NULL;
 }
+
+/* Puts the daemon's key into it, for the node whose X25519 key is `target`. E_READ_ONLY (the key is
+ * only a public half), E_WEAK_SECRET, E_NOMEM. */
+ROVE_MUST_USE rove_err rovei_snapshot_put_key(rove_snapshot *s, const rovei_env *env,
+                                              const rovei_keypair *key, const uint8_t target[32]);
 
 /* Empty, one reference; NULL: out of memory. */
 rove_snapshot *rovei_snapshot_new(const rove_alloc *a);

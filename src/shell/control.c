@@ -30,6 +30,7 @@ static const struct {
     {"unexpect", control_unexpect},
     {"state", control_state},
     {"snapshot", control_snapshot},
+    {"where", control_where},
     {"wait_peer", control_wait_peer},
     {"connect", control_connect},
     {"kinds", control_kinds},

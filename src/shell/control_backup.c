@@ -6,6 +6,7 @@
 #include <identity/entity.h>
 #include <inttypes.h>
 #include <shell/control_load.h>
+#include <shell/files.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -81,6 +82,9 @@ static const advice out_advice[] = {
     {ROVE_E_STALE, "the daemon has left or ended before all of it was read: ask again, where it "
                    "lives (see rove ps)"},
     {ROVE_E_SNAPSHOT_SIZE, "the state is too large for the bare format: leave --raw away"},
+    {ROVE_E_PUBLIC_KEY, "nothing can be sealed for that entity: it is no key"},
+    {ROVE_E_NO_IMAGE, "nothing can be sealed for that entity: it is no key that a node can have"},
+    {ROVE_E_READ_ONLY, "the daemon's key is not on this node: it cannot be sealed for another"},
 };
 
 static void end_out(connection *c, rove_err err, const rove_detail *d)
@@ -98,6 +102,7 @@ static void announce(connection *c, const rove_snapshot *s, uint64_t bytes)
     control_add(o, "epoch", info.backup ? control_u64(info.epoch) : NULL);
     control_add(o, "sequence", control_u64(info.through_seq));
     control_add(o, "bytes", control_u64(bytes));
+    control_add(o, "sealed", json_object_new_boolean(info.sealed));
     control_say(c, o);
 }
 
@@ -178,15 +183,23 @@ static void stream_ready(void *user, rovei_node *core, rovei_now now)
 
 static void begin_stream(connection *c, rovei_node *core, json_object *request)
 {
-    rove_entity entity;
+    rove_entity entity, recipient;
+    const char *sealed_for = control_field(request, "sealed_for");
+    if (sealed_for &&
+        (strlen(sealed_for) != 64 ||
+         !rovei_hex_decode(sealed_for, 64, recipient.bytes, sizeof recipient.bytes))) {
+        control_end(c, ROVE_E_USAGE, "it is sealed for an entity: 64 hex digits");
+        return;
+    }
     if (!control_daemon(c, core, request, &entity) || !control_state_admit(c))
         return;
-    rove_err err = rovei_backup_stream_new(&c->stream, c->control->runtime,
-                                           rovei_entity_origin(&entity), stream_ready, c);
+    rove_err err =
+        rovei_backup_stream_new(&c->stream, c->control->runtime, rovei_entity_origin(&entity),
+                                sealed_for ? &recipient : NULL, stream_ready, c);
     c->announced = false;
     c->awaits = true;
     if (err)
-        control_end_err(c, err);
+        end_out(c, err, NULL);
     else
         c->mode = MODE_STATE;
 }
@@ -327,6 +340,12 @@ static const advice in_advice[] = {
     {ROVE_E_SNAPSHOT_ORIGIN, DAMAGED},
     {ROVE_E_SNAPSHOT_SEQUENCE, DAMAGED},
     {ROVE_E_SNAPSHOT_ENVELOPE, DAMAGED},
+    {ROVE_E_ENVELOPE_SIGNER, DAMAGED},
+    {ROVE_E_ENVELOPE_ATTEST, DAMAGED},
+    {ROVE_E_IDENTITY_MISSING, "the snapshot holds no key: say the daemon's identity with "
+                              "--identity FILE"},
+    {ROVE_E_ENVELOPE_OPEN, "the snapshot's key is sealed for another node: bring the daemon back "
+                           "there, or say its identity with --identity FILE"},
     {ROVE_E_VERSION, "the snapshot was written by another version of rove, or is damaged"},
     {ROVE_E_TOO_LARGE, "the snapshot's state is above this node's limit: start the node with "
                        "--set state_max=SIZE"},

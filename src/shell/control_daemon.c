@@ -29,6 +29,8 @@ static void spawn_work(job *j)
     rovei_wipe(j->seed, sizeof j->seed);
     if (!j->err && j->load)
         j->err = control_load_snapshot(j->load, &j->snapshot);
+    if (!j->err && j->snapshot && !identity)
+        j->err = rove_identity_unseal(&identity, j->node, j->snapshot);
     if (!j->err && j->snapshot)
         j->err = rove_runtime_spawn_from_snapshot(j->runtime, j->kind, identity, j->snapshot,
                                                   &options, &j->daemon, &j->failure);

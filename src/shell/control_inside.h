@@ -136,11 +136,11 @@ void control_add(json_object *o, const char *name, json_object *value);
 typedef void control_fn(connection *c, rovei_node *core, rovei_now now, json_object *request);
 control_fn control_status, control_peers, control_ps, control_moves, control_send_begin,
     control_migrate, control_cancel, control_spawn, control_stop, control_expect, control_unexpect,
-    control_state, control_snapshot, control_wait_peer, control_connect, control_kinds,
-    control_token_add, control_tokens, control_revoke, control_drain, control_undrain,
-    control_nodes, control_caps, control_why, control_channel_create, control_channel_remove,
-    control_channels, control_publish_begin, control_listen_begin, control_subscribe,
-    control_unsubscribe;
+    control_state, control_snapshot, control_where, control_wait_peer, control_connect,
+    control_kinds, control_token_add, control_tokens, control_revoke, control_drain,
+    control_undrain, control_nodes, control_caps, control_why, control_channel_create,
+    control_channel_remove, control_channels, control_publish_begin, control_listen_begin,
+    control_subscribe, control_unsubscribe;
 /* What a node has announced, as `rove nodes` lists it. */
 struct rovei_index_entry;
 json_object *control_announced(const struct rovei_index_entry *e, rovei_now now);

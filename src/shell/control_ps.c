@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The list of daemons: what the core knows, and what the runtime counts. */
+#include <compute/location.h>
 #include <host/names.h>
 #include <host/runtime.h>
 #include <identity/entity.h>
@@ -132,6 +133,23 @@ static rove_err collect(job *j, rovei_node *core, const rove_entity *only)
         memcpy(row->kind, info.kind ? info.kind : "", size);
     }
     return ROVE_OK;
+}
+
+void control_where(connection *c, rovei_node *core, rovei_now now, json_object *request)
+{
+    rove_entity entity;
+    (void)now;
+    if (!control_daemon(c, core, request, &entity))
+        return;
+    const rovei_location *at = rovei_location_get(core, &entity);
+    json_object *o = json_object_new_object();
+    control_add(o, "entity", control_hex(entity.bytes, sizeof entity.bytes));
+    control_add(o, "epoch", at ? control_u64(at->record.epoch) : NULL);
+    control_add(o, "node_id", at ? control_id(rovei_entity_node_id(&at->record.holder)) : NULL);
+    control_add(o, "stopped", json_object_new_boolean(at && at->stopped));
+    control_say(c, o);
+    if (!c->closing)
+        control_end_err(c, ROVE_OK);
 }
 
 void control_ps(connection *c, rovei_node *core, rovei_now now, json_object *request)

@@ -56,6 +56,8 @@ typedef struct rovei_fresh_file {
  * the name too long), E_PERMISSION, E_IO. */
 ROVE_MUST_USE rove_err rovei_fresh_file_open(rovei_fresh_file *f, const char *path);
 ROVE_MUST_USE rove_err rovei_fresh_file_write(rovei_fresh_file *f, rove_span bytes);
+/* Takes back what was written from byte `size` on. E_IO. */
+ROVE_MUST_USE rove_err rovei_fresh_file_cut(rovei_fresh_file *f, uint64_t size);
 /* Puts it on disk, then gives it its name; E_EXISTS when somebody was quicker, E_PERMISSION, E_IO:
  * nothing is left then. The file is closed either way. */
 ROVE_MUST_USE rove_err rovei_fresh_file_keep(rovei_fresh_file *f);

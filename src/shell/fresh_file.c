@@ -40,6 +40,13 @@ rove_err rovei_fresh_file_write(rovei_fresh_file *f, rove_span bytes)
     return ROVE_OK;
 }
 
+rove_err rovei_fresh_file_cut(rovei_fresh_file *f, uint64_t size)
+{
+    if (ftruncate(f->fd, (off_t)size) || lseek(f->fd, (off_t)size, SEEK_SET) < 0)
+        return rovei_files_error(errno);
+    return ROVE_OK;
+}
+
 /* Renames without replacing; by a second name where the file system knows no other way. */
 static rove_err settle(const rovei_fresh_file *f)
 {

@@ -28,6 +28,11 @@ const rovei_env *rovei_node_env(const rove_node *node)
 {
     return &node->env;
 }
+
+const rovei_keypair *rovei_node_key(const rove_node *node)
+{
+    return node->identity;
+}
 rovei_keypair *rovei_node_keypair(const rove_node *node)
 {
     return node->identity;

@@ -24,6 +24,8 @@ rovei_postbox *rovei_node_postbox(rove_node *node);
 uint64_t rovei_node_unread(rove_node *node);
 rovei_node *rovei_node_core(rove_node *node); /* to be touched on the loop thread only */
 const rovei_env *rovei_node_env(const rove_node *node);
+/* The node's own identity; borrowed. */
+const rovei_keypair *rovei_node_key(const rove_node *node);
 /* Timers outside of the core, fired by the loop; to be touched on the loop thread only. */
 rovei_timers *rovei_node_timers(rove_node *node);
 /* The calls with a completion that belong to the node itself. */

@@ -12,7 +12,8 @@
 
 rove_err rovei_container_head_size(const rovei_container *c, size_t *ret)
 {
-    const rove_span parts[] = {c->kind, c->head_payload, c->horizon, c->ledger, c->lanes};
+    const rove_span parts[] = {c->kind,   c->head_payload, c->horizon,
+                               c->ledger, c->lanes,        c->envelope};
     size_t size = ROVEI_CONTAINER_FIXED;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i].size > SIZE_MAX / 2 - size)
@@ -27,7 +28,8 @@ void rovei_container_write_head(const rovei_container *c, rovei_writer *w)
 {
     rovei_write_bytes(w, ROVEI_CONTAINER_MAGIC, ROVEI_CONTAINER_MAGIC_SIZE);
     rovei_write_u32(w, VERSION);
-    rovei_write_u32(w, 0); /* flags */
+    rovei_write_u32(w, (c->envelope.size ? ROVEI_CONTAINER_SEALED : 0) |
+                           (c->stateless ? ROVEI_CONTAINER_STATELESS : 0));
     rovei_write_entity(w, &c->entity);
     rovei_write_u64(w, c->created_at);
     rovei_write_u64(w, c->epoch);
@@ -49,6 +51,7 @@ void rovei_container_write_head(const rovei_container *c, rovei_writer *w)
     rovei_write_span(w, c->horizon);
     rovei_write_span(w, c->ledger);
     rovei_write_span(w, c->lanes);
+    rovei_write_span(w, c->envelope);
 }
 
 rove_err rovei_container_digest(const rove_alloc *a, rove_span head, rove_span state,
@@ -68,7 +71,7 @@ rove_err rovei_container_digest(const rove_alloc *a, rove_span head, rove_span s
 
 /* What the fixed part promises to follow it. */
 typedef struct sizes {
-    uint64_t kind, head_payload, horizon, ledger, lanes;
+    uint64_t kind, head_payload, horizon, ledger, lanes, envelope;
 } sizes;
 
 static void read_fixed(rovei_reader *r, rovei_container *c, sizes *s)
@@ -79,8 +82,11 @@ static void read_fixed(rovei_reader *r, rovei_container *c, sizes *s)
         rovei_reader_fail(r, ROVE_E_MAGIC);
     if (rovei_read_u32(r) != VERSION)
         rovei_reader_fail(r, ROVE_E_VERSION);
-    if (rovei_read_u32(r) != 0)
+    uint32_t flags = rovei_read_u32(r);
+    if (flags & ~(uint32_t)(ROVEI_CONTAINER_SEALED | ROVEI_CONTAINER_STATELESS))
         rovei_reader_fail(r, ROVE_E_FLAG);
+    c->stateless = flags & ROVEI_CONTAINER_STATELESS;
+    s->envelope = flags & ROVEI_CONTAINER_SEALED ? ROVEI_ENVELOPE_SIZE : 0;
     c->entity = rovei_read_entity(r);
     c->created_at = rovei_read_u64(r);
     c->epoch = rovei_read_u64(r);
@@ -105,7 +111,7 @@ static void check_fixed(rovei_reader *r, const rovei_container *c, const sizes *
         return;
     if (!c->epoch || c->epoch > ROVEI_CONTAINER_EPOCH_MAX || !c->sinc_number ||
         c->sinc_number > ROVEI_CONTAINER_EPOCH_MAX || !s->kind ||
-        s->kind > ROVEI_CONTAINER_KIND_MAX)
+        s->kind > ROVEI_CONTAINER_KIND_MAX || (c->stateless && c->state_size))
         rovei_reader_fail(r, ROVE_E_BOUND);
     else if (c->head.origin != rovei_entity_origin(&c->entity))
         rovei_reader_fail(r, ROVE_E_SNAPSHOT_ORIGIN);
@@ -123,12 +129,37 @@ rove_err rovei_container_read_head(rovei_container *ret, rove_span bytes)
     c.horizon = rovei_read_span(&r, s.horizon);
     c.ledger = rovei_read_span(&r, s.ledger);
     c.lanes = rovei_read_span(&r, s.lanes);
+    c.envelope = rovei_read_span(&r, s.envelope);
     if (rovei_reader_ok(&r) && memchr(c.kind.data, '\0', c.kind.size))
         rovei_reader_fail(&r, ROVE_E_FORMAT);
     rove_err err = rovei_reader_end(&r);
     if (err == ROVE_OK)
         *ret = c;
     return err;
+}
+
+rove_err rovei_container_read_fixed(rovei_container *ret, uint64_t *ret_kind, uint64_t *ret_whole,
+                                    rove_span bytes)
+{
+    rovei_reader r = rovei_reader_of(bytes);
+    rovei_container c = {0};
+    sizes s = {0};
+    read_fixed(&r, &c, &s);
+    check_fixed(&r, &c, &s);
+    rove_err err = rovei_reader_end(&r);
+    const uint64_t parts[] = {s.kind,  s.head_payload, s.horizon,   s.ledger,
+                              s.lanes, s.envelope,     c.state_size};
+    uint64_t whole = ROVEI_CONTAINER_FIXED + ROVEI_CONTAINER_DIGEST;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0] && !err; i++) {
+        err = parts[i] > UINT64_MAX - whole ? ROVE_E_BOUND : ROVE_OK;
+        whole += parts[i];
+    }
+    if (err)
+        return err;
+    *ret = c;
+    *ret_kind = s.kind;
+    *ret_whole = whole;
+    return ROVE_OK;
 }
 
 /* ---- in, piece by piece ---- */
@@ -174,7 +205,7 @@ static rove_err make_room(rovei_intake *in)
     check_fixed(&r, &c, &s);
     if (!rovei_reader_ok(&r))
         return r.err;
-    const uint64_t parts[] = {s.kind, s.head_payload, s.horizon, s.ledger, s.lanes};
+    const uint64_t parts[] = {s.kind, s.head_payload, s.horizon, s.ledger, s.lanes, s.envelope};
     uint64_t size = 0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i] > in->parts_max - size)

@@ -9,6 +9,7 @@
 
 #include <base/buf.h>
 #include <base/cursor.h>
+#include <identity/envelope.h>
 #include <rove/limits.h>
 
 #define ROVEI_CONTAINER_MAGIC      "ROVESNAP"
@@ -16,6 +17,8 @@
 #define ROVEI_CONTAINER_FIXED      192 /* bytes before the parts */
 #define ROVEI_CONTAINER_DIGEST     32
 #define ROVEI_CONTAINER_KIND_MAX   64
+#define ROVEI_CONTAINER_SEALED     1 /* flags: the daemon's key is in it, in an envelope */
+#define ROVEI_CONTAINER_STATELESS  2 /* the daemon has no state, which an empty one would be */
 /* No epoch and no state incarnation above this: a forced one can still be taken over it. */
 #define ROVEI_CONTAINER_EPOCH_MAX (UINT64_C(1) << 62)
 
@@ -28,6 +31,8 @@ typedef struct rovei_container {
     uint64_t events_processed, events_emitted, errors, snapshots_taken;
     /* Borrowed; each may be empty, but for the kind. */
     rove_span kind, head_payload, horizon, ledger, lanes;
+    rove_span envelope; /* ROVEI_ENVELOPE_SIZE bytes, or none */
+    bool stateless;
     uint64_t state_size;
 } rovei_container;
 
@@ -40,6 +45,12 @@ ROVE_MUST_USE rove_err rovei_container_digest(const rove_alloc *a, rove_span hea
 /* A whole head; borrows from `bytes`. E_MAGIC, E_VERSION, E_SHORT, E_FLAG, E_BOUND, E_FORMAT,
  * E_SNAPSHOT_ORIGIN, E_TRAILING. */
 ROVE_MUST_USE rove_err rovei_container_read_head(rovei_container *ret, rove_span bytes);
+
+/* The fixed part alone, without the parts behind it; how long the kind's name is, which comes next,
+ * and all of the container. Errors as above but E_SHORT for less than ROVEI_CONTAINER_FIXED bytes.
+ */
+ROVE_MUST_USE rove_err rovei_container_read_fixed(rovei_container *ret, uint64_t *ret_kind,
+                                                  uint64_t *ret_whole, rove_span bytes);
 
 /* Takes a container in, in pieces of any size, and holds no more than it says it has, within the
  * limits. */

@@ -51,8 +51,8 @@ refuses "a folder that is missing" 1 "rove: no/such cannot be made*" \
     on one snapshot "$origin" -o no/such
 refuses "no such daemon" 1 "rove: no snapshot: *" on one snapshot 0xdead -o none.snap
 refuses "where it does not live" 1 "rove: no snapshot: *" on three snapshot "$counter" -o none.snap
-refuses "one without a state" 1 "rove: no snapshot: *stateless*" \
-    on one snapshot "$(on one spawn echo)" -o none.snap
+refuses "one without a state has no bare one" 1 "rove: no snapshot: *stateless*" \
+    on one snapshot "$(on one spawn echo)" -o none.snap --raw
 exits "the bare state" 0 on one snapshot "$origin" -o bare.snap --raw
 is "it is the common format" "$(head -c 4 bare.snap)" CDS1
 is "nothing else is left" "$(find . -name '*.snap*' | wc -l)" 2

@@ -279,16 +279,66 @@ static void test_round_trip(void **state)
     }
 }
 
+/* ---- flags ---- */
+
+/* The known one with flags, without a state, and with the envelope that they promise. */
+static size_t flagged(uint8_t *ret, size_t room, bool sealed, bool stateless)
+{
+    static const uint8_t envelope[ROVEI_ENVELOPE_SIZE] = {1, 2, 3};
+    rovei_container c = known();
+    size_t size;
+    c.envelope = (rove_span){envelope, sealed ? sizeof envelope : 0};
+    c.stateless = stateless;
+    c.state_size = 0;
+    assert_ok(rovei_container_head_size(&c, &size));
+    assert_true(size + ROVEI_CONTAINER_DIGEST <= room);
+    rovei_writer w = rovei_writer_of(ret, size);
+    rovei_container_write_head(&c, &w);
+    assert_ok(w.err);
+    assert_ok(rovei_container_digest(&rovei_alloc_libc, (rove_span){ret, size},
+                                     (rove_span){NULL, 0}, ret + size));
+    return size + ROVEI_CONTAINER_DIGEST;
+}
+
+static void test_flags(void **state)
+{
+    (void)state;
+    uint8_t bytes[1024];
+    rove_limits l = limits();
+    for (unsigned flags = 0; flags < 4; flags++) {
+        size_t size = flagged(bytes, sizeof bytes, flags & 1, flags & 2);
+        assert_int_equal(bytes[AT_FLAGS], flags);
+        rovei_intake in;
+        assert_ok(take(&in, &rovei_alloc_libc, &l, bytes, size, 7));
+        assert_int_equal(in.container.stateless, flags >> 1);
+        assert_int_equal(in.container.envelope.size, flags & 1 ? ROVEI_ENVELOPE_SIZE : 0);
+        if (flags & 1)
+            assert_memory_equal(in.container.envelope.data, "\1\2\3", 3);
+        rovei_intake_fini(&in);
+        rovei_container fixed;
+        uint64_t kind, whole;
+        assert_ok(rovei_container_read_fixed(&fixed, &kind, &whole,
+                                             (rove_span){bytes, ROVEI_CONTAINER_FIXED}));
+        assert_int_equal(whole, size);
+        assert_int_equal(kind, 7);
+        assert_int_equal(rovei_container_read_fixed(&fixed, &kind, &whole,
+                                                    (rove_span){bytes, ROVEI_CONTAINER_FIXED - 1}),
+                         ROVE_E_SHORT);
+    }
+    size_t size = flagged(bytes, sizeof bytes, false, true);
+    rovei_store64(bytes + AT_STATE, 1); /* none, of one byte */
+    assert_int_equal(take_err(bytes, size), ROVE_E_BOUND);
+    bytes[AT_FLAGS] = 4;
+    assert_int_equal(take_err(bytes, size), ROVE_E_FLAG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_bytes),
-        cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_limits_are_the_takers),
-        cmocka_unit_test(test_out_of_memory),
-        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_known_bytes),   cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_pieces),        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_limits_are_the_takers),
+        cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -272,7 +272,7 @@ static void test_refusals(void **state)
     assert_ok(rove_runtime_start(p.rt));
     assert_int_equal(rove_runtime_backup(p.rt, (rove_daemon){1}, &s, NULL), ROVE_E_NOT_FOUND);
     assert_ok(rove_runtime_spawn(p.rt, "stateless", NULL, NULL, &d));
-    assert_int_equal(rove_runtime_backup(p.rt, d, &s, NULL), ROVE_E_STATELESS);
+    assert_int_equal(rove_runtime_snapshot(p.rt, d, &s, NULL), ROVE_E_STATELESS);
     assert_ok(rove_runtime_spawn(p.rt, "probe", NULL, NULL, &d));
     p.control.fail_snapshot = true;
     assert_int_equal(rove_runtime_backup(p.rt, d, &s, &detail), ROVE_E_SNAPSHOT_FAILED);
@@ -525,7 +525,7 @@ static void begin_reading(void *arg, rovei_node *core, rovei_now now)
     reading *r = arg;
     (void)core;
     (void)now;
-    r->begun = rovei_backup_stream_new(&r->stream, r->p->rt, r->origin, on_ready, r);
+    r->begun = rovei_backup_stream_new(&r->stream, r->p->rt, r->origin, NULL, on_ready, r);
 }
 
 static void read_stream(reading *r, place *p, rove_daemon d, uint64_t stop_at)
@@ -607,6 +607,81 @@ static void test_a_stream_is_never_whole(void **state)
     assert_int_equal(m.now, 0);
 }
 
+/* ---- the key with it ---- */
+
+static void test_sealed(void **state)
+{
+    (void)state;
+    place a, b;
+    rove_daemon d, back;
+    rove_entity entity, nobody = {{0}};
+    rove_snapshot *s, *plain;
+    rove_identity *id = NULL;
+    place_ready(&a, 1);
+    place_ready(&b, 1);
+    connect_places(&a, &b);
+    assert_ok(rove_runtime_spawn(a.rt, "probe", NULL, NULL, &d));
+    assert_ok(rove_runtime_entity(a.rt, d, &entity));
+    deliver_expecting(&a, d, "1");
+    assert_int_equal(rove_runtime_backup_for(a.rt, d, &nobody, &s, NULL), ROVE_E_NO_IMAGE);
+    assert_ok(rove_runtime_backup(a.rt, d, &plain, NULL));
+    assert_ok(rove_runtime_backup_for(a.rt, d, &b.info.entity, &s, NULL));
+    assert_false(rove_snapshot_get_info(plain).sealed);
+    assert_true(rove_snapshot_get_info(s).sealed);
+    assert_int_equal(rove_identity_unseal(&id, b.node, plain), ROVE_E_IDENTITY_MISSING);
+    assert_int_equal(rove_identity_unseal(&id, a.node, s), ROVE_E_ENVELOPE_OPEN);
+    s->envelope[200] ^= 1;
+    assert_int_equal(rove_identity_unseal(&id, b.node, s), ROVE_E_ENVELOPE_ATTEST);
+    s->envelope[200] ^= 1;
+    assert_null(id);
+    assert_ok(rove_identity_unseal(&id, b.node, s));
+    rove_entity unsealed = rove_identity_entity(id);
+    assert_memory_equal(&unsealed, &entity, sizeof entity);
+    /* It is a given identity: it lives elsewhere, and comes by force only. */
+    rove_spawn_options o;
+    rove_spawn_options_init(&o);
+    assert_int_equal(rove_runtime_spawn_from_snapshot(b.rt, "probe", id, s, &o, &back, NULL),
+                     ROVE_E_LIVES_ELSEWHERE);
+    o.force = true;
+    assert_ok(rove_runtime_spawn_from_snapshot(b.rt, "probe", id, s, &o, &back, NULL));
+    deliver_expecting(&b, back, "2");
+    rove_identity_free(id);
+    rove_snapshot_unref(plain);
+    rove_snapshot_unref(s);
+    place_close(&b);
+    place_close(&a);
+}
+
+/* Its lanes, statistics and key are worth keeping. */
+static void test_stateless(void **state)
+{
+    (void)state;
+    place p;
+    rove_daemon d, back;
+    rove_snapshot *s, *read;
+    rove_identity *id;
+    int fd = memfd_create("backup", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    place_open(&p, 1);
+    assert_ok(rove_runtime_register_kind(p.rt, NULL, &stateless_kind, &p.control));
+    assert_ok(rove_runtime_start(p.rt));
+    assert_ok(rove_runtime_spawn(p.rt, "stateless", NULL, NULL, &d));
+    assert_ok(rove_runtime_backup_for(p.rt, d, &p.info.entity, &s, NULL));
+    assert_true(rove_snapshot_get_info(s).stateless);
+    assert_ok(rove_snapshot_write_fd(s, fd));
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    assert_ok(rove_snapshot_read_fd(&read, fd, NULL, NULL));
+    assert_true(rove_snapshot_get_info(read).stateless && rove_snapshot_get_info(read).sealed);
+    assert_ok(rove_identity_unseal(&id, p.node, read));
+    assert_ok(rove_runtime_stop(p.rt, d));
+    assert_ok(rove_runtime_spawn_from_snapshot(p.rt, "stateless", id, read, NULL, &back, NULL));
+    rove_identity_free(id);
+    rove_snapshot_unref(read);
+    rove_snapshot_unref(s);
+    close(fd);
+    place_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -614,6 +689,8 @@ int main(void)
         cmocka_unit_test(test_one_point_prompt),
         cmocka_unit_test(test_back_with_its_chain),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_sealed),
+        cmocka_unit_test(test_stateless),
         cmocka_unit_test(test_a_large_state_lies_there_once),
         cmocka_unit_test(test_sinks_and_sources_that_fail),
         cmocka_unit_test(test_a_stream_is_never_whole),
