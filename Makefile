@@ -4,8 +4,9 @@
 BUILD ?= build
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS ?= 60
+STORE_KILLS ?= 1000
 
-.PHONY: all build demo test test-asan test-tsan interop bench bench-interop fuzz fuzz-build fuzz-coverage lint install clean
+.PHONY: all build demo test test-asan test-tsan store-crash interop bench bench-interop fuzz fuzz-build fuzz-coverage lint install clean
 
 all: build
 
@@ -32,6 +33,10 @@ test-asan: packages-test
 
 test-tsan: packages-test
 	@tools/sanitized.sh build-tsan thread $(JOBS)
+
+store-crash: packages-test
+	@$(MAKE) --no-print-directory build
+	@ROVE_STORE_KILLS=$(STORE_KILLS) $(BUILD)/tests/test_store_crash
 
 interop: packages-test packages-interop
 	@$(MAKE) --no-print-directory build

@@ -16,7 +16,7 @@ awk '
 function ring(folder) {
     if (folder == "base" || folder == "crypto") return 0
     if (folder ~ /^(identity|state|capability|channel|mesh|net|compute|migration|durable|node)$/) return 1
-    if (folder == "host" || folder == "shell") return 2
+    if (folder == "host" || folder == "shell" || folder == "store") return 2
     if (folder == "cli") return 3
     return -1
 }

@@ -9,7 +9,7 @@
 set -eu
 
 build="gcc libc6-dev meson ninja-build pkg-config libsodium-dev libssl-dev libxxhash-dev \
-liburcu-dev libjson-c-dev"
+liburcu-dev libjson-c-dev liblmdb-dev"
 test="$build g++ libcmocka-dev iproute2 nftables"
 lint="$test groff-base clang clang-tidy clang-format libclang-rt-14-dev"
 bench="$build libzmq3-dev nats-server erlang-base"

@@ -180,7 +180,14 @@ typedef enum rove_err_class {
       "this node is on the channel for others: in another queue group, or in none")                \
     /* data directory */                                                                           \
     X(E_STORE_FULL, 136, LOCAL, "the disk of the data directory is full")                          \
-    X(E_STORE_MAP, 137, LOCAL, "the records of the data directory have reached store_map")
+    X(E_STORE_MAP, 137, LOCAL, "the records of the data directory have reached store_map")         \
+    X(E_STORE_READ_ONLY, 138, LOCAL, "the data directory cannot be written")                       \
+    X(E_STORE_ACCESS, 139, LOCAL, "the data directory is open to others, or is another user's")    \
+    X(E_STORE_LOCKED, 140, LOCAL, "another process uses the data directory")                       \
+    X(E_STORE_FOREIGN, 141, USAGE, "the data directory is another node's, or is none")             \
+    X(E_STORE_NEWER, 142, USAGE, "the data directory was written by a newer version")              \
+    X(E_STORE_CORRUPT, 143, LOCAL, "something in the data directory is damaged")                   \
+    X(E_STORE_IO, 144, LOCAL, "the disk of the data directory has failed")
 
 typedef enum rove_err {
 #define ROVE_ERR_ENUM(name, number, class, text) ROVE_##name = -(number),

@@ -199,6 +199,8 @@ ROVE_BEGIN_DECLS
     /* data directory (docs/data-directory.md) */                                                  \
     X(journal_bytes, B, UINT64_C(64) << 20, 4096, UINT64_C(1) << 40,                               \
       "changes of records that wait for the disk; one always may")                                 \
+    X(store_map, B, UINT64_C(16) << 30, UINT64_C(1) << 20, UINT64_C(1) << 46,                      \
+      "size that the file of the records may reach; only address space until then")                \
     X(store_retry, T, ROVE_SECOND, ROVE_MILLISECOND, 3600 * ROVE_SECOND,                           \
       "interval at which records are written again to a disk that was full")                       \
     /* embedding: rove/observer.h, rove/async.h */                                                 \
