@@ -32,7 +32,7 @@ _rove_files() {
 _rove_value() {
     local words=
     case $1 in
-    --control | --identity | --psk-file | --input | --output | --from | --load | -o)
+    --control | --data | --identity | --psk-file | --input | --output | --from | --load | -o)
         _rove_files "$2"
         return
         ;;

@@ -40,6 +40,10 @@ typedef struct rove_node_config {
      * from `seed` (32 bytes, copied) or, when that is NULL too, drawn at random. */
     const char *identity_file;
     const uint8_t *seed;
+    /* The directory in which the node keeps what has to outlive its process, made when it is not
+     * there; locked while the node lives. It belongs to this one identity, which has to be given.
+     * NULL: nothing is kept. Copied. docs/data-directory.md. */
+    const char *data;
     /* Serves peers of the reference's session class `net` as well: those that rove_node_list_net
      * lists, and nobody else. What that class does not protect stands in SECURITY.md. Default
      * false. */
@@ -67,7 +71,11 @@ static inline void rove_node_config_init(rove_node_config *cfg)
  * prefix that only the mesh writes, or `rove:`), ROVE_E_FORMAT (a tag or metadata that is empty,
  * not UTF-8 or without its `=`), ROVE_E_TOO_LARGE (more than can be announced), ROVE_E_ADDRESS
  * (taken or not local), ROVE_E_FILE, ROVE_E_PERMISSION, ROVE_E_LOCKED, ROVE_E_FULL (FILE.floors has
- * more than `token_floors`), ROVE_E_RESERVED_ID, ROVE_E_REENTRANT (inside of a daemon),
+ * more than `token_floors`); for the data directory ROVE_E_STORE_ACCESS (open to others, or another
+ * user's), ROVE_E_STORE_LOCKED, ROVE_E_STORE_FOREIGN (another node's, or no data directory),
+ * ROVE_E_STORE_NEWER, ROVE_E_STORE_CORRUPT, ROVE_E_STORE_ROLLED_BACK (it was used by an earlier
+ * start than the identity's last one), ROVE_E_STORE_READ_ONLY, ROVE_E_STORE_FULL, ROVE_E_STORE_MAP,
+ * ROVE_E_STORE_IO; ROVE_E_RESERVED_ID, ROVE_E_REENTRANT (inside of a daemon),
  * ROVE_E_NOMEM, ROVE_E_IO. Threads: any. Blocking: for file access only. */
 ROVE_API ROVE_MUST_USE rove_err rove_node_new(rove_node **ret, const rove_node_config *cfg);
 

@@ -17,6 +17,7 @@
 #include <shell/udp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <store/store.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -28,7 +29,7 @@
 const rove_kind *rove_wordcount_kind(void);
 
 typedef struct server {
-    const char *listen, *psk_file, *identity, *control_path;
+    const char *listen, *psk_file, *identity, *data, *control_path;
     const char *compat;
     cli_list load, accept, peers, net_peers, set, tags, metadata;
     bool json, allow_loss, no_detect;
@@ -146,8 +147,61 @@ static int explain_files(const char *identity, rove_err err)
                     identity);
 }
 
+/* What is damaged: it is looked at once more. */
+static int explain_damage(const server *s)
+{
+    char what[ROVEI_STORE_WHAT] = "";
+    uint8_t seed[32], secret[64];
+    rove_entity entity;
+    rovei_store *store;
+    rove_limits limits;
+    rove_limits_init(&limits);
+    if (rovei_files_load_hex32(s->identity, seed) == ROVE_OK) {
+        rovei_ed25519_from_seed(seed, secret, &entity);
+        if (rovei_store_open(&store, s->data, &entity, limits.store_map, what) == ROVE_OK)
+            rovei_store_close(store);
+    }
+    rovei_wipe(seed, sizeof seed);
+    rovei_wipe(secret, sizeof secret);
+    return cli_fail("the data directory %s is damaged (%s): put a backup in its place", s->data,
+                    *what ? what : "the node's record");
+}
+
+static int explain_data(const server *s, rove_err err)
+{
+    static const struct {
+        rove_err err;
+        const char *what;
+    } known[] = {
+        {ROVE_E_STORE_FULL, "the disk is full: make room"},
+        {ROVE_E_STORE_MAP, "its records have reached store_map: raise it with --set"},
+        {ROVE_E_STORE_READ_ONLY, "it cannot be written"},
+        {ROVE_E_STORE_ACCESS, "it has to be the node's own user's alone: chown, and chmod 700"},
+        {ROVE_E_STORE_LOCKED, "another process uses it"},
+        {ROVE_E_STORE_FOREIGN, "it is another node's, or is no data directory: name another one"},
+        {ROVE_E_STORE_NEWER, "a newer version of rove has written it: use that"},
+        {ROVE_E_STORE_IO, "the disk has failed: see the system's log"},
+        {ROVE_E_STORE_ROLLED_BACK,
+         "this identity was used later without it, or it was put back from a copy; to start "
+         "without what it holds name another one"},
+    };
+    if (err == ROVE_E_STORE_CORRUPT)
+        return explain_damage(s);
+    if (err == ROVE_E_FILE && access(s->data, F_OK) != 0)
+        return cli_fail("the data directory %s cannot be made: what it is to lie in is missing",
+                        s->data);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (known[i].err == err)
+            return cli_fail("the data directory %s cannot be used: %s", s->data, known[i].what);
+    return CLI_DONE;
+}
+
 static int explain_start(const server *s, rove_err err)
 {
+    int data = s->data ? explain_data(s, err) : CLI_DONE;
+    if (data != CLI_DONE)
+        return data;
+
     if (err == ROVE_E_ADDRESS)
         return explain_listen(s->listen);
     if (err == ROVE_E_TOO_LARGE)
@@ -187,6 +241,7 @@ static int start_node(server *s)
     cfg.listen = s->listen;
     cfg.psk = psk;
     cfg.identity_file = s->identity;
+    cfg.data = s->data;
     cfg.compat_net = s->compat != NULL;
     cfg.tags = (const char *const *)s->tags.items;
     cfg.metadata = (const char *const *)s->metadata.items;
@@ -528,6 +583,8 @@ static int check_options(const server *s)
         return cli_usage("say where to listen: rove node --listen ADDR:PORT --psk-file FILE");
     if (!s->psk_file)
         return cli_usage("say where the mesh's key is: --psk-file FILE (rove psk new makes one)");
+    if (s->data && !s->identity)
+        return cli_usage("--data needs --identity: a data directory belongs to one identity");
     for (size_t i = 0; i < s->peers.count; i++) {
         rove_entity peer;
         const char *address = "";
@@ -558,6 +615,7 @@ int cli_node(int argc, char **argv)
         {CLI_TEXT, "--psk-file", "FILE", &s->psk_file, "the key of the mesh (rove psk new)"},
         {CLI_TEXT, "--identity", "FILE", &s->identity,
          "this node's identity (rove id new); else a fresh one in memory"},
+        {CLI_TEXT, "--data", "DIR", &s->data, "where to keep what outlives the process"},
         {CLI_TEXT, "--control", "PATH", &s->control_path, "where to put the control socket"},
         {CLI_LIST, "--load", "KIND.so", &s->load, "a kind of daemon; may be given several times"},
         {CLI_LIST, "--accept", "KIND", &s->accept,

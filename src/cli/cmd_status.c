@@ -20,6 +20,12 @@ static void show(void *user, json_object *o)
     printf("paths        %s\n", cli_show(o, "paths"));
     printf("tokens       %s\n", cli_show(o, "tokens"));
     printf("floors       %s\n", cli_show(o, "floors"));
+    json_object *data = json_object_object_get(o, "data");
+    if (data) {
+        printf("data         %s\n", cli_show(data, "dir"));
+        if (json_object_object_get(data, "error"))
+            printf("data error   %s\n", cli_show(data, "error"));
+    }
     json_object *drops = json_object_object_get(o, "drops");
     json_object_object_foreach(drops, reason, count)
     {

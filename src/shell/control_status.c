@@ -3,6 +3,7 @@
  * What a node tells about itself over the control socket. */
 #include <capability/gossip.h>
 #include <channel/publisher.h>
+#include <durable/journal.h>
 #include <host/names.h>
 #include <identity/entity.h>
 #include <migration/net_moves.h>
@@ -10,6 +11,7 @@
 #include <node/tokens.h>
 #include <rove/drain.h>
 #include <shell/control_inside.h>
+#include <shell/data.h>
 #include <shell/udp.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -124,6 +126,24 @@ static json_object *capabilities(rovei_node *core)
     return o;
 }
 
+/* NULL for a node that keeps nothing. */
+static json_object *data_directory(rove_node *node, rovei_node *core)
+{
+    const rovei_data *data = rovei_node_data(node);
+    if (!data)
+        return NULL;
+    rovei_journal_stats s = rovei_journal_stats_get(rovei_node_journal(core));
+    json_object *o = json_object_new_object();
+    control_add(o, "dir", control_text(rovei_data_dir(data)));
+    control_add(o, "batches", control_u64(s.batches));
+    control_add(o, "records", control_u64(s.records));
+    control_add(o, "bytes", control_u64(s.bytes));
+    control_add(o, "waiting", control_u64(s.waiting));
+    control_add(o, "refused", control_u64(s.refused));
+    control_add(o, "error", s.err ? control_text(rove_err_name(s.err)) : NULL);
+    return o;
+}
+
 void control_status(connection *c, rovei_node *core, rovei_now now, json_object *request)
 {
     (void)now;
@@ -155,6 +175,7 @@ void control_status(connection *c, rovei_node *core, rovei_now now, json_object 
     const rovei_tokens *tokens = rovei_node_tokens(core);
     control_add(o, "tokens", control_u64(tokens->cache.count));
     control_add(o, "floors", control_u64(rovei_token_floors_count(&tokens->floors)));
+    control_add(o, "data", data_directory(c->control->node, core));
     control_add(o, "channels", channels(core));
     control_add(o, "capabilities", capabilities(core));
     control_add(o, "drops", drops);

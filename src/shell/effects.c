@@ -5,6 +5,7 @@
 #include <base/alloc.h>
 #include <compute/spawn_remote.h>
 #include <shell/channels.h>
+#include <shell/data.h>
 #include <shell/files.h>
 #include <shell/listener.h>
 #include <shell/node_inside.h>
@@ -84,7 +85,9 @@ bool rovei_node_drain_effects(rove_node *node, rovei_now now)
     rovei_effect e;
     bool answered = false;
     while (rovei_node_poll_effect(node->core, &e)) {
-        if (node->host)
+        if (e.kind == ROVEI_EFFECT_STORE)
+            rovei_data_write(node->data, &e);
+        else if (node->host)
             node->ops->effect(node->host, node->core, now, &e);
         else
             answered |= refuse_effect(node, now, &e);

@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <shell/call.h>
 #include <shell/channels.h>
+#include <shell/data.h>
 #include <shell/detect.h>
 #include <shell/files.h>
 #include <shell/given.h>
@@ -67,37 +68,62 @@ void rove_node_config_init_version(rove_node_config *cfg, uint32_t version)
     rove_limits_init(&cfg->limits);
 }
 
-static rove_err load_identity(rove_node *node, const rove_node_config *cfg, uint64_t *ret_time)
+/* The identity's file, locked, and what must not go back beside it. */
+static rove_err load_identity_file(rove_node *node, const char *path, uint64_t *ret_last,
+                                   uint64_t *ret_time)
 {
-    rovei_now now = rovei_clock_now();
-    uint64_t last = 0, time = 0;
     uint8_t seed[32];
-    if (!cfg->identity_file) {
-        node->incarnation = now.wall;
-        return cfg->seed ? rovei_keypair_from_seed(&node->identity, &node->env, cfg->seed)
-                         : rovei_keypair_generate(&node->identity, &node->env);
-    }
-    node->identity_file = strdup(cfg->identity_file);
+    node->identity_file = strdup(path);
     if (!node->identity_file)
         return ROVE_E_NOMEM;
-    rove_err err = rovei_files_load_hex32(cfg->identity_file, seed);
+    rove_err err = rovei_files_load_hex32(path, seed);
     if (!err)
-        err = rovei_identity_lock(cfg->identity_file, &node->lock_fd);
+        err = rovei_identity_lock(path, &node->lock_fd);
     if (!err)
-        err = rovei_identity_state_load(cfg->identity_file, &last, &time);
-    if (!err && (last == UINT64_MAX || time > UINT64_MAX - 2 * TIME_RESERVE))
+        err = rovei_identity_state_load(path, ret_last, ret_time);
+    if (!err && (*ret_last == UINT64_MAX || *ret_time > UINT64_MAX - 2 * TIME_RESERVE))
         err = ROVE_E_FILE;
-    if (!err) {
-        node->incarnation = now.wall > last ? now.wall : last + 1;
-        node->time_reserved = rovei_time_add(now.wall > time ? now.wall : time, TIME_RESERVE);
-        err =
-            rovei_identity_state_store(cfg->identity_file, node->incarnation, node->time_reserved);
-    }
     if (!err)
         err = rovei_keypair_from_seed(&node->identity, &node->env, seed);
     rovei_wipe(seed, sizeof seed);
-    *ret_time = time;
     return err;
+}
+
+/* Opens the data directory. Its incarnation is written before that of the identity: it can only be
+ * lower when the directory is not the one that was used last. */
+static rove_err open_data(rove_node *node, const char *dir, uint64_t *last)
+{
+    uint64_t kept;
+    rove_err err =
+        rovei_data_open(&node->data, node, dir, rovei_keypair_entity(node->identity), &kept);
+    if (!err && kept == UINT64_MAX)
+        err = ROVE_E_STORE_CORRUPT;
+    if (!err && kept && kept < *last)
+        err = ROVE_E_STORE_ROLLED_BACK;
+    if (!err && kept > *last)
+        *last = kept;
+    return err;
+}
+
+static rove_err load_identity(rove_node *node, const rove_node_config *cfg, uint64_t *ret_time)
+{
+    rovei_now now = rovei_clock_now();
+    uint64_t last = 0;
+    rove_err err = cfg->identity_file
+                       ? load_identity_file(node, cfg->identity_file, &last, ret_time)
+                   : cfg->seed ? rovei_keypair_from_seed(&node->identity, &node->env, cfg->seed)
+                               : rovei_keypair_generate(&node->identity, &node->env);
+    if (!err && cfg->data)
+        err = open_data(node, cfg->data, &last);
+    if (err)
+        return err;
+    node->incarnation = now.wall > last ? now.wall : last + 1;
+    if (node->data)
+        err = rovei_data_begin(node->data, node->incarnation);
+    if (err || !cfg->identity_file)
+        return err;
+    node->time_reserved = rovei_time_add(now.wall > *ret_time ? now.wall : *ret_time, TIME_RESERVE);
+    return rovei_identity_state_store(cfg->identity_file, node->incarnation, node->time_reserved);
 }
 
 /* Where others reach this node: the bound address, or those of the interfaces when it was bound to
@@ -151,7 +177,8 @@ static rove_err make_core(rove_node *node, const rove_node_config *cfg, uint64_t
                               .identity = node->identity,
                               .incarnation = node->incarnation,
                               .handshake_time = handshake_time,
-                              .net = cfg->compat_net};
+                              .net = cfg->compat_net,
+                              .journal = node->data != NULL};
     rovei_addr bound = rovei_udp_address(node->udp);
     core.addr_count = reachable_addrs(&bound, core.addrs);
     memcpy(core.psk, cfg->psk, sizeof core.psk);
@@ -194,6 +221,8 @@ static rove_err check_config(const rove_node_config *cfg, rovei_addr *ret_listen
     if (cfg->struct_version != ROVE_NODE_CONFIG_VERSION)
         return ROVE_E_STRUCT_VERSION;
     if (!cfg->psk || !cfg->listen || (cfg->identity_file && cfg->seed))
+        return ROVE_E_USAGE;
+    if (cfg->data && !cfg->identity_file && !cfg->seed)
         return ROVE_E_USAGE;
     rove_err err = rove_limits_check(&cfg->limits, NULL, NULL);
     return err ? err : rovei_address_parse(cfg->listen, false, ret_listen);
@@ -304,7 +333,10 @@ void rove_node_free(rove_node *node)
         ROVEI_CHECK(mine); /* another thread is inside, or this one is */
     }
     rovei_loop_bury(node, true);
+    if (node->data && node->core)
+        rovei_data_finish(node->data, node->core);
     rovei_node_free(node->core);
+    rovei_data_close(node->data);
     rovei_udp_free(node->udp);
     rovei_postbox_fini(&node->postbox);
     rovei_keypair_unref(node->identity);

@@ -23,6 +23,7 @@ struct rove_node {
     rovei_env env;
     rovei_node *core;
     rovei_keypair *identity;
+    struct rovei_data *data; /* NULL: it keeps nothing */
     rovei_udp *udp;
     uint64_t places; /* as the mesh counted when `udp` was told of its peers */
     rovei_postbox postbox;

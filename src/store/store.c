@@ -108,17 +108,23 @@ rove_err rovei_store_open(rovei_store **ret, const char *dir, const rove_entity 
     return ROVE_OK;
 }
 
+void rovei_store_stop(rovei_store *s)
+{
+    if (!s->has_thread)
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->stop = true;
+    pthread_cond_signal(&s->wake);
+    pthread_mutex_unlock(&s->lock);
+    pthread_join(s->thread, NULL);
+    s->has_thread = false;
+}
+
 void rovei_store_close(rovei_store *s)
 {
     if (!s)
         return;
-    if (s->has_thread) {
-        pthread_mutex_lock(&s->lock);
-        s->stop = true;
-        pthread_cond_signal(&s->wake);
-        pthread_mutex_unlock(&s->lock);
-        pthread_join(s->thread, NULL);
-    }
+    rovei_store_stop(s);
     rovei_records_close(&s->records);
     rovei_folder_close(&s->folder);
     pthread_cond_destroy(&s->wake);

@@ -22,8 +22,10 @@ typedef struct rovei_store rovei_store;
  * says where), E_STORE_FULL, E_STORE_MAP, E_STORE_IO, E_NOMEM. Blocking: for the disk. */
 ROVE_MUST_USE rove_err rovei_store_open(rovei_store **ret, const char *dir, const rove_entity *node,
                                         uint64_t map, char what[ROVEI_STORE_WHAT]);
-/* Writes what was posted, tells it, ends the thread and unlocks. NULL is fine. Blocking: for the
- * disk. */
+/* Writes what was posted, tells it, and ends the thread: nothing is posted from here on; all the
+ * rest goes on. Blocking: for the disk. */
+void rovei_store_stop(rovei_store *s);
+/* The same, and unlocks. NULL is fine. */
 void rovei_store_close(rovei_store *s);
 
 /* ---- records ---- */

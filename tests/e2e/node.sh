@@ -91,6 +91,44 @@ END
 fi
 is "nothing was left behind" "$(ls | grep -c refused)" 0
 
+# ---- a data directory ----
+"$rove" id new -o kept
+start keeper --identity kept --data "$work/data"
+like "data: status" "$(on keeper status --json)" \
+    '*"data":{"dir":"'"$work"'/data","batches":*,"error":null}*'
+exits "data: status for people" 0 on keeper status
+like "data: where it is" "$(cat out)" "*data *$work/data*"
+is "data: its mode" "$(stat -c %a data)" 700
+"$rove" id new -o guest
+refuses "data: in use" 1 "rove: the data directory $work/data cannot be used: another process*" \
+    node --identity guest --data "$work/data"
+cp -a data copy
+kill -TERM "$pid"
+wait "$pid"
+refuses "data: of another node" 1 "rove: *another node's*" node --identity guest --data "$work/data"
+chmod 750 data
+refuses "data: open to others" 1 "rove: *chmod 700*" node --identity kept --data "$work/data"
+chmod 700 data
+start keeper --identity kept --data "$work/data"
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+refuses "data: an earlier copy" 1 "rove: *put back from a copy*" node --identity kept --data "$work/copy"
+start keeper --identity kept --data "$work/data"
+kill -TERM "$pid"
+wait "$pid"
+sed 's/ 1 / 2 /' data/FORMAT >newer
+cp data/FORMAT format
+cp newer data/FORMAT
+refuses "data: newer" 1 "rove: *newer version*" node --identity kept --data "$work/data"
+echo nonsense >data/FORMAT
+refuses "data: damaged" 1 "rove: *is damaged (FORMAT)*" node --identity kept --data "$work/data"
+cp format data/FORMAT
+: >data/records
+refuses "data: its records are gone" 1 "rove: *is damaged (records)*" \
+    node --identity kept --data "$work/data"
+refuses "data: nowhere to make it" 1 "rove: *is missing*" node --identity kept --data none/data
+refuses "data: of no identity" 2 "rove: --data needs --identity*" node --data "$work/data"
+
 # ---- another incarnation ----
 before=$(field incarnation <one.out)
 kill -TERM "$one"
