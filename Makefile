@@ -45,6 +45,7 @@ interop: packages-test packages-interop
 bench: packages-bench
 	@$(MAKE) --no-print-directory build
 	@$(BUILD)/bench/bench
+	@$(BUILD)/bench/durable
 	@$(BUILD)/rove demo
 
 bench-interop: packages-interop
