@@ -188,7 +188,8 @@ typedef enum rove_err_class {
     X(E_STORE_NEWER, 142, USAGE, "the data directory was written by a newer version")              \
     X(E_STORE_CORRUPT, 143, LOCAL, "something in the data directory is damaged")                   \
     X(E_STORE_IO, 144, LOCAL, "the disk of the data directory has failed")                         \
-    X(E_STORE_ROLLED_BACK, 145, LOCAL, "the data directory is older than the node's last start")
+    X(E_STORE_ROLLED_BACK, 145, LOCAL, "the data directory is older than the node's last start")   \
+    X(E_MOVE_LIMIT, 146, RETRY, "as many moves as moves_max allows are under way from this node")
 
 typedef enum rove_err {
 #define ROVE_ERR_ENUM(name, number, class, text) ROVE_##name = -(number),

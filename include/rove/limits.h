@@ -111,6 +111,7 @@ ROVE_BEGIN_DECLS
     X(outcomes_kept, N, 64, 1, 65536, "outcomes of moves kept per daemon")                         \
     X(outcome_life, T, 600 * ROVE_SECOND, ROVE_SECOND, 604800 * ROVE_SECOND,                       \
       "how long the outcome of a move is kept")                                                    \
+    X(moves_max, N, 64, 1, 65536, "moves under way away from this node, and towards it; each")     \
     X(orders_max, N, 256, 0, 65536,                                                                \
       "moves under way that other nodes ordered, and that this node ordered elsewhere; each")      \
     X(retry_not_ready, T, 30 * ROVE_SECOND, 0, 86400 * ROVE_SECOND,                                \

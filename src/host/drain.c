@@ -132,7 +132,8 @@ static void order_refused(rovei_drain *d, item *i, const rovei_node *core, rove_
     if (rovei_node_daemon_get(core, &i->entity, &info) || info.state == ROVEI_DAEMON_MOVED ||
         info.state == ROVEI_DAEMON_ASIDE)
         dismiss(d, i);
-    else if (err == ROVE_E_ALREADY_MIGRATING || err == ROVE_E_NOT_FOUND || err == ROVE_E_NOMEM) {
+    else if (err == ROVE_E_ALREADY_MIGRATING || err == ROVE_E_NOT_FOUND ||
+             err == ROVE_E_MOVE_LIMIT || err == ROVE_E_NOMEM) {
         i->tries--; /* that was none */
         pause_item(d, i, now);
     } else

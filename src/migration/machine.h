@@ -94,9 +94,12 @@ uint64_t rovei_attempt_retry(const rovei_attempt *a, rovei_now now, uint64_t bud
 void rovei_attempt_progress(rovei_attempt *a, rovei_now now);
 
 /* ---- the source's cell, in whichever class ---- */
-/* Whether a daemon may be given away. E_NOT_FOUND, E_ALREADY_MIGRATING, E_SHUTTING_DOWN, E_BOUND.
+/* Whether a daemon may be given away. E_NOT_FOUND, E_ALREADY_MIGRATING, E_SHUTTING_DOWN, E_BOUND,
+ * E_MOVE_LIMIT.
  */
 ROVE_MUST_USE rove_err rovei_moves_may_leave(const rovei_daemon *d);
+/* Daemons that are on their way here, and not served here yet. */
+uint64_t rovei_moves_arriving(const rovei_node *n);
 /* The daemon goes on here. False: out of memory, nothing was done. */
 bool rovei_attempt_thaw(rovei_attempt *a, rovei_now now, rovei_daemon *d);
 /* Asks for the commit point, with the record that names the target. E_NOMEM: nothing was done. */

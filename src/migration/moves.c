@@ -10,6 +10,26 @@
 
 /* ---- orders ---- */
 
+static uint64_t count_leaving(const rovei_node *n)
+{
+    uint64_t count = 0;
+    ROVEI_LIST_EACH (it, next, &n->moves->running) {
+        const rovei_attempt *a = ROVEI_CONTAINER(it, rovei_attempt, running);
+        count += a->source || a->net_source;
+    }
+    return count;
+}
+
+uint64_t rovei_moves_arriving(const rovei_node *n)
+{
+    uint64_t count = 0;
+    ROVEI_LIST_EACH (it, next, &n->moves->running) {
+        const rovei_attempt *a = ROVEI_CONTAINER(it, rovei_attempt, running);
+        count += a->target && a->target->step != ROVEI_TARGET_ACTIVE;
+    }
+    return count;
+}
+
 rove_err rovei_moves_may_leave(const rovei_daemon *d)
 {
     switch (d->role) {
@@ -32,7 +52,9 @@ rove_err rovei_moves_may_leave(const rovei_daemon *d)
         return ROVE_E_ALREADY_MIGRATING;
     if (d->shutting_down)
         return ROVE_E_SHUTTING_DOWN;
-    return d->epoch < ROVEI_EPOCH_MAX ? ROVE_OK : ROVE_E_BOUND;
+    if (d->epoch >= ROVEI_EPOCH_MAX)
+        return ROVE_E_BOUND;
+    return count_leaving(d->node) < d->node->env->limits.moves_max ? ROVE_OK : ROVE_E_MOVE_LIMIT;
 }
 
 static rove_err may_order(const rovei_node *n, const rovei_move_order *o, rovei_daemon **ret)

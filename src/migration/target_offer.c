@@ -127,6 +127,8 @@ static rove_err may_come(const rovei_node *n, const rovei_place *p)
     if (p->offer.size_hint > n->env->limits.state_max)
         return ROVE_E_TOO_LARGE;
     const rovei_daemon *d = rovei_daemon_find(n, &p->head.daemon);
+    if (!d && rovei_moves_arriving(n) >= n->env->limits.moves_max)
+        return ROVE_E_TARGET_NOT_READY;
     return d ? beside(d, p) : ROVE_OK;
 }
 

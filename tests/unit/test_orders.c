@@ -250,6 +250,66 @@ static void orders_are_bounded(void **state)
     world_fini(&w);
 }
 
+/* So many at once away from a node, whoever ordered them; a daemon that leaves already is said to
+ * be leaving. */
+static void moves_are_bounded(void **state)
+{
+    (void)state;
+    world w;
+    rove_entity d[4];
+    open_world(&w, &d[0]);
+    for (unsigned i = 1; i < 4; i++)
+        d[i] = world_spawn(&w, 0, 10 + i);
+    w.nodes[0].t.env.limits.moves_max = 2;
+    w.nodes[1].hold = 1u << ROVEI_EFFECT_ASK_PLACE;
+    rovei_attempt_id a[4], none;
+    for (unsigned i = 0; i < 2; i++) {
+        rovei_move_order o = order_of(&w, &d[i], 0, 1);
+        a[i] = order(&w, 0, &o);
+    }
+    world_until(&w, WORLD_LONG, w.nodes[1].held_count == 2);
+    rovei_move_order third = order_of(&w, &d[2], 0, 1), second = order_of(&w, &d[1], 0, 1);
+    assert_int_equal(rovei_node_move(w.nodes[0].node, w.now, &third, &none), ROVE_E_MOVE_LIMIT);
+    assert_int_equal(rovei_node_move(w.nodes[0].node, w.now, &second, &none),
+                     ROVE_E_ALREADY_MIGRATING);
+    a[2] = order(&w, 2, &third);
+    assert_int_equal(ended_with(&w, 2, &a[2], ROVEI_OUTCOME_FAILED), ROVE_E_MOVE_LIMIT);
+    assert_ok(world_deliver(&w, 0, &d[2], "it serves"));
+    world_release(&w, 1);
+    world_until(&w, WORLD_LONG, world_completed(&w, 0, &a[0]) && world_completed(&w, 0, &a[1]));
+    a[2] = order(&w, 0, &third); /* there is room again */
+    world_until(&w, WORLD_LONG, world_completed(&w, 0, &a[2]));
+    world_fini(&w);
+}
+
+/* And towards one: the others are asked to come later, and do. */
+static void arrivals_are_bounded(void **state)
+{
+    (void)state;
+    world w;
+    rove_entity d[3];
+    open_world(&w, &d[0]);
+    d[1] = world_spawn(&w, 0, 11);
+    d[2] = world_spawn(&w, 0, 12);
+    w.nodes[1].t.env.limits.moves_max = 1;
+    w.nodes[1].hold = 1u << ROVEI_EFFECT_RESTORE;
+    rovei_attempt_id a[3];
+    for (unsigned i = 0; i < 3; i++) {
+        rovei_move_order o = order_of(&w, &d[i], 0, 1);
+        o.retry_not_ready = i < 2 ? 60 * ROVE_SECOND : 0;
+        a[i] = order(&w, 0, &o);
+        if (i == 0)
+            world_until(&w, WORLD_LONG, w.nodes[1].held_count);
+    }
+    assert_int_equal(ended_with(&w, 0, &a[2], ROVEI_OUTCOME_FAILED), ROVE_E_TARGET_NOT_READY);
+    assert_int_equal(w.nodes[1].held_count, 1);
+    assert_int_equal(world_role_of(&w, 0, &d[1]), ROVEI_ROLE_SERVING);
+    world_release(&w, 1);
+    w.nodes[1].hold = 0;
+    world_until(&w, WORLD_LONG, world_completed(&w, 0, &a[0]) && world_completed(&w, 0, &a[1]));
+    world_fini(&w);
+}
+
 /* ---- cancelled from afar ---- */
 
 static void cancelled_before_the_commit(void **state)
@@ -566,6 +626,8 @@ int main(void)
         cmocka_unit_test(fails_as_a_local_one_does),
         cmocka_unit_test(what_cannot_begin),
         cmocka_unit_test(orders_are_bounded),
+        cmocka_unit_test(moves_are_bounded),
+        cmocka_unit_test(arrivals_are_bounded),
         cmocka_unit_test(cancelled_before_the_commit),
         cmocka_unit_test(too_late_to_cancel),
         cmocka_unit_test(a_deadline_is_kept_at_the_source),
